@@ -1,0 +1,280 @@
+// The command line of the user-mode commands: one row per option. Help, environment names and parsing all read it.
+
+/** A mistake on the command line. Its message is one line for the user, without the program's name. */
+export class UsageError extends Error {}
+
+/** What may run the guest's code: the interpreter, compiled regions, or the first and then the second. */
+export const TIERS = ['auto', 'interp', 'region'] as const;
+export type Tier = (typeof TIERS)[number];
+
+/** What `-d` can show, with its line in `-d help`. */
+export const LOG_ITEMS = {
+  in_asm: 'guest assembly of each block when it is first translated',
+  op: 'intermediate code before optimization',
+  op_opt: 'intermediate code after optimization',
+  out_asm: 'WebAssembly text of each compiled region',
+  exec: 'one line before each block that runs (long)',
+  cpu: 'CPU registers before each block that runs (long)',
+  fpu: "floating-point registers too, in what 'cpu' shows",
+  nochain: "leave generated code after every block, so that 'exec' and 'cpu' miss none",
+  int: 'exceptions: system calls, faults, undefined instructions',
+  unimp: 'what the guest asked for and tsemu does not have',
+  guest_errors: 'invalid things the guest does',
+  page: 'the memory map, at the start and when it changes',
+  strace: 'each system call with its arguments and result',
+} as const;
+export type LogItem = keyof typeof LOG_ITEMS;
+
+/** The models of `-cpu`, with their line in `-cpu help`. */
+export const CPU_MODELS = {
+  max: 'everything tsemu has: ARMv7-A, Thumb-2, VFPv4, NEON (the default)',
+  any: 'the same as max',
+  'cortex-a7': 'ARMv7-A with VFPv4, NEON and divide',
+  'cortex-a15': 'ARMv7-A with VFPv4, NEON and divide',
+} as const;
+export type CpuModel = keyof typeof CPU_MODELS;
+
+/** Guest addresses, both ends included. */
+export interface AddressRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+interface Row {
+  /** The name after the dash or dashes. A one-letter name is an option of its own, never part of a group. */
+  readonly also?: readonly string[];
+  readonly env?: string;
+  /** What the help calls the value; an option without one is a switch. */
+  readonly value?: string;
+  readonly help: string;
+  readonly group: 'program' | 'machine' | 'debug' | 'other';
+  /** The typed value of the text. Throws UsageError. */
+  readonly read?: (text: string) => unknown;
+}
+
+const asText = (text: string): string => text;
+
+export const OPTIONS = {
+  L: {
+    env: 'QEMU_LD_PREFIX',
+    value: 'path',
+    help: 'Look here first for the guest’s files',
+    group: 'program',
+    read: asText,
+  },
+  E: {
+    env: 'QEMU_SET_ENV',
+    value: 'var=value[,…]',
+    help: 'Set variables in the guest’s environment',
+    group: 'program',
+    read: readAssignments,
+  },
+  U: {
+    env: 'QEMU_UNSET_ENV',
+    value: 'var[,…]',
+    help: 'Remove variables from the guest’s environment',
+    group: 'program',
+    read: readNames,
+  },
+  0: { env: 'QEMU_ARGV0', value: 'argv0', help: 'Give the program this argv[0]', group: 'program', read: asText },
+  r: { env: 'QEMU_UNAME', value: 'release', help: 'Kernel release that uname reports', group: 'program', read: asText },
+  s: {
+    env: 'QEMU_STACK_SIZE',
+    value: 'size',
+    help: 'Size of the main stack, in bytes or with k or M (default: 8M)',
+    group: 'machine',
+    read: readStackSize,
+  },
+  cpu: {
+    env: 'QEMU_CPU',
+    value: 'model',
+    help: 'CPU model (-cpu help lists them)',
+    group: 'machine',
+    read: readCpu,
+  },
+  R: {
+    env: 'QEMU_RESERVED_VA',
+    value: 'size',
+    help: 'Size of the guest’s address space, in bytes or with k, M or G',
+    group: 'machine',
+    read: readReservedVa,
+  },
+  B: {
+    env: 'QEMU_GUEST_BASE',
+    value: 'address',
+    help: 'Accepted and without effect: guest memory is a WebAssembly memory, whose base is fixed',
+    group: 'machine',
+    read: (text: string) => readNumber(text, 'guest base'),
+  },
+  p: {
+    env: 'QEMU_PAGESIZE',
+    value: 'size',
+    help: 'Page size; ARM Linux has 4096 only',
+    group: 'machine',
+    read: readPageSize,
+  },
+  seed: {
+    env: 'QEMU_RAND_SEED',
+    value: 'number',
+    help: 'Seed for every random number the guest gets',
+    group: 'machine',
+    read: readSeed,
+  },
+  'one-insn-per-tb': {
+    also: ['singlestep'],
+    env: 'QEMU_ONE_INSN_PER_TB',
+    help: 'Translate one instruction at a time',
+    group: 'machine',
+  },
+  tier: {
+    env: 'TSEMU_TIER',
+    value: 'name',
+    help: `What runs guest code: ${TIERS.join(', ')}`,
+    group: 'machine',
+    read: readTier,
+  },
+  strace: { env: 'QEMU_STRACE', help: 'Log system calls', group: 'debug' },
+  d: {
+    env: 'QEMU_LOG',
+    value: 'item[,…]',
+    help: 'Log these items (-d help lists them)',
+    group: 'debug',
+    read: readLogItems,
+  },
+  D: {
+    env: 'QEMU_LOG_FILENAME',
+    value: 'file',
+    help: 'Write the log here (default: stderr)',
+    group: 'debug',
+    read: asText,
+  },
+  dfilter: {
+    env: 'QEMU_DFILTER',
+    value: 'range[,…]',
+    help: 'Log only code in these addresses: first..last, start+size or end-size',
+    group: 'debug',
+    read: readRanges,
+  },
+  g: { env: 'QEMU_GDB', value: 'port', help: 'Wait for GDB: not there yet', group: 'debug', read: refuseGdb },
+  stats: { env: 'TSEMU_STATS', help: 'Print counters and times at the end', group: 'debug' },
+  help: { also: ['h'], help: 'Show this help', group: 'other' },
+  version: { env: 'QEMU_VERSION', help: 'Show the version', group: 'other' },
+} as const satisfies Record<string, Row>;
+
+export type OptionName = keyof typeof OPTIONS;
+
+/** The typed value of each option that takes one; a switch is `true`. */
+export type OptionValues = {
+  -readonly [N in OptionName]?: (typeof OPTIONS)[N] extends { read: (text: string) => infer V } ? V : true;
+};
+
+/** The rows in order, as the general shape. */
+export const OPTION_ROWS = Object.entries(OPTIONS) as [OptionName, Row][];
+
+const BY_SPELLING = new Map<string, OptionName>(
+  OPTION_ROWS.flatMap(([name, row]) =>
+    [name, ...(row.also ?? [])].map((spelling): [string, OptionName] => [spelling, name]),
+  ),
+);
+
+/** The option that is written `spelling` after its dashes, or undefined. */
+export function findOption(spelling: string): OptionName | undefined {
+  return BY_SPELLING.get(spelling);
+}
+
+/** Whether the option needs a value. */
+export function takesValue(name: OptionName): boolean {
+  return 'value' in OPTIONS[name];
+}
+
+function readNumber(text: string, what: string): number {
+  const value = /^(0[xX][0-9a-fA-F]+|[0-9]+)$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(value)) throw new UsageError(`invalid ${what} '${text}'`);
+  return value;
+}
+
+const UNITS = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 } as const;
+
+function readSize(text: string, what: string, largest: number): number {
+  const [, digits, unit] = /^(.*?)([kKmMgG]?)$/.exec(text) as RegExpExecArray;
+  const size = readNumber(digits, what) * UNITS[unit.toLowerCase() as keyof typeof UNITS];
+  if (size === 0 || size > largest) throw new UsageError(`${what} '${text}' is out of range`);
+  return size;
+}
+
+function readStackSize(text: string): number {
+  return readSize(text, 'stack size', 2 ** 30);
+}
+
+function readReservedVa(text: string): number {
+  const size = readSize(text, 'reserved address space', 2 ** 32);
+  if (size % 4096 !== 0) throw new UsageError(`reserved address space '${text}' is not a multiple of the page size`);
+  return size;
+}
+
+function readPageSize(text: string): 4096 {
+  if (readNumber(text, 'page size') !== 4096) throw new UsageError(`page size '${text}': only 4096 is possible`);
+  return 4096;
+}
+
+function readSeed(text: string): bigint {
+  if (!/^(0[xX][0-9a-fA-F]+|[0-9]+)$/.test(text) || BigInt(text) >= 1n << 64n) {
+    throw new UsageError(`invalid seed '${text}'`);
+  }
+  return BigInt(text);
+}
+
+function readAssignments(text: string): string[] {
+  const assignments = text.split(',');
+  for (const one of assignments) {
+    if (one.indexOf('=') < 1) throw new UsageError(`'${one}' is not var=value`);
+  }
+  return assignments;
+}
+
+function readNames(text: string): string[] {
+  const names = text.split(',');
+  for (const name of names) {
+    if (name === '' || name.includes('=')) throw new UsageError(`'${name}' is not the name of a variable`);
+  }
+  return names;
+}
+
+function readCpu(text: string): CpuModel | 'help' {
+  if (text === 'help' || text === '?') return 'help';
+  if (!Object.hasOwn(CPU_MODELS, text)) throw new UsageError(`unknown CPU model '${text}'; -cpu help lists them`);
+  return text as CpuModel;
+}
+
+function readTier(text: string): Tier {
+  const tier = TIERS.find((name) => name === text);
+  if (tier === undefined) throw new UsageError(`unknown tier '${text}'; there are ${TIERS.join(', ')}`);
+  return tier;
+}
+
+function readLogItems(text: string): LogItem[] | 'help' {
+  if (text === 'help' || text === '?') return 'help';
+  const all = Object.keys(LOG_ITEMS) as LogItem[];
+  return text.split(',').flatMap((word) => {
+    if (word === 'all') return all;
+    if (!Object.hasOwn(LOG_ITEMS, word)) throw new UsageError(`unknown log item '${word}'; -d help lists them`);
+    return [word as LogItem];
+  });
+}
+
+function readRanges(text: string): AddressRange[] {
+  return text.split(',').map((range) => {
+    const [, left, kind, right] = /^([^.+-]+)(\.\.|\+|-)(.+)$/.exec(range) ?? [];
+    if (kind === undefined) throw new UsageError(`'${range}' is not an address range`);
+    const a = readNumber(left, 'address');
+    const b = readNumber(right, 'address');
+    const [first, last] = kind === '..' ? [a, b] : kind === '+' ? [a, a + b - 1] : [a - b + 1, a];
+    if (first < 0 || last > 0xffff_ffff || first > last)
+      throw new UsageError(`address range '${range}' is empty or too large`);
+    return { first, last };
+  });
+}
+
+function refuseGdb(): never {
+  throw new UsageError('-g: there is no GDB server yet');
+}

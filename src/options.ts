@@ -1,0 +1,160 @@
+// From a command line and an environment to one typed configuration.
+import {
+  type AddressRange,
+  type CpuModel,
+  CPU_MODELS,
+  findOption,
+  LOG_ITEMS,
+  type LogItem,
+  OPTION_ROWS,
+  type OptionName,
+  takesValue,
+  type Tier,
+  UsageError,
+} from './option-table.ts';
+
+export { type AddressRange, type CpuModel, type LogItem, type Tier, UsageError } from './option-table.ts';
+
+/** Everything that `runUser` needs to know about one run. */
+export interface UserConfig {
+  /** The name that tsemu was called by, for messages. */
+  readonly command: string;
+  /** The guest architecture that the command stands for, or null to take it from the ELF header. */
+  readonly arch: 'arm' | null;
+  /** The program as the user wrote it: a path, never searched in PATH. */
+  readonly program: string;
+  /** The guest's argv, argv[0] included. */
+  readonly argv: readonly string[];
+  /** The guest's environment, as `NAME=value` lines. */
+  readonly env: readonly string[];
+  /** Folder to look in first for the guest's files (-L), or null. */
+  readonly ldPrefix: string | null;
+  /** Main stack, in bytes. */
+  readonly stackSize: number;
+  readonly cpu: CpuModel;
+  /** Kernel release for uname, or null for ours. */
+  readonly uname: string | null;
+  /** End of the guest's address space in bytes, or null for the whole of it. */
+  readonly reservedVa: number | null;
+  /** Seed of all randomness the guest sees, or null for real randomness. */
+  readonly seed: bigint | null;
+  readonly oneInsnPerTb: boolean;
+  readonly tier: Tier;
+  /** What to log; `strace` is here too, whichever option asked for it. */
+  readonly log: ReadonlySet<LogItem>;
+  /** File for the log, or null for stderr. */
+  readonly logFile: string | null;
+  /** Code addresses that the log is limited to; empty for all. */
+  readonly logFilter: readonly AddressRange[];
+  /** Print counters at the end. */
+  readonly stats: boolean;
+}
+
+/** What to do: run a program, or print a text and end. */
+export type Invocation =
+  | { readonly kind: 'run'; readonly config: UserConfig }
+  | { readonly kind: 'print'; readonly text: string };
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** One option as it was given, in the environment or on the command line. */
+export interface Given {
+  readonly name: OptionName;
+  /** Its text; empty for a switch. */
+  readonly text: string;
+}
+
+/**
+ * Reads the arguments of a user-mode command (those after its own name).
+ * Options end at the first word that is none: that is the program, and all after it is the guest's.
+ * Throws UsageError.
+ */
+export async function readCommandLine(command: string, args: readonly string[], env: Environment): Promise<Invocation> {
+  const given = fromEnvironment(env);
+  const programAt = takeOptions(args, given);
+  // Loading yargs costs more than running a small program, and most runs have no option.
+  const values = given.length === 0 ? {} : await (await import('./options-yargs.ts')).parseGiven(command, given);
+
+  if (values.help) return { kind: 'print', text: await (await import('./options-yargs.ts')).helpText(command) };
+  if (values.version) return { kind: 'print', text: await versionText(command) };
+  if (values.cpu === 'help') return { kind: 'print', text: list('CPU models', CPU_MODELS) };
+  if (values.d === 'help') return { kind: 'print', text: list('Log items (several with commas, or all)', LOG_ITEMS) };
+  if (programAt === args.length) throw new UsageError(`no program to run; see ${command} --help`);
+
+  const program = args[programAt];
+  return {
+    kind: 'run',
+    config: {
+      command,
+      arch: command === 'tsemu-arm' ? 'arm' : null,
+      program,
+      argv: [values[0] ?? program, ...args.slice(programAt + 1)],
+      env: guestEnvironment(env, given),
+      ldPrefix: values.L ?? null,
+      stackSize: values.s ?? 8 * 2 ** 20,
+      cpu: values.cpu ?? 'max',
+      uname: values.r ?? null,
+      reservedVa: values.R ?? null,
+      seed: values.seed ?? null,
+      oneInsnPerTb: values['one-insn-per-tb'] ?? false,
+      tier: values.tier ?? 'auto',
+      log: new Set<LogItem>([...(values.d ?? []), ...(values.strace ? (['strace'] as const) : [])]),
+      logFile: values.D ?? null,
+      logFilter: values.dfilter ?? [],
+      stats: values.stats ?? false,
+    },
+  };
+}
+
+function fromEnvironment(env: Environment): Given[] {
+  const given: Given[] = [];
+  for (const [name, row] of OPTION_ROWS) {
+    const text = row.env === undefined ? undefined : env[row.env];
+    if (text !== undefined) given.push({ name, text: takesValue(name) ? text : '' });
+  }
+  return given;
+}
+
+/** Appends the options that `args` starts with to `given`; returns the index of the first word after them. */
+function takeOptions(args: readonly string[], given: Given[]): number {
+  let at = 0;
+  while (at < args.length && args[at].startsWith('-')) {
+    const word = args[at++];
+    if (word === '--') break;
+    const [, spelling, text] = /^--?([^=]*)(?:=(.*))?$/s.exec(word) as RegExpExecArray;
+    const name = findOption(spelling);
+    if (name === undefined) throw new UsageError(`unknown option '${word}'; see --help`);
+    if (!takesValue(name)) {
+      if (text !== undefined) throw new UsageError(`option '-${spelling}' takes no value`);
+      given.push({ name, text: '' });
+      continue;
+    }
+    if (text === undefined && at === args.length) throw new UsageError(`option '${word}' needs a value`);
+    given.push({ name, text: text ?? args[at++] });
+  }
+  return at;
+}
+
+/** The host's environment with the -E and -U given applied in their order, so that the last one wins. */
+function guestEnvironment(env: Environment, given: readonly Given[]): string[] {
+  const guest = new Map(Object.entries(env).filter(([, value]) => value !== undefined));
+  for (const { name, text } of given) {
+    if (name !== 'E' && name !== 'U') continue;
+    for (const item of text.split(',')) {
+      const equals = item.indexOf('=');
+      if (name === 'U') guest.delete(item);
+      else guest.set(item.slice(0, equals), item.slice(equals + 1));
+    }
+  }
+  return [...guest].map(([name, value]) => `${name}=${value}`);
+}
+
+async function versionText(command: string): Promise<string> {
+  const { default: manifest } = await import('#package', { with: { type: 'json' } });
+  return `${command} ${manifest.version} (Node.js ${process.version})\n`;
+}
+
+function list(title: string, items: Readonly<Record<string, string>>): string {
+  const lines = Object.entries(items).map(([name, help]) => `  ${name.padEnd(14)}${help}\n`);
+  return `${title}:\n${lines.join('')}`;
+}
