@@ -76,7 +76,14 @@ export const OPTIONS = {
     group: 'program',
     read: readNames,
   },
-  0: { env: 'QEMU_ARGV0', value: 'argv0', help: 'Give the program this argv[0]', group: 'program', read: asText },
+  argv0: {
+    also: ['0'],
+    env: 'QEMU_ARGV0',
+    value: 'argv0',
+    help: 'Give the program this argv[0]',
+    group: 'program',
+    read: asText,
+  },
   r: { env: 'QEMU_UNAME', value: 'release', help: 'Kernel release that uname reports', group: 'program', read: asText },
   s: {
     env: 'QEMU_STACK_SIZE',

@@ -1,7 +1,7 @@
 // The part of the option parsing that needs yargs. A run without options never loads it.
 import yargs, { type Argv } from 'yargs';
-import type { Given } from './options.ts';
 import { OPTION_ROWS, type OptionValues, takesValue, UsageError } from './option-table.ts';
+import type { Given } from './options.ts';
 
 const GROUPS = { program: 'Program:', machine: 'Machine:', debug: 'Debugging:', other: 'Other:' } as const;
 
@@ -16,7 +16,7 @@ export async function parseGiven(command: string, given: readonly Given[]): Prom
 export async function helpText(command: string): Promise<string> {
   const text = await makeParser(command).getHelp();
   // yargs takes a digit for a long name.
-  return `${text.replace('    --0', '-0    ')}\n`;
+  return `${text.replace('    --0,', '     -0,')}\n`;
 }
 
 function makeParser(command: string): Argv {

@@ -1,15 +1,15 @@
 // From a command line and an environment to one typed configuration.
 import {
   type AddressRange,
-  type CpuModel,
   CPU_MODELS,
+  type CpuModel,
   findOption,
   LOG_ITEMS,
   type LogItem,
   OPTION_ROWS,
   type OptionName,
-  takesValue,
   type Tier,
+  takesValue,
   UsageError,
 } from './option-table.ts';
 
@@ -88,7 +88,7 @@ export async function readCommandLine(command: string, args: readonly string[], 
       command,
       arch: command === 'tsemu-arm' ? 'arm' : null,
       program,
-      argv: [values[0] ?? program, ...args.slice(programAt + 1)],
+      argv: [values.argv0 ?? program, ...args.slice(programAt + 1)],
       env: guestEnvironment(env, given),
       ldPrefix: values.L ?? null,
       stackSize: values.s ?? 8 * 2 ** 20,
