@@ -16,7 +16,7 @@ export async function parseGiven(command: string, given: readonly Given[]): Prom
 export async function helpText(command: string): Promise<string> {
   const text = await makeParser(command).getHelp();
   // yargs takes a digit for a long name.
-  return `${text.replace('    --0,', '     -0,')}\n`;
+  return `${text.replace(', --0 ', ', -0  ')}\n`;
 }
 
 function makeParser(command: string): Argv {
