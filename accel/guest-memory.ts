@@ -1,0 +1,199 @@
+import { cpuAreaBytes } from '#tcg/cpu-page.ts';
+import type { CodeReader, CpuView } from '#tcg/target.ts';
+import { Errno } from '#util/errno.ts';
+
+/*
+ * One 32-bit guest address space in one WebAssembly memory. Guest address g lives at wasm address g − 0x10000 (mod
+ * 2^32), so the null pages lie past the end of the memory and trap in hardware. The engine's hot data sits above the
+ * guest's range, because V8 keeps only memory 0's base in a register:
+ *
+ *     guest 0x00010000 … 0xfeffffff   the guest's (Linux: TASK_SIZE)
+ *           0xff000000 … 0xff0fffff   permission bytes, one per 4 KiB page
+ *           0xff200000 … 0xff20ffff   the CPU area (tcg/cpu-page.ts)
+ *           0xffff0000 … 0xffff0fff   ARM's vector page (kuser helpers), mapped by the kernel layer
+ */
+
+/** wasm address = (guest address − guestBias) mod 2^32. */
+export const guestBias = 0x10000;
+/** First guest address the kernel layer must not map (the ARM vector page excepted). */
+export const taskSize = 0xff000000;
+export const pageSize = 4096;
+export const pageShift = 12;
+/** wasm address of the permission bytes. */
+export const permissionsBase = 0xff000000 - guestBias;
+/** wasm address of the CPU area. */
+export const cpuBase = 0xff200000 - guestBias;
+/** wasm pages (64 KiB): everything but the null pages. */
+export const memoryPages = 65535;
+
+/** Access bits: Linux's PROT_* values, also the bits of a permission byte. */
+export const Access = { read: 1, write: 2, execute: 4 } as const;
+
+/**
+ * Guest memory with its permissions. All addresses are guest addresses (u32 numbers). Every access checks permissions
+ * first and throws `Errno('EFAULT')`; nothing else in the program touches guest memory.
+ */
+export class GuestMemory implements CodeReader {
+  readonly memory: WebAssembly.Memory;
+  /** The whole wasm memory; index with `guest − guestBias`. Only for this class and the engine. */
+  readonly u8: Uint8Array;
+  /** Permission byte of each 4 KiB page: Access bits. Written by the kernel layer's mm only, through `protect`. */
+  readonly permissions: Uint8Array;
+  /** The CPU area. */
+  readonly cpu: CpuView;
+
+  constructor() {
+    this.memory = new WebAssembly.Memory({ initial: 1, maximum: memoryPages, shared: true });
+    this.memory.grow(memoryPages - 1);
+    const buffer = this.memory.buffer;
+    this.u8 = new Uint8Array(buffer);
+    this.permissions = new Uint8Array(buffer, permissionsBase, 1 << 20);
+    this.cpu = {
+      u8: new Uint8Array(buffer, cpuBase, cpuAreaBytes),
+      i32: new Int32Array(buffer, cpuBase, cpuAreaBytes / 4),
+      f32: new Float32Array(buffer, cpuBase, cpuAreaBytes / 4),
+      f64: new Float64Array(buffer, cpuBase, cpuAreaBytes / 8),
+      i64: new BigInt64Array(buffer, cpuBase, cpuAreaBytes / 8),
+    };
+  }
+
+  /** Sets the permission byte of the pages [start, end) (page-aligned). */
+  protect(start: number, end: number, access: number): void {
+    this.permissions.fill(access, start >>> pageShift, Math.ceil(end / pageSize));
+  }
+
+  /**
+   * First address in [address, address + length) whose page does not allow all of `access`, or -1. A range that runs
+   * past 2^32 is refused at its start.
+   */
+  refused(address: number, length: number, access: number): number {
+    if (length <= 0) return -1;
+    const end = address + length;
+    if (end > 0x1_0000_0000) return address;
+    const last = (end - 1) >>> pageShift;
+    for (let page = address >>> pageShift; page <= last; page++) {
+      if ((this.permissions[page]! & access) !== access) return Math.max(address, page * pageSize);
+    }
+    return -1;
+  }
+
+  /** Throws EFAULT unless the whole range allows `access`. */
+  require(address: number, length: number, access: number): void {
+    if (this.refused(address, length, access) >= 0) throw new Errno('EFAULT');
+  }
+
+  /** The guest bytes themselves, not a copy: valid until the mapping changes. */
+  view(address: number, length: number, access: number = Access.read): Uint8Array {
+    if (length === 0) return this.u8.subarray(0, 0);
+    this.require(address, length, access);
+    const start = address - guestBias;
+    return this.u8.subarray(start, start + length);
+  }
+
+  /** A copy that does not share memory with the guest (for APIs that refuse shared buffers). */
+  copy(address: number, length: number): Uint8Array {
+    return this.view(address, length).slice();
+  }
+
+  /** Writes `bytes` at `address`. */
+  write(address: number, bytes: Uint8Array): void {
+    this.view(address, bytes.length, Access.write).set(bytes);
+  }
+
+  load8(address: number): number {
+    this.require(address, 1, Access.read);
+    return this.u8[address - guestBias]!;
+  }
+
+  load16(address: number): number {
+    this.require(address, 2, Access.read);
+    const i = address - guestBias;
+    return this.u8[i]! | (this.u8[i + 1]! << 8);
+  }
+
+  /** u32. */
+  load32(address: number): number {
+    this.require(address, 4, Access.read);
+    return this.rawWord(address - guestBias) >>> 0;
+  }
+
+  load64(address: number): bigint {
+    this.require(address, 8, Access.read);
+    const i = address - guestBias;
+    return (BigInt(this.rawWord(i + 4) >>> 0) << 32n) | BigInt(this.rawWord(i) >>> 0);
+  }
+
+  store8(address: number, value: number): void {
+    this.require(address, 1, Access.write);
+    this.u8[address - guestBias] = value;
+  }
+
+  store16(address: number, value: number): void {
+    this.require(address, 2, Access.write);
+    const i = address - guestBias;
+    this.u8[i] = value;
+    this.u8[i + 1] = value >> 8;
+  }
+
+  store32(address: number, value: number): void {
+    this.require(address, 4, Access.write);
+    const i = address - guestBias;
+    this.u8[i] = value;
+    this.u8[i + 1] = value >> 8;
+    this.u8[i + 2] = value >> 16;
+    this.u8[i + 3] = value >> 24;
+  }
+
+  store64(address: number, value: bigint): void {
+    this.require(address, 8, Access.write);
+    this.store32(address, Number(value & 0xffffffffn));
+    this.store32(address + 4, Number((value >> 32n) & 0xffffffffn));
+  }
+
+  /**
+   * The bytes of the NUL-terminated string at `address`, without the NUL. Throws EFAULT where it runs into unreadable
+   * memory, ENAMETOOLONG where no NUL comes within `max` bytes.
+   */
+  cstring(address: number, max = 4096): Uint8Array {
+    let end = address;
+    for (const limit = address + max; end < limit; ) {
+      this.require(end, 1, Access.read);
+      const pageEnd = Math.min(limit, (Math.floor(end / pageSize) + 1) * pageSize);
+      const nul = this.u8.subarray(end - guestBias, pageEnd - guestBias).indexOf(0);
+      if (nul >= 0) return this.u8.slice(address - guestBias, end + nul - guestBias);
+      end = pageEnd;
+    }
+    throw new Errno('ENAMETOOLONG');
+  }
+
+  // ---- CodeReader
+
+  fetch16(address: number): number {
+    if (!this.fetchable(address, 2)) return -1;
+    const i = address - guestBias;
+    return this.u8[i]! | (this.u8[i + 1]! << 8);
+  }
+
+  fetch32(address: number): number {
+    return this.rawWord(address - guestBias);
+  }
+
+  fetchable(address: number, bytes: number): boolean {
+    return address >= guestBias && this.refused(address, bytes, Access.execute) < 0;
+  }
+
+  constant(address: number, bytes: number): boolean {
+    if (address < guestBias || this.refused(address, bytes, Access.read) >= 0) return false;
+    const last = (address + bytes - 1) >>> pageShift;
+    for (let page = address >>> pageShift; page <= last; page++) {
+      if (this.permissions[page]! & Access.write) return false;
+    }
+    return true;
+  }
+
+  /** Unaligned little-endian i32 at a wasm address. */
+  private rawWord(i: number): number {
+    const { u8 } = this;
+    return u8[i]! | (u8[i + 1]! << 8) | (u8[i + 2]! << 16) | (u8[i + 3]! << 24);
+  }
+}
