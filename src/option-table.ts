@@ -194,8 +194,10 @@ export function takesValue(name: OptionName): boolean {
   return 'value' in OPTIONS[name];
 }
 
+const NUMBER = /^(0[xX][0-9a-fA-F]+|[0-9]+)$/;
+
 function readNumber(text: string, what: string): number {
-  const value = /^(0[xX][0-9a-fA-F]+|[0-9]+)$/.test(text) ? Number(text) : Number.NaN;
+  const value = NUMBER.test(text) ? Number(text) : Number.NaN;
   if (!Number.isSafeInteger(value)) throw new UsageError(`invalid ${what} '${text}'`);
   return value;
 }
@@ -203,8 +205,9 @@ function readNumber(text: string, what: string): number {
 const UNITS = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 } as const;
 
 function readSize(text: string, what: string, largest: number): number {
-  const [, digits, unit] = /^(.*?)([kKmMgG]?)$/.exec(text) as RegExpExecArray;
-  const size = readNumber(digits, what) * UNITS[unit.toLowerCase() as keyof typeof UNITS];
+  const [, digits, unit] = /^(\w+?)([kKmMgG]?)$/.exec(text) ?? ['', text, ''];
+  const number = NUMBER.test(digits) ? Number(digits) : readNumber(text, what);
+  const size = number * UNITS[unit.toLowerCase() as keyof typeof UNITS];
   if (size === 0 || size > largest) throw new UsageError(`${what} '${text}' is out of range`);
   return size;
 }
@@ -225,7 +228,7 @@ function readPageSize(text: string): 4096 {
 }
 
 function readSeed(text: string): bigint {
-  if (!/^(0[xX][0-9a-fA-F]+|[0-9]+)$/.test(text) || BigInt(text) >= 1n << 64n) {
+  if (!NUMBER.test(text) || BigInt(text) >= 1n << 64n) {
     throw new UsageError(`invalid seed '${text}'`);
   }
   return BigInt(text);
