@@ -205,9 +205,9 @@ function readNumber(text: string, what: string): number {
 const UNITS = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 } as const;
 
 function readSize(text: string, what: string, largest: number): number {
-  const [, digits, unit] = /^(\w+?)([kKmMgG]?)$/.exec(text) ?? ['', text, ''];
-  const number = NUMBER.test(digits) ? Number(digits) : readNumber(text, what);
-  const size = number * UNITS[unit.toLowerCase() as keyof typeof UNITS];
+  const [, digits, unit] = /^(\w+?)([kKmMgG]?)$/.exec(text) ?? [];
+  if (digits === undefined || !NUMBER.test(digits)) throw new UsageError(`invalid ${what} '${text}'`);
+  const size = Number(digits) * UNITS[unit.toLowerCase() as keyof typeof UNITS];
   if (size === 0 || size > largest) throw new UsageError(`${what} '${text}' is out of range`);
   return size;
 }
