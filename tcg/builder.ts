@@ -242,6 +242,14 @@ export class Builder {
     this.set('i32', offset, value);
   }
 
+  /** The value the i32 slot at `offset` is known to hold here, or -1. */
+  known32(offset: number): Value {
+    const cell = offset >> 2;
+    const known = this.cellValue[cell]!;
+    if (known < 0 || this.cellBytes[cell] !== 4) return -1;
+    return opDefs[this.block.op[known]!]!.result === 'i32' ? known : -1;
+  }
+
   private know(cell: number, value: Value, bytes: number): void {
     this.cellValue[cell] = value;
     this.cellBytes[cell] = bytes;

@@ -48,6 +48,13 @@ export interface DisasContext {
    */
   done: boolean;
   stop: boolean;
+  /**
+   * The block may run on past a conditional branch: the target then emits `if … jump … endif` and goes on, unless the
+   * next instruction is a leader.
+   */
+  readonly extended: boolean;
+  /** True if another block begins at this PC (target's encoding). */
+  readonly isLeader: ((pc: number) => boolean) | undefined;
   /** The target's own state for this block. */
   readonly target: unknown;
 }

@@ -9,6 +9,8 @@ export interface TranslationLimits {
   readonly pageEnd?: number;
   /** True if another block begins at this PC (target's encoding): end the block before it with a jump. */
   readonly isLeader?: (pc: number) => boolean;
+  /** Go on past conditional branches (`DisasContext.extended`). */
+  readonly extended?: boolean;
 }
 
 /**
@@ -32,6 +34,8 @@ export function translateBlock<S>(
     mode,
     done: false,
     stop: false,
+    extended: limits.extended === true,
+    isLeader: limits.isLeader,
     target: target.begin(pc, mode),
   };
   b.begin(pc);
