@@ -46,7 +46,9 @@ function osRelease(): Map<string, string> {
  */
 function copySources(target: string): number {
   const codename = osRelease().get('VERSION_CODENAME') ?? '';
-  const suite = new RegExp(`\\b(${codename || 'stable'}|stable|testing|unstable|sid)(-updates|-security|/updates)?(\\s|$)`);
+  const suite = new RegExp(
+    `\\b(${codename || 'stable'}|stable|testing|unstable|sid)(-updates|-security|/updates)?(\\s|$)`,
+  );
   const parts = '/etc/apt/sources.list.d';
   const files = existsSync(parts) ? readdirSync(parts).map((name) => join(parts, name)) : [];
   let kept = 0;
@@ -59,7 +61,12 @@ function copySources(target: string): number {
     const ours = entries
       .map((entry) => (deb822 ? entry.replace(/^(Architectures|Types):.*$/gm, '').replace(/^\s*\n/gm, '') : entry))
       .filter((entry) => {
-        if (deb822) return /^Suites:.*/m.test(entry) && suite.test(/^Suites:(.*)$/m.exec(entry)![1]) && /^Components:.*\bmain\b/m.test(entry);
+        if (deb822)
+          return (
+            /^Suites:.*/m.test(entry) &&
+            suite.test(/^Suites:(.*)$/m.exec(entry)![1]) &&
+            /^Components:.*\bmain\b/m.test(entry)
+          );
         return /^deb\s/.test(entry) && suite.test(entry) && /\bmain\b/.test(entry);
       })
       .map((entry) => (deb822 ? `Types: deb\n${entry.trim()}` : entry.replace(/\barch=\S+?(?=[\s\]])/, '')));
@@ -74,7 +81,8 @@ async function makeAptTree(): Promise<string[]> {
   for (const name of ['apt-get', 'dpkg', 'dpkg-deb']) {
     if (!onPath(name)) throw new Unavailable(`no ${name} on this machine, so no Debian packages`);
   }
-  if (osRelease().get('ID') !== 'debian') throw new Unavailable('this machine has no Debian sources for armhf and armel');
+  if (osRelease().get('ID') !== 'debian')
+    throw new Unavailable('this machine has no Debian sources for armhf and armel');
   const tree = cachePath('apt', 'tree');
   for (const dir of ['etc/sources.list.d', 'state/lists/partial', 'cache/archives/partial']) {
     mkdirSync(join(tree, dir), { recursive: true });
@@ -148,7 +156,8 @@ async function fetchInto(root: string, packages: readonly string[], why: string)
     }
     progress(`fetching ${why} …`);
     const got = await tool('apt-get', [...options, 'download', ...packages], debs);
-    if (got.status !== 0) throw new Unavailable(`apt-get download of ${why} failed: ${lastLine(got.stderr.toString())}`);
+    if (got.status !== 0)
+      throw new Unavailable(`apt-get download of ${why} failed: ${lastLine(got.stderr.toString())}`);
     for (const deb of readdirSync(debs)) {
       const unpacked = await tool('dpkg-deb', ['-x', join(debs, deb), partial]);
       if (unpacked.status !== 0) throw new Error(`dpkg-deb -x ${deb}: ${unpacked.stderr.toString()}`);
@@ -164,7 +173,9 @@ async function fetchInto(root: string, packages: readonly string[], why: string)
  */
 export async function debianPackage(name: string, arch: Arch): Promise<string> {
   const deb = await debArch(arch);
-  return rememberUnavailable(`${name}_${deb}`, () => fetchInto(cachePath('debian', `${name}_${deb}`), [`${name}:${deb}`], `${name} (${deb})`));
+  return rememberUnavailable(`${name}_${deb}`, () =>
+    fetchInto(cachePath('debian', `${name}_${deb}`), [`${name}:${deb}`], `${name} (${deb})`),
+  );
 }
 
 /**
@@ -188,10 +199,12 @@ export async function debianClosure(title: string, packages: readonly string[]):
     const root = cachePath('closure', title);
     if (existsSync(root)) return root;
     const plan = await tool('apt-get', [...(await apt()), '-s', '--no-install-recommends', 'install', ...packages]);
-    if (plan.status !== 0) throw new Unavailable(`apt knows no ${packages.join(' ')}: ${lastLine(plan.stderr.toString())}`);
+    if (plan.status !== 0)
+      throw new Unavailable(`apt knows no ${packages.join(' ')}: ${lastLine(plan.stderr.toString())}`);
     const names = Array.from(plan.stdout.toString().matchAll(/^Inst (\S+)/gm), (m) => m[1]);
-    const wanted = names.filter((name) => !/^(libc6|libgcc-s1|libcrypt1|gcc-\d+-base|debconf|perl-base)(:|$)/.test(name));
+    const wanted = names.filter(
+      (name) => !/^(libc6|libgcc-s1|libcrypt1|gcc-\d+-base|debconf|perl-base)(:|$)/.test(name),
+    );
     return fetchInto(root, wanted, `${title} (${wanted.length} packages)`);
   });
 }
-

@@ -7,7 +7,8 @@ import { run, type Outcome, type RunOptions } from './run.ts';
 let found: Promise<string> | undefined;
 
 async function find(): Promise<string> {
-  const installed = process.env['TSEMU_ORACLE'] === 'cache' ? undefined : (onPath('qemu-arm') ?? onPath('qemu-arm-static'));
+  const installed =
+    process.env['TSEMU_ORACLE'] === 'cache' ? undefined : (onPath('qemu-arm') ?? onPath('qemu-arm-static'));
   if (installed) return installed;
   // Releases moved the static binaries from one package to the other; a static one runs anywhere.
   try {

@@ -15,7 +15,12 @@ export interface Toolchain {
 }
 
 function environment(extra: Record<string, string>): Record<string, string> {
-  return { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C', TMPDIR: process.env['TMPDIR'] ?? '/tmp', ...extra };
+  return {
+    PATH: process.env['PATH'] ?? '/usr/bin:/bin',
+    LC_ALL: 'C',
+    TMPDIR: process.env['TMPDIR'] ?? '/tmp',
+    ...extra,
+  };
 }
 
 // Both drivers find cc1, libgcc and the cross libc relative to themselves; only the host's shared libraries that
@@ -25,7 +30,11 @@ async function unpackedToolchain(triple: Triple): Promise<Toolchain> {
   const libraries = ['usr/lib', 'lib']
     .map((dir) => join(root, dir))
     .filter(existsSync)
-    .flatMap((dir) => readdirSync(dir).filter((name) => /-linux-gnu$/.test(name)).map((name) => join(dir, name)));
+    .flatMap((dir) =>
+      readdirSync(dir)
+        .filter((name) => /-linux-gnu$/.test(name))
+        .map((name) => join(dir, name)),
+    );
   const bin = join(root, 'usr/bin');
   return {
     cc: join(bin, `${triple}-gcc`),
