@@ -1,8 +1,9 @@
 // Bundles the command line program into dist/: plain JavaScript, since stripping types costs 250–700 ms at start.
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
+import manifest from '../package.json' with { type: 'json' };
 
 const root = join(import.meta.dirname, '..');
 
@@ -58,4 +59,15 @@ const { metafile } = await build({
 for (const file of Object.keys(metafile.outputs)) {
   const path = join(root, file);
   await writeFile(path, withoutBuiltinImports(await readFile(path, 'utf8')));
+}
+
+// npx finds a project's own commands only here; npm links those of dependencies alone.
+const commands = join(root, 'node_modules', '.bin');
+for (const [command, file] of Object.entries(manifest.bin)) {
+  const link = join(commands, command);
+  const target = join('..', '..', file);
+  await rm(link, { force: true });
+  await (process.platform === 'win32'
+    ? writeFile(`${link}.cmd`, `@node "%~dp0${target}" %*\r\n`)
+    : symlink(target, link));
 }
