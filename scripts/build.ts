@@ -1,11 +1,13 @@
 // Bundles the command line program into dist/: plain JavaScript, since stripping types costs 250–700 ms at start.
-import { readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import manifest from '../package.json' with { type: 'json' };
 
 const root = join(import.meta.dirname, '..');
+const dist = join(root, 'dist');
+const main = join(dist, 'main.js');
 
 /** yargs measures columns with Intl.Segmenter, whose data takes 60 ms to load; our help is plain text. */
 const plainStringWidth: Plugin = {
@@ -33,8 +35,7 @@ function withoutBuiltinImports(code: string): string {
   });
 }
 
-await rm(join(root, 'dist'), { recursive: true, force: true });
-const { metafile } = await build({
+const { outputFiles } = await build({
   absWorkingDir: root,
   entryPoints: ['src/main.ts'],
   outdir: 'dist',
@@ -48,7 +49,7 @@ const { metafile } = await build({
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: 'none',
-  metafile: true,
+  write: false,
   // Only for the asm dumps of -d: large, so they stay in node_modules.
   external: ['capstone-wasm', 'wabt'],
   // CommonJS dependencies call require() for Node's own modules only.
@@ -56,9 +57,16 @@ const { metafile } = await build({
   plugins: [plainStringWidth],
   logLevel: 'warning',
 });
-for (const file of Object.keys(metafile.outputs)) {
-  const path = join(root, file);
-  await writeFile(path, withoutBuiltinImports(await readFile(path, 'utf8')));
+// The old bundle stays runnable until the new main.js replaces its own: others may be using it.
+await mkdir(join(dist, 'chunks'), { recursive: true });
+const files = outputFiles.toSorted((a, b) => Number(a.path === main) - Number(b.path === main));
+for (const { path, text } of files) {
+  await writeFile(`${path}.new`, withoutBuiltinImports(text));
+  await rename(`${path}.new`, path);
+}
+const wanted = new Set(files.map(({ path }) => path));
+for (const name of await readdir(dist, { recursive: true })) {
+  if (name.endsWith('.js') && !wanted.has(join(dist, name))) await rm(join(dist, name));
 }
 
 // npx finds a project's own commands only here; npm links those of dependencies alone.
