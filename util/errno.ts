@@ -12,6 +12,9 @@ export const errnoNumbers = {
   ETOOMANYREFS: 109, ETIMEDOUT: 110, ECONNREFUSED: 111, EHOSTDOWN: 112, EHOSTUNREACH: 113, EALREADY: 114,
   EINPROGRESS: 115, ESTALE: 116, EDQUOT: 122, ENOMEDIUM: 123, ECANCELED: 125, EOWNERDEAD: 130,
   ENOTRECOVERABLE: 131,
+  // Inside the kernel only (include/linux/errno.h): how a call that a signal interrupted goes on. The scheduler turns
+  // them into a restart or EINTR; no guest ever sees one.
+  ERESTARTSYS: 512, ERESTARTNOINTR: 513, ERESTARTNOHAND: 514, ERESTART_RESTARTBLOCK: 516,
 } as const;
 export type ErrnoName = keyof typeof errnoNumbers;
 

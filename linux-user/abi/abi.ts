@@ -1,0 +1,105 @@
+import type { CpuView } from '#tcg/target.ts';
+import type { SigInfo } from '../signal/siginfo.ts';
+import type { SigAction } from '../signal/signal-state.ts';
+import type { Task } from '../task.ts';
+
+/** Offsets of the fields of a struct in guest memory, and its size in bytes. */
+export interface StructLayout<Fields extends string> {
+  readonly bytes: number;
+  readonly at: Readonly<Record<Fields, number>>;
+}
+
+export type Stat64Field =
+  | 'dev' | 'ino32' | 'mode' | 'nlink' | 'uid' | 'gid' | 'rdev' | 'size' | 'blksize' | 'blocks'
+  | 'atime' | 'atimeNsec' | 'mtime' | 'mtimeNsec' | 'ctime' | 'ctimeNsec' | 'ino';
+
+/** open(2) flags whose values differ between architectures. */
+export interface OpenFlags {
+  readonly O_DIRECTORY: number;
+  readonly O_NOFOLLOW: number;
+  readonly O_DIRECT: number;
+  readonly O_LARGEFILE: number;
+}
+
+/**
+ * What the kernel layer must know of one guest architecture: registers of a system call, layouts that differ between
+ * architectures, signal frames, and the words of the ELF auxiliary vector. `cpu` is a view of a task's CPU state
+ * (`Task.cpu`), running or not.
+ */
+export interface Abi {
+  /** As in `tsemu-<name>`. */
+  readonly name: string;
+  /** uname -m. */
+  readonly machine: string;
+  /** AT_PLATFORM. */
+  readonly platform: string;
+  /** e_machine, ELF class (1: 32-bit, 2: 64-bit) and data encoding (1: little-endian). */
+  readonly elf: { readonly machine: number; readonly class: 1 | 2; readonly data: 1 | 2 };
+  /** Bytes of a pointer and of a C long. */
+  readonly pointerBytes: 4 | 8;
+  /** Alignment of 64-bit integers in structs. */
+  readonly align64: 4 | 8;
+  /** First address that user mode cannot map. */
+  readonly taskSize: number;
+  /** Load address of a position-independent program without an interpreter's say. */
+  readonly pieBase: number;
+  readonly hwcap: number;
+  readonly hwcap2: number;
+  readonly openFlags: OpenFlags;
+  readonly stat64: StructLayout<Stat64Field>;
+
+  // ---- system calls
+
+  /** The number asked for; -1 for a supervisor call that is none. */
+  syscallNumber(cpu: CpuView): number;
+  /** Register argument `n` (0…) as u32. */
+  argument(cpu: CpuView, n: number): number;
+  /** True: a 64-bit argument starts at an even register index. */
+  readonly alignPairs: boolean;
+  setResult(cpu: CpuView, value: number): void;
+  /**
+   * Makes the CPU run the system call again that ended last: PC back onto the instruction, the first argument (which
+   * the result has overwritten) as it was, and, if given, another call number.
+   */
+  restartSyscall(cpu: CpuView, firstArgument: number, number?: number): void;
+  /** Number of restart_syscall. */
+  readonly restartSyscallNumber: number;
+
+  // ---- registers
+
+  /** Plain address of the PC. */
+  pc(cpu: CpuView): number;
+  stackPointer(cpu: CpuView): number;
+  setThreadPointer(cpu: CpuView, value: number): void;
+  threadPointer(cpu: CpuView): number;
+  /** Register names and values (u32) in the order a report prints them. */
+  registers(cpu: CpuView): readonly (readonly [name: string, value: number])[];
+
+  // ---- memory
+
+  /** The permission bits the hardware gives for PROT_* bits (ARM: writable and executable pages are readable). */
+  effectiveAccess(prot: number): number;
+  /** Maps what the kernel puts into every address space at fixed addresses (ARM: the vector page). */
+  mapKernelPages(task: Task): void;
+  /** What the guest's code address `target` (PC in the target's encoding) calls itself there, or null. */
+  kernelSymbol(address: number): string | null;
+
+  // ---- signals
+
+  /**
+   * Builds the frame for a handler on the stack and sets the registers that enter it. Returns false if the frame
+   * cannot be written: the caller then forces SIGSEGV.
+   */
+  pushSignalFrame(task: Task, info: SigInfo, action: SigAction, savedMask: bigint): boolean;
+  /** Restores what pushSignalFrame saved. Returns false for a bad frame: the caller then forces SIGSEGV. */
+  popSignalFrame(task: Task, realTime: boolean): boolean;
+
+  /** Call-chain of a stopped task, innermost first, without the PC itself; `how` says how sure it is. */
+  backtrace(task: Task, symbols: FrameData): { readonly how: string; readonly addresses: readonly number[] };
+}
+
+/** What unwinding may know about the mapped files. */
+export interface FrameData {
+  /** The ELF file mapped at `address`: its load bias and program headers, or null. */
+  imageAt(address: number): { readonly bias: number; readonly exidx: { address: number; bytes: number } | null } | null;
+}

@@ -1,0 +1,17 @@
+import type { GuestMemory } from '#accel/guest-memory.ts';
+import type { ExitReason } from '#tcg/cpu-page.ts';
+import type { CpuView } from '#tcg/target.ts';
+
+/** What the kernel layer asks of the engine that runs one address space (`accel/engine.ts` is one). */
+export interface GuestEngine {
+  /** The running CPU's state in the CPU page. */
+  readonly cpu: CpuView;
+  /** Runs guest code from `cpuHeader.pc` until something must be served. Never returns an engine-internal reason. */
+  run(): ExitReason;
+  /** Translated code of the guest range [start, end) is stale. */
+  invalidate(start: number, end: number): void;
+  /** True from the moment the guest can observe a fault: state must be exact at every access. */
+  setExactState(on: boolean): void;
+}
+
+export type EngineFactory = (memory: GuestMemory) => GuestEngine;

@@ -1,0 +1,316 @@
+import { Access, type GuestMemory, pageSize } from '#accel/guest-memory.ts';
+import { Errno } from '#util/errno.ts';
+import { ResourceLimit, type ResourceLimits } from '../resource-limits.ts';
+import { madvise, mincore, mlock, msync } from './advice.ts';
+import { mapsText } from './maps-text.ts';
+import { readIn, takeSnapshot, writeBack, zeroPages } from './pages.ts';
+import { mremap } from './remap.ts';
+import { type FileBacking, MapFlags, Prot, type Vma } from './vma.ts';
+import { VmaList } from './vma-list.ts';
+
+/** Pages below this cannot be mapped (vm.mmap_min_addr). */
+export const mmapMinAddress = 0x10000;
+/** Where the bottom-up search starts when there is no room below mmapBase: a third of the address space. */
+const unmappedBase = 0x5500_0000;
+/** Smallest room kept between the stack's top and the mappings, as Linux does. */
+const minimumStackGap = 128 << 20;
+
+export const pageFloor = (address: number): number => Math.floor(address / pageSize) * pageSize;
+export const pageCeil = (address: number): number => Math.ceil(address / pageSize) * pageSize;
+
+export interface MmOptions {
+  /** First address that user mode cannot map; at most the memory's `taskSize`. */
+  readonly taskSize: number;
+  readonly stackBytes: number;
+  readonly limits: ResourceLimits;
+  /** Abi.effectiveAccess. */
+  readonly effectiveAccess: (prot: number) => number;
+}
+
+/** A request to map (mmap2). */
+export interface MapRequest {
+  readonly address: number;
+  readonly length: number;
+  readonly prot: number;
+  readonly flags: number;
+  /** null for MAP_ANONYMOUS. */
+  readonly file: FileBacking | null;
+  /** Byte offset in the file, a multiple of the page size. */
+  readonly offset: number;
+  readonly name?: string;
+}
+
+/**
+ * A process's address space: which pages are mapped, how, and to what. Addresses and lengths are u32 numbers; the
+ * methods named like system calls throw `Errno` exactly where Linux fails. Unmapped pages are kept zero.
+ */
+export class Mm {
+  readonly memory: GuestMemory;
+  readonly vmas: VmaList = new VmaList();
+  readonly taskSize: number;
+  readonly stackTop: number;
+  readonly mmapBase: number;
+  readonly limits: ResourceLimits;
+  readonly access: (prot: number) => number;
+  /** Start of the heap and its end now, to the byte. */
+  brkStart = 0;
+  brkEnd = 0;
+  /** MCL_FUTURE is on. */
+  lockFuture = false;
+  /** Where the program's arguments and environment are: /proc/self/cmdline and environ. */
+  argStart = 0;
+  argEnd = 0;
+  envStart = 0;
+  envEnd = 0;
+  /** The auxiliary vector as laid out on the stack: /proc/self/auxv. */
+  auxv: Uint8Array = new Uint8Array(0);
+  /** Called when translated code of [start, end), or code that read constants there, may be stale. */
+  onCodeChange: (start: number, end: number) => void = () => {};
+
+  constructor(memory: GuestMemory, options: MmOptions) {
+    this.memory = memory;
+    this.taskSize = options.taskSize;
+    this.stackTop = options.taskSize;
+    this.limits = options.limits;
+    this.access = options.effectiveAccess;
+    const gap = Math.min(Math.max(options.stackBytes, minimumStackGap), Math.floor(options.taskSize / 6) * 5);
+    this.mmapBase = pageFloor(this.stackTop - gap);
+  }
+
+  /** mmap(2); returns the address. */
+  mmap(request: MapRequest): number {
+    const { prot, flags, file, offset } = request;
+    if (request.length === 0) throw new Errno('EINVAL');
+    const length = pageCeil(request.length);
+    if (length >= 2 ** 32) throw new Errno('ENOMEM');
+    if (offset % pageSize !== 0) throw new Errno('EINVAL');
+    if (offset + length > 2 ** 44) throw new Errno('EOVERFLOW');
+    const type = flags & MapFlags.TYPE;
+    const shared = type === MapFlags.SHARED || type === MapFlags.SHARED_VALIDATE;
+    if (!shared && type !== MapFlags.PRIVATE) throw new Errno('EINVAL');
+    const start = this.placeFor(request.address, length, flags);
+    if (file !== null) {
+      if (!file.readable) throw new Errno('EACCES');
+      if (shared && (prot & Prot.WRITE) !== 0 && !file.writable) throw new Errno('EACCES');
+    }
+    this.checkLimits(length, prot, shared, start);
+
+    const vma = {
+      start,
+      end: start + length,
+      prot: prot & 7,
+      shared,
+      file,
+      offset: file === null ? 0 : offset,
+      name: request.name ?? '',
+      locked: this.lockFuture || (flags & MapFlags.LOCKED) !== 0,
+      snapshot: null,
+    };
+    this.drop(this.vmas.carve(vma.start, vma.end));
+    this.place(vma);
+    return start;
+  }
+
+  /** Chooses where a mapping goes, or refuses (get_unmapped_area). */
+  private placeFor(hint: number, length: number, flags: number): number {
+    if (length > this.taskSize) throw new Errno('ENOMEM');
+    if ((flags & (MapFlags.FIXED | MapFlags.FIXED_NOREPLACE)) !== 0) {
+      if (hint % pageSize !== 0) throw new Errno('EINVAL');
+      if (hint > this.taskSize - length) throw new Errno('ENOMEM');
+      if (hint < mmapMinAddress) throw new Errno('EPERM');
+      if ((flags & MapFlags.FIXED_NOREPLACE) !== 0 && !this.vmas.free(hint, hint + length)) throw new Errno('EEXIST');
+      return hint;
+    }
+    return this.findFree(hint, length);
+  }
+
+  /** A free place of `length` bytes: at the hint if possible, else as high as possible. Throws ENOMEM. */
+  findFree(hint: number, length: number): number {
+    if (hint !== 0) {
+      const wanted = Math.max(pageCeil(hint), mmapMinAddress);
+      if (wanted <= this.taskSize - length && this.vmas.free(wanted, wanted + length)) return wanted;
+    }
+    const below = this.vmas.highestGap(mmapMinAddress, this.mmapBase, length);
+    const found = below >= 0 ? below : this.vmas.lowestGap(unmappedBase, this.taskSize, length);
+    if (found < 0) throw new Errno('ENOMEM');
+    return found;
+  }
+
+  /** RLIMIT_AS for everything, RLIMIT_DATA for private writable memory; pages replaced at `start` do not count. */
+  checkLimits(length: number, prot: number, shared: boolean, start: number): void {
+    let replaced = 0;
+    for (const vma of this.vmas.overlapping(start, start + length)) {
+      replaced += Math.min(vma.end, start + length) - Math.max(vma.start, start);
+    }
+    if (this.vmas.bytes - replaced + length > this.limits.get(ResourceLimit.AS).soft) throw new Errno('ENOMEM');
+    const dataLimit = this.limits.get(ResourceLimit.DATA).soft;
+    if (shared || (prot & Prot.WRITE) === 0 || dataLimit === Infinity) return;
+    if (this.dataBytes() + length > dataLimit) throw new Errno('ENOMEM');
+  }
+
+  private dataBytes(): number {
+    let bytes = 0;
+    for (const vma of this.vmas) {
+      if (!vma.shared && (vma.prot & Prot.WRITE) !== 0 && vma.name !== '[stack]') bytes += vma.end - vma.start;
+    }
+    return bytes;
+  }
+
+  /** Fills a new VMA in a free place with its content and makes it accessible. */
+  place(vma: Vma): void {
+    const { file } = vma;
+    if (file === null) {
+      this.vmas.insert(vma);
+      this.setAccess(vma.start, vma.end, this.access(vma.prot));
+      return;
+    }
+    file.retain();
+    this.memory.protect(vma.start, vma.end, Access.read | Access.write);
+    try {
+      readIn(this.memory, vma);
+    } catch (error) {
+      zeroPages(this.memory, vma.start, vma.end);
+      this.memory.protect(vma.start, vma.end, 0);
+      file.release();
+      throw error;
+    }
+    const kept = vma.shared && file.writable ? { ...vma, snapshot: takeSnapshot(this.memory, vma) } : vma;
+    this.vmas.insert(kept);
+    this.setAccess(vma.start, vma.end, this.access(vma.prot));
+  }
+
+  /** Gives up carved pieces: writes shared ones back, zeroes the pages and closes them. */
+  drop(pieces: readonly Vma[]): void {
+    for (const vma of pieces) {
+      writeBack(this.memory, vma);
+      this.codeMayChange(vma.start, vma.end);
+      this.memory.protect(vma.start, vma.end, Access.read | Access.write);
+      zeroPages(this.memory, vma.start, vma.end);
+      this.memory.protect(vma.start, vma.end, 0);
+      vma.file?.release();
+    }
+  }
+
+  /** Sets the permission bytes of mapped pages. */
+  setAccess(start: number, end: number, access: number): void {
+    this.codeMayChange(start, end);
+    this.memory.protect(start, end, access);
+  }
+
+  /** Tells the engine if the pages hold anything that translated code may rest on. */
+  codeMayChange(start: number, end: number): void {
+    const { permissions } = this.memory;
+    const last = end / pageSize;
+    for (let page = start / pageSize; page < last; page++) {
+      const access = permissions[page];
+      if ((access & Access.execute) === 0 && (access & (Access.read | Access.write)) !== Access.read) continue;
+      this.onCodeChange(start, end);
+      return;
+    }
+  }
+
+  /** munmap(2). */
+  munmap(address: number, length: number): void {
+    if (address % pageSize !== 0 || length === 0) throw new Errno('EINVAL');
+    if (address > this.taskSize || length > this.taskSize - address) throw new Errno('EINVAL');
+    this.drop(this.vmas.carve(address, address + pageCeil(length)));
+  }
+
+  /** mprotect(2). As on Linux the pages before a hole have changed when ENOMEM is thrown. */
+  mprotect(address: number, length: number, prot: number): void {
+    if (address % pageSize !== 0) throw new Errno('EINVAL');
+    const grows = prot & (Prot.GROWSDOWN | Prot.GROWSUP);
+    if (grows === (Prot.GROWSDOWN | Prot.GROWSUP)) throw new Errno('EINVAL');
+    if (length === 0) return;
+    const end = address + pageCeil(length);
+    if (end >= 2 ** 32) throw new Errno('ENOMEM');
+    if ((prot & ~(7 | Prot.SEM | Prot.GROWSDOWN | Prot.GROWSUP)) !== 0) throw new Errno('EINVAL');
+    // No mapping of ours grows, so there is none that these flags could be about.
+    if (grows !== 0) throw new Errno('EINVAL');
+    let reached = address;
+    for (const vma of this.vmas.overlapping(address, end)) {
+      if (vma.start > reached) break;
+      const start = Math.max(address, vma.start);
+      reached = Math.min(end, vma.end);
+      this.changeProt(vma, start, reached, prot & 7);
+    }
+    if (reached < end) throw new Errno('ENOMEM');
+  }
+
+  private changeProt(vma: Vma, start: number, end: number, prot: number): void {
+    if (vma.prot === prot) return;
+    if (vma.start >= this.taskSize) throw new Errno('EACCES');
+    if ((prot & Prot.WRITE) !== 0 && vma.shared && vma.file !== null && !vma.file.writable) throw new Errno('EACCES');
+    const [piece] = this.vmas.carve(start, end);
+    this.vmas.insert({ ...piece, prot });
+    this.setAccess(start, end, this.access(prot));
+  }
+
+  /** mremap(2); returns the new address. */
+  mremap(address: number, oldLength: number, newLength: number, flags: number, newAddress: number): number {
+    return mremap(this, address, oldLength, newLength, flags, newAddress);
+  }
+
+  /** brk(2): moves the end of the heap if it can; returns where the end is then. */
+  brk(wanted: number): number {
+    if (wanted < this.brkStart) return this.brkEnd;
+    const oldEnd = pageCeil(this.brkEnd);
+    const newEnd = pageCeil(wanted);
+    if (newEnd < oldEnd) this.drop(this.vmas.carve(newEnd, oldEnd));
+    if (newEnd > oldEnd && !this.growHeap(oldEnd, newEnd)) return this.brkEnd;
+    this.brkEnd = wanted;
+    return wanted;
+  }
+
+  private growHeap(oldEnd: number, newEnd: number): boolean {
+    if (newEnd + pageSize > this.taskSize || !this.vmas.free(oldEnd, newEnd + pageSize)) return false;
+    if (newEnd - this.brkStart > this.limits.get(ResourceLimit.DATA).soft) return false;
+    if (this.vmas.bytes + newEnd - oldEnd > this.limits.get(ResourceLimit.AS).soft) return false;
+    const prot = Prot.READ | Prot.WRITE;
+    this.place({
+      start: oldEnd, end: newEnd, prot, shared: false, file: null, offset: 0, name: '[heap]',
+      locked: this.lockFuture, snapshot: null,
+    });
+    return true;
+  }
+
+  /** madvise(2). */
+  madvise(address: number, length: number, advice: number): void {
+    madvise(this, address, length, advice);
+  }
+
+  /** mincore(2): one byte per page, bit 0 set for a resident page. */
+  mincore(address: number, length: number): Uint8Array {
+    return mincore(this, address, length);
+  }
+
+  /** msync(2). */
+  msync(address: number, length: number, flags: number): void {
+    msync(this, address, length, flags);
+  }
+
+  /** mlock(2), mlock2(2) and munlock(2). */
+  mlock(address: number, length: number, locked: boolean): void {
+    mlock(this, address, length, locked);
+  }
+
+  /** mlockall(2) with MCL_CURRENT 1, MCL_FUTURE 2, MCL_ONFAULT 4; munlockall(2) is 0. */
+  mlockall(flags: number): void {
+    this.lockFuture = (flags & 2) !== 0;
+    if ((flags & 1) === 0 && flags !== 0) return;
+    for (const vma of [...this.vmas]) {
+      this.vmas.carve(vma.start, vma.end);
+      this.vmas.insert({ ...vma, locked: flags !== 0 });
+    }
+  }
+
+  /** Writes all shared file mappings back: at exit and exec. */
+  writeBackAll(): void {
+    for (const vma of this.vmas) writeBack(this.memory, vma);
+  }
+
+  /** /proc/self/maps. */
+  mapsText(): string {
+    return mapsText(this.vmas);
+  }
+}

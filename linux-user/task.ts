@@ -1,0 +1,102 @@
+import type { GuestMemory } from '#accel/guest-memory.ts';
+import type { CpuView } from '#tcg/target.ts';
+import { Errno, type ErrnoName } from '#util/errno.ts';
+import type { Abi } from './abi/abi.ts';
+import type { Mm } from './mm/mm.ts';
+import type { Process } from './process.ts';
+import { TaskSignals } from './signal/signal-state.ts';
+import type { SyscallResult } from './syscall-table.ts';
+
+/** How an interrupted call goes on: errno names that only the kernel knows (see `Task.sleep`). */
+export type Interruption = Extract<
+  ErrnoName,
+  'EINTR' | 'ERESTARTSYS' | 'ERESTARTNOINTR' | 'ERESTARTNOHAND' | 'ERESTART_RESTARTBLOCK'
+>;
+
+/** Starts waiting; returns what stops it early (a timer to clear, a queue to leave), if anything does. */
+export type StartWaiting<T> = (
+  wake: (value: T) => void,
+  fail: (error: unknown) => void,
+) => (() => void) | void;
+
+/** A guest thread. */
+export class Task {
+  readonly tid: number;
+  readonly process: Process;
+  readonly abi: Abi;
+  /** CPU state: the CPU page while the task runs, a saved copy while another one does. */
+  cpu: CpuView;
+  readonly signals: TaskSignals = new TaskSignals();
+  /** True if a signal may have to be delivered before the task goes on in user mode (Linux's TIF_SIGPENDING). */
+  signalPending = false;
+  /** The first argument of the system call being served, for a restart. */
+  syscallFirstArgument = 0;
+  /** What restart_syscall does: set by a call that ends with ERESTART_RESTARTBLOCK (nanosleep, poll). */
+  restartBlock: (() => SyscallResult) | null = null;
+  /** set_tid_address: zeroed and woken as a futex when the thread ends; 0 for none. */
+  clearChildTid = 0;
+  /** set_robust_list: head and length. */
+  robustList: { readonly head: number; readonly length: number } = { head: 0, length: 0 };
+  /** Thread name: prctl(PR_SET_NAME), /proc/self/comm; at most 15 bytes. */
+  name: string;
+
+  /** Ends the sleep under way with an interruption; null while the task does not sleep. */
+  private interruptSleep: (() => void) | null = null;
+
+  constructor(tid: number, process: Process, abi: Abi, cpu: CpuView, name: string) {
+    this.tid = tid;
+    this.process = process;
+    this.abi = abi;
+    this.cpu = cpu;
+    this.name = name;
+  }
+
+  get mm(): Mm {
+    return this.process.mm;
+  }
+
+  get memory(): GuestMemory {
+    return this.process.mm.memory;
+  }
+
+  /**
+   * Waits as Linux sleeps: `start` begins (and hands over `wake`), the promise ends with its value. A signal that must
+   * be delivered ends the wait: what `start` returned is called, and the promise is rejected with `Errno(how)`.
+   * - ERESTARTSYS: again if the handler has SA_RESTART or there is none, else EINTR (read, write, wait4, flock…)
+   * - ERESTARTNOHAND: again only if no handler ran (pause, sigsuspend, pselect, ppoll)
+   * - ERESTART_RESTARTBLOCK: like that, through `restartBlock` (nanosleep, poll)
+   * - EINTR: never again (epoll_wait, msgrcv, sockets with a timeout)
+   */
+  sleep<T>(start: StartWaiting<T>, how: Interruption = 'ERESTARTSYS'): Promise<T> {
+    if (this.signalPending) return Promise.reject(new Errno(how));
+    return new Promise<T>((resolve, reject) => {
+      let over = false;
+      let stop: (() => void) | void;
+      const finish = (): boolean => {
+        if (over) return false;
+        over = true;
+        this.interruptSleep = null;
+        stop?.();
+        return true;
+      };
+      this.interruptSleep = () => {
+        if (finish()) reject(new Errno(how));
+      };
+      stop = start(
+        (value) => {
+          if (finish()) resolve(value);
+        },
+        (error: unknown) => {
+          if (finish()) reject(error as Error);
+        },
+      );
+      if (over) stop?.();
+    });
+  }
+
+  /** A signal has come that this task must see: ends its sleep, if it sleeps. */
+  interrupt(): void {
+    this.signalPending = true;
+    this.interruptSleep?.();
+  }
+}
