@@ -1,0 +1,101 @@
+import { qemuArm } from '../support/oracle.ts';
+import { type Tier, tsemuCommand } from '../support/run.ts';
+import { compare, type CompareOptions, type Difference } from './compare.ts';
+import { generate, type Sequence, toRequest } from './generate.ts';
+import { type RigCommand, runRig } from './rig.ts';
+import type { InsnSet } from './rows.ts';
+
+/** The CPU of the oracle: ARMv7-A with everything tsemu has, and not ARMv8's additions. */
+const oracleCpu = 'cortex-a15';
+
+/** The two sides of a comparison. */
+export interface Sides {
+  oracle: RigCommand;
+  ours: RigCommand;
+}
+
+/** qemu-arm against tsemu in a tier, or qemu-arm against itself to try the rig. */
+export async function makeSides(tier: Tier | 'oracle'): Promise<Sides> {
+  const oracle: RigCommand = [await qemuArm(), ['-cpu', oracleCpu]];
+  return { oracle, ours: tier === 'oracle' ? oracle : tsemuCommand([], tier) };
+}
+
+export interface Finding {
+  sequence: Sequence;
+  differences: Difference[];
+}
+
+export interface Tally {
+  sequences: number;
+  instructions: number;
+  faults: number;
+  findings: Finding[];
+  /** Instructions tried, by row name. */
+  byName: Map<string, number>;
+}
+
+const BATCH = 1000;
+
+async function compareAll(
+  sides: Sides,
+  sequences: readonly Sequence[],
+  options: CompareOptions,
+  tally?: Tally,
+): Promise<Finding[]> {
+  const requests = sequences.map(toRequest);
+  const [expected, got] = await Promise.all([runRig(sides.oracle, requests), runRig(sides.ours, requests)]);
+  const findings: Finding[] = [];
+  for (const [i, sequence] of sequences.entries()) {
+    const oracle = expected[i];
+    if (tally && oracle.kind === 'report' && oracle.signal !== 0) tally.faults++;
+    const differences = compare(sequence, oracle, got[i], options);
+    if (differences.length > 0) findings.push({ sequence, differences });
+  }
+  return findings;
+}
+
+export interface DifferOptions extends CompareOptions {
+  seed: number;
+  /** Sequences to try, seeds `seed`, `seed + 1` … */
+  count: number;
+  /** Pieces in a sequence at most. */
+  length: number;
+  /** Ends early once this many differences are found. */
+  limit: number;
+  onProgress?: (done: number, findings: number) => void;
+}
+
+/** Tries sequences of an instruction set on both sides. */
+export async function differ(set: InsnSet, sides: Sides, options: DifferOptions): Promise<Tally> {
+  const tally: Tally = { sequences: 0, instructions: 0, faults: 0, findings: [], byName: new Map() };
+  while (tally.sequences < options.count && tally.findings.length < options.limit) {
+    const size = Math.min(BATCH, options.count - tally.sequences);
+    const first = options.seed + tally.sequences;
+    const sequences = Array.from({ length: size }, (_, i) => generate(set, first + i, options.length));
+    tally.findings.push(...(await compareAll(sides, sequences, options, tally)));
+    tally.sequences += size;
+    for (const { name } of sequences.flatMap(({ pieces }) => pieces.flat())) {
+      tally.instructions++;
+      tally.byName.set(name, (tally.byName.get(name) ?? 0) + 1);
+    }
+    options.onProgress?.(tally.sequences, tally.findings.length);
+  }
+  return tally;
+}
+
+/** The finding with as few instructions as still differ. */
+export async function minimise(finding: Finding, sides: Sides, options: CompareOptions): Promise<Finding> {
+  let best = finding;
+  for (;;) {
+    const { sequence } = best;
+    const candidates = sequence.pieces.map((_, i) => ({
+      ...sequence,
+      pieces: sequence.pieces.filter((_piece, j) => j !== i),
+    }));
+    const smaller = candidates.filter(({ pieces }) => pieces.length > 0);
+    if (smaller.length === 0) return best;
+    const [found] = await compareAll(sides, smaller, options);
+    if (found === undefined) return best;
+    best = found;
+  }
+}

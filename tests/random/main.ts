@@ -1,0 +1,70 @@
+/**
+ * Random instruction sequences, tsemu against qemu-arm:
+ *
+ *     node tests/random/main.ts --class a32 --seed 1 --count 10000 --tier auto
+ *
+ * --class a32|t32|vfp|neon|t32-vfp|t32-neon|all   --tier auto|interp|region|oracle (oracle: qemu-arm against itself)
+ * --length N pieces at most in a sequence         --limit N differences at most
+ * --only REGEXP rows by name                      --no-fp-flags ignores cumulative FPSCR flags
+ * --coverage prints how often each row was tried
+ */
+import { parseArgs } from 'node:util';
+import type { Tier } from '../support/run.ts';
+import { describeDifference } from './compare.ts';
+import { differ, makeSides, minimise } from './differ.ts';
+import { type InsnClass, insnClasses, loadRows } from './rows.ts';
+
+const { values } = parseArgs({
+  options: {
+    class: { type: 'string', default: 'all' },
+    seed: { type: 'string', default: '1' },
+    count: { type: 'string', default: '1000' },
+    length: { type: 'string', default: '6' },
+    limit: { type: 'string', default: '20' },
+    tier: { type: 'string', default: 'auto' },
+    only: { type: 'string' },
+    'no-fp-flags': { type: 'boolean', default: false },
+    coverage: { type: 'boolean', default: false },
+  },
+});
+
+const classes = values.class === 'all' ? insnClasses : insnClasses.filter((name) => name === values.class);
+if (classes.length === 0) throw new Error(`no instruction class ${values.class}`);
+const sides = await makeSides(values.tier as Tier | 'oracle');
+let different = 0;
+
+async function tryClass(insnClass: InsnClass): Promise<void> {
+  const set = await loadRows(insnClass);
+  const only = values.only === undefined ? undefined : new RegExp(values.only, 'i');
+  const chosen = only ? { ...set, candidates: set.candidates.filter(({ name }) => only.test(name)) } : set;
+  if (chosen.candidates.length === 0) {
+    process.stdout.write(`${insnClass}: no rows\n`);
+    return;
+  }
+  const options = {
+    seed: Number(values.seed),
+    count: Number(values.count),
+    length: Number(values.length),
+    limit: Number(values.limit),
+    fpFlags: !values['no-fp-flags'],
+    onProgress: (done: number, findings: number) =>
+      process.stderr.write(`${insnClass}: ${done} tried, ${findings} differ\n`),
+  };
+  const tally = await differ(chosen, sides, options);
+  for (const finding of tally.findings.slice(0, options.limit)) {
+    const small = await minimise(finding, sides, options);
+    process.stdout.write(`${describeDifference(small.sequence, small.differences, options)}\n\n`);
+  }
+  different += tally.findings.length;
+  const { sequences, instructions, faults, byName } = tally;
+  process.stdout.write(
+    `${insnClass}: ${sequences} sequences, ${instructions} instructions of ${byName.size} rows, ${faults} faults, ${tally.findings.length} differ\n`,
+  );
+  if (values.coverage) {
+    for (const [name, count] of [...byName].sort((a, b) => a[1] - b[1]))
+      process.stdout.write(`${String(count).padStart(8)} ${name}\n`);
+  }
+}
+
+for (const insnClass of classes) await tryClass(insnClass);
+process.exitCode = different === 0 ? 0 : 1;

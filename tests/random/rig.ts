@@ -1,0 +1,157 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { repoRoot } from '../support/cache.ts';
+import { plainEnvironment } from '../support/run.ts';
+
+/** The rig's program; its record layouts are those of fixtures/arm/insnrig.c. */
+export const rigProgram: string = join(repoRoot, 'fixtures/arm/insnrig');
+
+/** Where the rig's scratch page lies in guest memory, and its size in bytes. */
+export const scratchBase = 0x2010_0000;
+export const scratchBytes = 4096;
+
+/** CPU state before or after a sequence. */
+export interface Registers {
+  /** r0–r14 */
+  r: number[];
+  /** Only NZCVQ and GE count. */
+  cpsr: number;
+  fpscr: number;
+  d: bigint[];
+}
+
+/** What the rig runs. */
+export interface Request {
+  thumb: boolean;
+  code: Uint8Array;
+  scratchSeed: number;
+  registers: Registers;
+}
+
+/** What became of a request. */
+export interface Report {
+  kind: 'report';
+  /** 0, or the signal that the sequence raised. */
+  signal: number;
+  /** si_addr of the signal. */
+  address: number;
+  /** Of the fault, from the first code byte. */
+  pcOffset: number;
+  faultThumb: boolean;
+  scratchHash: number;
+  registers: Registers;
+  scratch: Uint8Array | undefined;
+}
+
+/** The whole runner ended at a request. */
+export interface Death {
+  kind: 'death';
+  /** How, and the end of what it wrote to stderr. */
+  reason: string;
+}
+
+export type Result = Report | Death;
+
+const registersBytes = 328;
+const requestHead = 16;
+const reportHead = 24;
+
+function writeRegisters(to: Buffer, at: number, registers: Registers): void {
+  registers.r.forEach((value, i) => to.writeUInt32LE(value, at + i * 4));
+  to.writeUInt32LE(registers.cpsr, at + 60);
+  to.writeUInt32LE(registers.fpscr, at + 64);
+  registers.d.forEach((value, i) => to.writeBigUInt64LE(value, at + 72 + i * 8));
+}
+
+function readRegisters(from: Buffer, at: number): Registers {
+  return {
+    r: Array.from({ length: 15 }, (_, i) => from.readUInt32LE(at + i * 4)),
+    cpsr: from.readUInt32LE(at + 60),
+    fpscr: from.readUInt32LE(at + 64),
+    d: Array.from({ length: 32 }, (_, i) => from.readBigUInt64LE(at + 72 + i * 8)),
+  };
+}
+
+function encodeRequest(request: Request, dump: boolean): Buffer {
+  const rounded = (request.code.length + 3) & ~3;
+  const out = Buffer.alloc(requestHead + registersBytes + rounded);
+  out.writeUInt32LE(request.thumb ? 1 : 0, 0);
+  out.writeUInt32LE(request.code.length, 4);
+  out.writeUInt32LE(request.scratchSeed, 8);
+  out.writeUInt32LE(dump ? 1 : 0, 12);
+  writeRegisters(out, requestHead, request.registers);
+  out.set(request.code, requestHead + registersBytes);
+  return out;
+}
+
+function decodeReports(bytes: Buffer, dump: boolean): Report[] {
+  const size = reportHead + registersBytes + (dump ? scratchBytes : 0);
+  return Array.from({ length: Math.floor(bytes.length / size) }, (_, i) => {
+    const at = i * size;
+    return {
+      kind: 'report',
+      signal: bytes.readUInt32LE(at),
+      address: bytes.readUInt32LE(at + 8),
+      pcOffset: bytes.readInt32LE(at + 12),
+      faultThumb: bytes.readUInt32LE(at + 16) !== 0,
+      scratchHash: bytes.readUInt32LE(at + 20),
+      registers: readRegisters(bytes, at + reportHead),
+      scratch: dump ? bytes.subarray(at + reportHead + registersBytes, at + size) : undefined,
+    };
+  });
+}
+
+/** A command line that runs the rig, without the rig's own path. */
+export type RigCommand = [command: string, args: readonly string[]];
+
+interface BatchEnd {
+  stdout: Buffer;
+  reason: string;
+}
+
+function runBatch([command, args]: RigCommand, input: Buffer, timeout: number): Promise<BatchEnd> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, [...args, rigProgram], { env: plainEnvironment });
+    const stdout: Buffer[] = [];
+    let stderr = '';
+    const timer = setTimeout(() => child.kill('SIGKILL'), timeout);
+    child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
+    child.stderr.on('data', (chunk: Buffer) => {
+      stderr = (stderr + chunk.toString()).slice(-2000);
+    });
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      resolve({ stdout: Buffer.concat(stdout), reason: `${signal ?? `exit code ${code}`}\n${stderr}`.trim() });
+    });
+    child.stdin.on('error', () => {});
+    child.stdin.end(input);
+  });
+}
+
+// A runner that dies of every request would be started again for each.
+const MAX_DEATHS = 50;
+
+/**
+ * Runs requests and returns one result each. A runner that dies is started again behind the request that killed it,
+ * but not for ever: when it keeps dying, the requests left are all reported as deaths.
+ * @param timeout milliseconds for one process
+ */
+export async function runRig(
+  command: RigCommand,
+  requests: readonly Request[],
+  { dump = false, timeout = 120_000 }: { dump?: boolean; timeout?: number } = {},
+): Promise<Result[]> {
+  const results: Result[] = [];
+  let deaths = 0;
+  while (results.length < requests.length) {
+    const left = requests.slice(results.length);
+    const end = await runBatch(command, Buffer.concat(left.map((request) => encodeRequest(request, dump))), timeout);
+    results.push(...decodeReports(end.stdout, dump).slice(0, left.length));
+    if (results.length === requests.length) break;
+    deaths++;
+    do results.push({ kind: 'death', reason: end.reason });
+    while (deaths >= MAX_DEATHS && results.length < requests.length);
+  }
+  return results;
+}
