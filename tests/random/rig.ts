@@ -106,6 +106,7 @@ export type RigCommand = [command: string, args: readonly string[]];
 
 interface BatchEnd {
   stdout: Buffer;
+  timedOut: boolean;
   reason: string;
 }
 
@@ -114,7 +115,11 @@ function runBatch([command, args]: RigCommand, input: Buffer, timeout: number): 
     const child = spawn(command, [...args, rigProgram], { env: plainEnvironment });
     const stdout: Buffer[] = [];
     let stderr = '';
-    const timer = setTimeout(() => child.kill('SIGKILL'), timeout);
+    let timedOut = false;
+    const timer = setTimeout(() => {
+      timedOut = true;
+      child.kill('SIGKILL');
+    }, timeout);
     child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => {
       stderr = (stderr + chunk.toString()).slice(-2000);
@@ -122,7 +127,8 @@ function runBatch([command, args]: RigCommand, input: Buffer, timeout: number): 
     child.on('error', reject);
     child.on('close', (code, signal) => {
       clearTimeout(timer);
-      resolve({ stdout: Buffer.concat(stdout), reason: `${signal ?? `exit code ${code}`}\n${stderr}`.trim() });
+      const how = timedOut ? 'hangs' : (signal ?? `exit code ${code}`);
+      resolve({ stdout: Buffer.concat(stdout), timedOut, reason: `${how}\n${stderr}`.trim() });
     });
     child.stdin.on('error', () => {});
     child.stdin.end(input);
@@ -131,6 +137,8 @@ function runBatch([command, args]: RigCommand, input: Buffer, timeout: number): 
 
 // A runner that dies of every request would be started again for each.
 const MAX_DEATHS = 50;
+// A runner that hangs costs a whole time-out.
+const HANG_WEIGHT = 20;
 
 /**
  * Runs requests and returns one result each. A runner that dies is started again behind the request that killed it,
@@ -140,7 +148,7 @@ const MAX_DEATHS = 50;
 export async function runRig(
   command: RigCommand,
   requests: readonly Request[],
-  { dump = false, timeout = 120_000 }: { dump?: boolean; timeout?: number } = {},
+  { dump = false, timeout = 60_000 }: { dump?: boolean; timeout?: number } = {},
 ): Promise<Result[]> {
   const results: Result[] = [];
   let deaths = 0;
@@ -149,7 +157,7 @@ export async function runRig(
     const end = await runBatch(command, Buffer.concat(left.map((request) => encodeRequest(request, dump))), timeout);
     results.push(...decodeReports(end.stdout, dump).slice(0, left.length));
     if (results.length === requests.length) break;
-    deaths++;
+    deaths += end.timedOut ? HANG_WEIGHT : 1;
     do results.push({ kind: 'death', reason: end.reason });
     while (deaths >= MAX_DEATHS && results.length < requests.length);
   }
