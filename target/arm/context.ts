@@ -9,8 +9,8 @@ import { armState, slotR } from './state.ts';
 export const ModeBits = {
   itstate: 0xff,
   bigEndian: 0x100,
-  /** FPSCR DN, FZ, RMode, Stride, FZ16 and Len, where FPSCR has them. */
-  fpscr: 0x03ff0000,
+  /** FPSCR DN, FZ, RMode, Stride and Len, where FPSCR has them; bit 9: cumulative flags are kept. See `fpMode`. */
+  fpscr: 0x03f70200,
 } as const;
 
 /** How the instruction leaves the straight line; emitted when its translation is over. */
@@ -18,6 +18,8 @@ type Leave =
   | { readonly kind: 'none' }
   /** To a PC in the engine's encoding. `hint` return: to the caller, most likely. */
   | { readonly kind: 'jump'; readonly target: Value; readonly hint: 'jump' | 'return' }
+  /** To `target` if `condition` is not 0, else to the next instruction, where then the ARM condition `otherwise` holds. */
+  | { readonly kind: 'branch'; readonly condition: Value; readonly target: number; readonly otherwise: number }
   | { readonly kind: 'call'; readonly target: Value; readonly returnPc: number }
   | { readonly kind: 'switch'; readonly index: Value; readonly targets: readonly number[] }
   | { readonly kind: 'exit'; readonly reason: ExitReason; readonly pc: number; readonly argument: number };
@@ -49,6 +51,8 @@ export class ArmContext {
   /** ITSTATE for it (0 outside IT blocks) and for the next one. */
   itstate = 0;
   nextItstate = 0;
+  /** True where the instruction's condition is known to hold: inside an open `if` on it. */
+  decided = false;
   /** The condition under which `setReg` must leave the register alone if 0; -1 none. */
   private selecting: Value = -1;
   private leave: Leave = stay;
@@ -156,6 +160,17 @@ export class ArmContext {
     this.setLeave({ kind: 'jump', target: this.b.i32(pc), hint: 'jump' });
   }
 
+  /** Branches to a PC in the engine's encoding under condition `cond`. For `own` rows. */
+  branchIf(cond: number, target: number): void {
+    if (cond >= Cond.al || this.decided) this.jump(target);
+    else this.setLeave({ kind: 'branch', condition: this.condition(cond), target, otherwise: cond ^ 1 });
+  }
+
+  /** Branches to a PC in the engine's encoding if `condition` is not 0. For `own` rows. */
+  branchOn(condition: Value, target: number): void {
+    this.setLeave({ kind: 'branch', condition, target, otherwise: -1 });
+  }
+
   /** Sets LR to the next instruction and calls a PC in the engine's encoding. */
   call(target: Value): void {
     const { b } = this;
@@ -204,6 +219,8 @@ export class ArmContext {
   readTable(address: number, entries: number, bytes: 1 | 2 | 4): number[] | undefined {
     const { code } = this;
     if (entries > maxTableEntries || !code.constant(address >>> 0, entries * bytes)) return undefined;
+    // Halfwords are fetched as code.
+    if (!code.fetchable((address & ~1) >>> 0, (entries * bytes + 2) & ~1)) return undefined;
     const table: number[] = [];
     for (let i = 0; i < entries; i++) {
       const at = (address + i * bytes) >>> 0;
@@ -221,6 +238,7 @@ export class ArmContext {
     this.pc = pc;
     this.size = size;
     this.encoding = encoding;
+    this.decided = false;
     this.selecting = -1;
     this.leave = stay;
   }
@@ -239,11 +257,28 @@ export class ArmContext {
     this.bound = bound;
   }
 
-  /** Emits how the instruction leaves; true if it does. */
-  finish(): boolean {
+  /** True if the instruction leaves the straight line. */
+  get leaves(): boolean {
+    return this.leave.kind !== 'none';
+  }
+
+  /**
+   * Emits how the instruction leaves; true if it always does. `goOn`: a branch not taken goes on in this block.
+   */
+  finish(goOn: boolean): boolean {
     const { b, leave } = this;
     switch (leave.kind) {
       case 'none':
+        return false;
+      case 'branch':
+        if (!goOn || b.isConst(leave.condition)) {
+          b.branch(leave.condition, leave.target, this.nextPc);
+          return true;
+        }
+        b.if(leave.condition);
+        b.jump(leave.target);
+        b.endif();
+        if (leave.otherwise >= 0) this.assume(leave.otherwise);
         return false;
       case 'jump':
         this.finishJump(leave.target, leave.hint);

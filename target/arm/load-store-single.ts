@@ -1,0 +1,210 @@
+import { MemoryFlag, type Value } from '#tcg/builder.ts';
+import type { ArmContext } from './context.ts';
+import { type DataKind, dataKinds, loadData, storeData } from './guest-data.ts';
+import { Shift, shiftImmediate } from './shift.ts';
+
+/*
+ * Loads and stores of one register or of two (LDRD, STRD). Unaligned addresses are allowed everywhere: Linux repairs
+ * those accesses that the architecture does not. Where base and transfer register coincide with writeback
+ * (UNPREDICTABLE), the loaded value wins and the old value is stored, as in qemu.
+ */
+
+/** Indexing bits: p pre-indexed or offset, u add, w write back (p = 0: always). */
+interface Indexing {
+  readonly p: number;
+  readonly u: number;
+  readonly w: number;
+  readonly rn: number;
+}
+interface ImmediateForm extends Indexing {
+  readonly imm: number;
+}
+interface RegisterForm extends Indexing {
+  readonly rm: number;
+  readonly type: number;
+  readonly imm: number;
+}
+interface OneRegister {
+  readonly rt: number;
+}
+interface TwoRegisters extends OneRegister {
+  readonly rt2: number;
+}
+
+/** Where an access goes: address + offset (0…4095), and the base register's new value (-1 if it stays). */
+interface Place {
+  readonly address: Value;
+  readonly offset: number;
+  readonly updated: Value;
+}
+
+const writesBack = (f: Indexing): boolean => f.p === 0 || f.w === 1;
+
+/** A base plus a constant, small positive ones kept apart. */
+function constantPlace(c: ArmContext, base: Value, offset: number): Place {
+  const { b } = c;
+  if (offset >= 0 && offset < 4096 && !b.isConst(base)) return { address: base, offset, updated: -1 };
+  return { address: b.addImm(base, offset), offset: 0, updated: -1 };
+}
+
+function immediatePlace(c: ArmContext, f: ImmediateForm): Place {
+  const { b } = c;
+  const base = c.baseReg(f.rn);
+  const offset = f.u ? f.imm : -f.imm;
+  if (!writesBack(f)) return constantPlace(c, base, offset);
+  const updated = b.addImm(base, offset);
+  return { address: f.p ? updated : base, offset: 0, updated };
+}
+
+function registerPlace(c: ArmContext, f: RegisterForm): Place {
+  const { b } = c;
+  const base = c.baseReg(f.rn);
+  const index = shiftImmediate(c, c.reg(f.rm), f.type, f.imm, false).value;
+  const sum = f.u ? b.add(base, index) : b.sub(base, index);
+  if (!writesBack(f)) return { address: sum, offset: 0, updated: -1 };
+  return { address: f.p ? sum : base, offset: 0, updated: sum };
+}
+
+/** Writing back to R15 is UNPREDICTABLE; so is loading less than a word into it. */
+const badBase = (f: Indexing): boolean => f.rn === 15 && writesBack(f);
+
+/** The literal word at a constant place, if it cannot change. */
+function literal(c: ArmContext, place: Place): Value {
+  const { b } = c;
+  if (c.bigEndian || !b.isConst(place.address)) return -1;
+  const word = c.readTable(b.constOf(place.address), 1, 4);
+  return word === undefined ? -1 : b.i32(word[0]!);
+}
+
+function load(c: ArmContext, kind: DataKind, f: Indexing & OneRegister, place: Place): void {
+  const known = kind === dataKinds.word ? literal(c, place) : -1;
+  const value = known >= 0 ? known : loadData(c, kind, place.address, place.offset);
+  if (place.updated >= 0) c.setReg(f.rn, place.updated);
+  if (f.rt === 15) c.loadWritePC(value, f.rn === 13 ? 'return' : 'jump');
+  else c.setReg(f.rt, value);
+}
+
+function store(c: ArmContext, kind: DataKind, f: Indexing & OneRegister, place: Place): void {
+  storeData(c, kind, place.address, c.reg(f.rt), place.offset);
+  if (place.updated >= 0) c.setReg(f.rn, place.updated);
+}
+
+/** LDR<kind> rt, [rn, #±imm], [rn, #±imm]! or [rn], #±imm; LDR<kind>T; LDR<kind> rt, label */
+export const loadImmediate =
+  (kind: DataKind) =>
+  (c: ArmContext, f: ImmediateForm & OneRegister): void => {
+    if (badBase(f) || (f.rt === 15 && kind !== dataKinds.word)) return c.undefined();
+    load(c, kind, f, immediatePlace(c, f));
+  };
+
+/** LDR<kind> rt, [rn, ±rm{, shift}], pre- or post-indexed; LDR<kind>T */
+export const loadRegister =
+  (kind: DataKind) =>
+  (c: ArmContext, f: RegisterForm & OneRegister): void => {
+    if (badBase(f) || (f.rt === 15 && kind !== dataKinds.word)) return c.undefined();
+    if (f.rt === 15 && jumpTable(c, f)) return;
+    load(c, kind, f, registerPlace(c, f));
+  };
+
+/** STR<kind> rt, [rn, #±imm], pre- or post-indexed; STR<kind>T */
+export const storeImmediate =
+  (kind: DataKind) =>
+  (c: ArmContext, f: ImmediateForm & OneRegister): void => {
+    if (badBase(f)) return c.undefined();
+    store(c, kind, f, immediatePlace(c, f));
+  };
+
+/** STR<kind> rt, [rn, ±rm{, shift}], pre- or post-indexed; STR<kind>T */
+export const storeRegister =
+  (kind: DataKind) =>
+  (c: ArmContext, f: RegisterForm & OneRegister): void => {
+    if (badBase(f)) return c.undefined();
+    store(c, kind, f, registerPlace(c, f));
+  };
+
+/** The same with an unsigned offset in units of 1 << scale bytes: 16-bit T32. */
+export const loadScaled =
+  (kind: DataKind, scale: number) =>
+  (c: ArmContext, f: { readonly rn: number; readonly rt: number; readonly imm: number }): void => {
+    const { rn, rt } = f;
+    load(c, kind, { p: 1, u: 1, w: 0, rn, rt }, constantPlace(c, c.baseReg(rn), f.imm << scale));
+  };
+
+/** STR<kind> rt, [rn, #imm]: 16-bit T32. */
+export const storeScaled =
+  (kind: DataKind, scale: number) =>
+  (c: ArmContext, f: { readonly rn: number; readonly rt: number; readonly imm: number }): void => {
+    const { rn, rt } = f;
+    store(c, kind, { p: 1, u: 1, w: 0, rn, rt }, constantPlace(c, c.baseReg(rn), f.imm << scale));
+  };
+
+/** LDRLS PC, [PC, rm, LSL #2] after CMP rm, #n, with a table that cannot change: a switch. */
+function jumpTable(c: ArmContext, f: RegisterForm): boolean {
+  const { b } = c;
+  if (c.bigEndian || writesBack(f) || !f.u || f.type !== Shift.lsl || f.imm !== 2) return false;
+  const base = c.baseReg(f.rn);
+  const bound = c.boundOf(f.rm);
+  if (!b.isConst(base) || bound < 0) return false;
+  const targets = c.readTable(b.constOf(base), bound + 1, 4);
+  if (targets === undefined || targets.some((pc) => (pc & 3) === 2)) return false;
+  c.switch(c.reg(f.rm), targets);
+  return true;
+}
+
+// ---- two registers
+
+function loadDual(c: ArmContext, f: Indexing & TwoRegisters, place: Place): void {
+  const { b } = c;
+  const address = b.addImm(place.address, place.offset);
+  b.probe(address, 8, 1);
+  const first = loadData(c, dataKinds.word, address, 0, MemoryFlag.probed);
+  const second = loadData(c, dataKinds.word, address, 4, MemoryFlag.probed);
+  if (place.updated >= 0) c.setReg(f.rn, place.updated);
+  c.setReg(f.rt, first);
+  c.setReg(f.rt2, second);
+}
+
+function storeDual(c: ArmContext, f: Indexing & TwoRegisters, place: Place): void {
+  const { b } = c;
+  const address = b.addImm(place.address, place.offset);
+  b.probe(address, 8, 2);
+  storeData(c, dataKinds.word, address, c.reg(f.rt), 0, MemoryFlag.probed);
+  storeData(c, dataKinds.word, address, c.reg(f.rt2), 4, MemoryFlag.probed);
+  if (place.updated >= 0) c.setReg(f.rn, place.updated);
+}
+
+const badDual = (f: Indexing & TwoRegisters): boolean => badBase(f) || f.rt === 15 || f.rt2 === 15;
+
+/** LDRD rt, rt2, [rn, #±imm·4], pre- or post-indexed: T32. */
+export function loadDualT32(c: ArmContext, f: ImmediateForm & TwoRegisters): void {
+  if (badDual(f)) return c.undefined();
+  loadDual(c, f, immediatePlace(c, { ...f, imm: f.imm * 4 }));
+}
+
+/** STRD rt, rt2, [rn, #±imm·4], pre- or post-indexed: T32. */
+export function storeDualT32(c: ArmContext, f: ImmediateForm & TwoRegisters): void {
+  if (badDual(f)) return c.undefined();
+  storeDual(c, f, immediatePlace(c, { ...f, imm: f.imm * 4 }));
+}
+
+type Dual = (c: ArmContext, f: Indexing & TwoRegisters, place: Place) => void;
+
+/** The A32 form names rt only, which is even and not R14; post-indexed with w is UNPREDICTABLE. */
+function dualA32<F extends Indexing & OneRegister>(act: Dual, place: (c: ArmContext, f: F) => Place) {
+  return (c: ArmContext, f: F): void => {
+    if (badBase(f) || (f.rt & 1) !== 0 || f.rt === 14 || (f.p === 0 && f.w === 1)) return c.undefined();
+    act(c, { p: f.p, u: f.u, w: f.w, rn: f.rn, rt: f.rt, rt2: f.rt + 1 }, place(c, f));
+  };
+}
+
+/** LDRD rt, [rn, #±imm], pre- or post-indexed */
+export const loadDualImmediate = dualA32<ImmediateForm & OneRegister>(loadDual, immediatePlace);
+/** LDRD rt, [rn, ±rm], pre- or post-indexed */
+export const loadDualRegister = dualA32<RegisterForm & OneRegister>(loadDual, registerPlace);
+/** STRD rt, [rn, #±imm], pre- or post-indexed */
+export const storeDualImmediate = dualA32<ImmediateForm & OneRegister>(storeDual, immediatePlace);
+/** STRD rt, [rn, ±rm], pre- or post-indexed */
+export const storeDualRegister = dualA32<RegisterForm & OneRegister>(storeDual, registerPlace);
+
+/** PLD, PLDW, PLI and the unallocated memory hints */
+export function preload(): void {}
