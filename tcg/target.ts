@@ -70,8 +70,8 @@ export interface Target<BlockState = unknown> {
   address(pc: number): number;
   /** The CPU bits that change translation and are not in the PC. 0 is the usual mode. */
   mode(cpu: CpuView): number;
-  /** New per-block state for a block that starts at `pc` in `mode`. */
-  begin(pc: number, mode: number): BlockState;
+  /** New per-block state for a block that starts at `pc` in `mode`, to be built with `b` from `code`. */
+  begin(pc: number, mode: number, b: Builder, code: CodeReader): BlockState;
   /**
    * Translates the instruction at `context.pc` and advances `context.pc` past it. Begins with `b.insn(…)`. If the
    * instruction cannot be fetched, emits `exit(fetchFault)`.

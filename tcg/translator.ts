@@ -36,7 +36,7 @@ export function translateBlock<S>(
     stop: false,
     extended: limits.extended === true,
     isLeader: limits.isLeader,
-    target: target.begin(pc, mode),
+    target: target.begin(pc, mode, b, code),
   };
   b.begin(pc);
   b.block.start = start;

@@ -37,6 +37,8 @@ type Kind = 'none' | 'sub' | 'f32' | 'f64';
  */
 export class Flags {
   private readonly b: Builder;
+  /** Counts writes, so that a condition computed before one is not used after it. */
+  writes = 0;
   private kind: Kind = 'none';
   private left: Value = -1;
   private right: Value = -1;
@@ -52,6 +54,7 @@ export class Flags {
   /** N and Z from a result. C and V stay. */
   setNz(result: Value): void {
     const { b } = this;
+    this.writes++;
     b.set32(slotNf, result);
     b.set32(slotZf, result);
   }
@@ -59,12 +62,14 @@ export class Flags {
   /** N and Z from the 64-bit result whose words are given. */
   setNz64(low: Value, high: Value): void {
     const { b } = this;
+    this.writes++;
     b.set32(slotNf, high);
     b.set32(slotZf, b.or(low, high));
   }
 
   /** C: 0 or 1. */
   setC(carry: Value): void {
+    this.writes++;
     this.b.set32(slotCf, carry);
   }
 
@@ -75,6 +80,7 @@ export class Flags {
   /** N Z C V from bits 31:28 of `nzcv`. */
   setNzcv(nzcv: Value): void {
     const { b } = this;
+    this.writes++;
     b.set32(slotNf, nzcv);
     b.set32(slotZf, b.andImm(b.not(nzcv), 1 << 30));
     b.set32(slotCf, b.andImm(b.shrUImm(nzcv, 29), 1));
@@ -131,6 +137,7 @@ export class Flags {
     const less = b.bin(type === 'f32' ? Op.lt_f32 : Op.lt_f64, left, right);
     const equal = b.bin(type === 'f32' ? Op.eq_f32 : Op.eq_f64, left, right);
     const ge = b.bin(type === 'f32' ? Op.ge_f32 : Op.ge_f64, left, right);
+    this.writes++;
     b.set32(slotNf, b.shlImm(less, 31));
     b.set32(slotZf, b.eqz(equal));
     b.set32(slotCf, b.eqz(less));
