@@ -1,0 +1,89 @@
+import { Errno } from '#util/errno.ts';
+import type { OpenFile } from './open-file.ts';
+
+/** A process's descriptors. Fds are small non-negative numbers; the lowest free one is given out (open(2)). */
+export class FileTable {
+  /** RLIMIT_NOFILE: one more than the highest fd. */
+  limit: number;
+  private files: (OpenFile | undefined)[] = [];
+  private readonly closeOnExec = new Set<number>();
+
+  constructor(limit = 1024) {
+    this.limit = limit;
+  }
+
+  /** The file of `fd`; EBADF. */
+  get(fd: number): OpenFile {
+    const file = this.files[fd];
+    if (file === undefined) throw new Errno('EBADF');
+    return file;
+  }
+
+  has(fd: number): boolean {
+    return this.files[fd] !== undefined;
+  }
+
+  /** Puts `file` at the lowest free descriptor from `from` on; EMFILE. */
+  add(file: OpenFile, closeOnExec = false, from = 0): number {
+    let fd = from;
+    while (this.files[fd] !== undefined) fd++;
+    if (fd >= this.limit) throw new Errno('EMFILE');
+    this.place(fd, file, closeOnExec);
+    return fd;
+  }
+
+  /** Puts `file` at `fd`, closing what was there (dup2); EBADF for an fd past the limit. */
+  set(fd: number, file: OpenFile, closeOnExec = false): void {
+    if (fd < 0 || fd >= this.limit) throw new Errno('EBADF');
+    const old = this.files[fd];
+    this.place(fd, file, closeOnExec);
+    old?.release();
+  }
+
+  /** EBADF. */
+  close(fd: number): void {
+    const file = this.get(fd);
+    this.files[fd] = undefined;
+    this.closeOnExec.delete(fd);
+    file.release();
+  }
+
+  isCloseOnExec(fd: number): boolean {
+    this.get(fd);
+    return this.closeOnExec.has(fd);
+  }
+
+  setCloseOnExec(fd: number, on: boolean): void {
+    this.get(fd);
+    if (on) this.closeOnExec.add(fd);
+    else this.closeOnExec.delete(fd);
+  }
+
+  /** The open descriptors, ascending. */
+  descriptors(): number[] {
+    return this.files.flatMap((file, fd) => (file === undefined ? [] : [fd]));
+  }
+
+  /** A table that shares every open file (fork). */
+  fork(): FileTable {
+    const copy = new FileTable(this.limit);
+    for (const fd of this.descriptors()) copy.place(fd, this.get(fd), this.closeOnExec.has(fd));
+    return copy;
+  }
+
+  /** Closes what execve closes. */
+  exec(): void {
+    for (const fd of [...this.closeOnExec]) this.close(fd);
+  }
+
+  /** Closes everything (the end of the process). */
+  closeAll(): void {
+    for (const fd of this.descriptors()) this.close(fd);
+  }
+
+  private place(fd: number, file: OpenFile, closeOnExec: boolean): void {
+    this.files[fd] = file.retain();
+    if (closeOnExec) this.closeOnExec.add(fd);
+    else this.closeOnExec.delete(fd);
+  }
+}

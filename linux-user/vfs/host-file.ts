@@ -1,0 +1,137 @@
+import * as fs from 'node:fs';
+import { Errno } from '#util/errno.ts';
+import { Open, Poll } from './flags.ts';
+import { type FileStat, OpenFile, Seek } from './open-file.ts';
+
+/** Node takes at most this many bytes in one call. */
+const maxTransfer = 0x7fffffff;
+
+/** What files, directories and streams of the host have in common: everything that goes by the descriptor. */
+export abstract class HostBacked extends OpenFile {
+  override readonly hostFd: number;
+  /** False for the standard streams, which stay open for tsemu itself. */
+  private readonly owned: boolean;
+
+  constructor(path: Uint8Array, flags: number, hostFd: number, owned = true) {
+    super(path, flags);
+    this.hostFd = hostFd;
+    this.owned = owned;
+  }
+
+  protected override close(): void {
+    if (this.owned) fs.closeSync(this.hostFd);
+  }
+
+  override stat(): FileStat {
+    return fs.fstatSync(this.hostFd, { bigint: true });
+  }
+
+  override chmod(mode: number): void {
+    fs.fchmodSync(this.hostFd, mode);
+  }
+
+  override chown(uid: number, gid: number): void {
+    fs.fchownSync(this.hostFd, uid, gid);
+  }
+
+  override sync(dataOnly: boolean): void {
+    if (dataOnly) fs.fdatasyncSync(this.hostFd);
+    else fs.fsyncSync(this.hostFd);
+  }
+
+  /** Node's futimes takes seconds as a double, exact to about 100 ns. */
+  override setTimes(atimeNs: bigint, mtimeNs: bigint): void {
+    fs.futimesSync(this.hostFd, Number(atimeNs) / 1e9, Number(mtimeNs) / 1e9);
+  }
+}
+
+/** A file opened with O_PATH: it has a place and a stat, nothing else. */
+export class HostPath extends HostBacked {
+  override read(): number {
+    throw new Errno('EBADF');
+  }
+
+  override write(): number {
+    throw new Errno('EBADF');
+  }
+}
+
+/**
+ * A regular file or block device of the host. Node has no lseek, so the offset is ours. Descriptors inherited from the
+ * host share theirs with other host programs (`(a; tsemu b; c) > log`): `hostPosition` follows it, and while the two
+ * agree the transfer goes through the host's offset and moves it.
+ */
+export class HostFile extends HostBacked {
+  private offset: number;
+  private hostPosition: number;
+
+  /** `inheritedOffset`: the host's offset of a descriptor we have not opened ourselves; null for our own. */
+  constructor(path: Uint8Array, flags: number, hostFd: number, inheritedOffset: number | null = null) {
+    super(path, flags, hostFd, inheritedOffset === null);
+    this.offset = inheritedOffset ?? 0;
+    this.hostPosition = inheritedOffset ?? -1;
+  }
+
+  override get seekable(): boolean {
+    return true;
+  }
+
+  override read(bytes: Uint8Array, start: number, length: number): number {
+    const atHost = this.offset === this.hostPosition;
+    const count = fs.readSync(this.hostFd, bytes, start, Math.min(length, maxTransfer), atHost ? null : this.offset);
+    this.offset += count;
+    if (atHost) this.hostPosition = this.offset;
+    return count;
+  }
+
+  override write(bytes: Uint8Array, start: number, length: number): number {
+    if ((this.flags & Open.append) !== 0) this.offset = fs.fstatSync(this.hostFd).size;
+    const atHost = this.hostPosition >= 0 && (this.offset === this.hostPosition || (this.flags & Open.append) !== 0);
+    const count = fs.writeSync(this.hostFd, bytes, start, Math.min(length, maxTransfer), atHost ? null : this.offset);
+    this.offset += count;
+    if (atHost) this.hostPosition = this.offset;
+    return count;
+  }
+
+  override pread(bytes: Uint8Array, start: number, length: number, offset: number): number {
+    return fs.readSync(this.hostFd, bytes, start, Math.min(length, maxTransfer), offset);
+  }
+
+  override pwrite(bytes: Uint8Array, start: number, length: number, offset: number): number {
+    return fs.writeSync(this.hostFd, bytes, start, Math.min(length, maxTransfer), offset);
+  }
+
+  override seek(offset: number, whence: number): number {
+    const target = this.target(offset, whence);
+    if (target < 0 || target > Number.MAX_SAFE_INTEGER) throw new Errno('EINVAL');
+    this.offset = target;
+    return target;
+  }
+
+  /** Holes are not seen: all is data, and the one hole is the end (lseek(2) allows it). */
+  private target(offset: number, whence: number): number {
+    if (whence === Seek.set) return offset;
+    if (whence === Seek.current) return this.offset + offset;
+    const size = fs.fstatSync(this.hostFd).size;
+    if (whence === Seek.end) return size + offset;
+    if (offset < 0 || offset >= size) throw new Errno('ENXIO');
+    return whence === Seek.data ? offset : size;
+  }
+
+  override available(): number {
+    return Math.max(0, fs.fstatSync(this.hostFd).size - this.offset);
+  }
+
+  override poll(events: number): number {
+    return events & (Poll.in | Poll.out | Poll.rdNorm | Poll.wrNorm);
+  }
+
+  override truncate(length: number): void {
+    if (!this.writable) throw new Errno('EINVAL');
+    fs.ftruncateSync(this.hostFd, length);
+  }
+
+  override allocate(offset: number, length: number): void {
+    if (fs.fstatSync(this.hostFd).size < offset + length) fs.ftruncateSync(this.hostFd, offset + length);
+  }
+}

@@ -1,0 +1,156 @@
+import * as fs from 'node:fs';
+import { Socket } from 'node:net';
+import { errnoOf } from '#util/errno.ts';
+import { errnoNumbers } from '#util/errno.ts';
+import { Poll } from './flags.ts';
+import { HostBacked } from './host-file.ts';
+import { wouldBlock } from './open-file.ts';
+
+/** Time between two tries to write to a host stream that is full, milliseconds: doubled up to the second. */
+const firstRetry = 1;
+const lastRetry = 32;
+
+/** May a read hold the whole program? Only while no guest handler, timer or other thread could want to run meanwhile. */
+export type MayBlock = () => boolean;
+
+/** True for an error that says "not now" of a host descriptor in non-blocking mode. */
+export const isAgain = (error: unknown): boolean => errnoOf(error) === errnoNumbers.EAGAIN;
+
+/** A device of the host that never makes a reader wait for long: /dev/null, /dev/zero. */
+export class HostDevice extends HostBacked {
+  override get seekable(): boolean {
+    return true;
+  }
+
+  override read(bytes: Uint8Array, start: number, length: number): number {
+    return fs.readSync(this.hostFd, bytes, start, length, null);
+  }
+
+  override write(bytes: Uint8Array, start: number, length: number): number {
+    return fs.writeSync(this.hostFd, bytes, start, length, null);
+  }
+
+  override pread(bytes: Uint8Array, start: number, length: number): number {
+    return this.read(bytes, start, length);
+  }
+
+  override pwrite(bytes: Uint8Array, start: number, length: number): number {
+    return this.write(bytes, start, length);
+  }
+
+  override seek(): number {
+    return 0;
+  }
+
+  override poll(events: number): number {
+    return events & (Poll.in | Poll.out | Poll.rdNorm | Poll.wrNorm);
+  }
+}
+
+/** A pipe, FIFO or socket of the host. */
+export class HostStream extends HostBacked {
+  private readonly mayBlock: MayBlock;
+  private readonly pending: Buffer[] = [];
+  private ended = false;
+  private failure: Error | null = null;
+  private reader: Socket | null = null;
+  private retryDelay = firstRetry;
+
+  constructor(path: Uint8Array, flags: number, hostFd: number, owned: boolean, mayBlock: MayBlock) {
+    super(path, flags, hostFd, owned);
+    this.mayBlock = mayBlock;
+  }
+
+  protected override close(): void {
+    this.reader?.destroy();
+    super.close();
+  }
+
+  override read(bytes: Uint8Array, start: number, length: number): number {
+    if (length === 0) return 0;
+    const chunk = this.pending[0];
+    if (chunk !== undefined) return this.take(chunk, bytes, start, length);
+    if (this.failure !== null) throw this.failure;
+    if (this.ended) return 0;
+    if (this.reader === null && !this.nonBlocking && this.mayBlock()) {
+      try {
+        return fs.readSync(this.hostFd, bytes, start, length, null);
+      } catch (error) {
+        if (!isAgain(error)) throw error;
+      }
+    }
+    this.startReading();
+    return wouldBlock;
+  }
+
+  private take(chunk: Buffer, bytes: Uint8Array, start: number, length: number): number {
+    const count = Math.min(length, chunk.length);
+    bytes.set(chunk.subarray(0, count), start);
+    if (count === chunk.length) this.pending.shift();
+    else this.pending[0] = chunk.subarray(count);
+    return count;
+  }
+
+  /** A thread-pool read could not be given up when the program ends; a socket can. */
+  private startReading(): void {
+    if (this.reader !== null) {
+      this.reader.resume();
+      return;
+    }
+    const reader = new Socket({ fd: this.readerFd(), readable: true, writable: false, allowHalfOpen: true });
+    this.reader = reader;
+    reader.on('data', (chunk: Buffer) => {
+      this.pending.push(chunk);
+      reader.pause();
+      this.readiness.wake();
+    });
+    reader.on('end', () => {
+      this.ended = true;
+      this.readiness.wake();
+    });
+    reader.on('error', (error) => {
+      this.failure = error;
+      this.readiness.wake();
+    });
+  }
+
+  /**
+   * A descriptor for the socket to own. A pipe can be opened again, which also keeps the socket's non-blocking mode
+   * away from the programs that share ours.
+   */
+  private readerFd(): number {
+    try {
+      return fs.openSync(`/proc/self/fd/${this.hostFd}`, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+    } catch {
+      return this.hostFd;
+    }
+  }
+
+  override write(bytes: Uint8Array, start: number, length: number): number {
+    try {
+      const count = fs.writeSync(this.hostFd, bytes, start, length, null);
+      this.retryDelay = firstRetry;
+      return count;
+    } catch (error) {
+      if (!isAgain(error)) throw error;
+      setTimeout(() => this.readiness.wake(), this.retryDelay);
+      this.retryDelay = Math.min(2 * this.retryDelay, lastRetry);
+      return wouldBlock;
+    }
+  }
+
+  override available(): number {
+    if (this.pending.length === 0 && !this.ended) this.startReading();
+    return this.pending.reduce((sum, chunk) => sum + chunk.length, 0);
+  }
+
+  override poll(events: number): number {
+    let ready = this.writable ? events & (Poll.out | Poll.wrNorm) : 0;
+    if (!this.readable) return ready;
+    const input = events & (Poll.in | Poll.rdNorm);
+    if (this.pending.length > 0 || this.failure !== null) ready |= input;
+    else if (this.ended) ready |= Poll.hup | input;
+    else if (input !== 0) this.startReading();
+    return ready;
+  }
+}

@@ -1,0 +1,219 @@
+import { Errno } from '#util/errno.ts';
+import { WaitQueue } from '../wait-queue.ts';
+import { Mode, Open, Poll } from './flags.ts';
+
+/** What stat tells, in Linux's generic numbering. Times are nanoseconds since the epoch. */
+export interface FileStat {
+  readonly dev: bigint;
+  readonly ino: bigint;
+  readonly mode: bigint;
+  readonly nlink: bigint;
+  readonly uid: bigint;
+  readonly gid: bigint;
+  readonly rdev: bigint;
+  readonly size: bigint;
+  readonly blksize: bigint;
+  readonly blocks: bigint;
+  readonly atimeNs: bigint;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+  readonly birthtimeNs: bigint;
+}
+
+/** One directory entry. `type` is a DT_* value, which is `st_mode >> 12`. */
+export interface DirectoryEntry {
+  readonly name: Uint8Array;
+  readonly ino: bigint;
+  readonly type: number;
+}
+
+/** What read and write give instead of a count when the caller would have to wait: see `OpenFile.readiness`. */
+export const wouldBlock = -1;
+
+export const Seek = { set: 0, current: 1, end: 2, data: 3, hole: 4 } as const;
+
+/**
+ * An open file description (open(2)): what descriptors made by dup and fork share. Offsets and lengths are bytes.
+ * Buffers are a byte array with a start and a length in it, so that guest memory is read and written in place.
+ *
+ * Every operation throws `Errno`; the defaults answer as Linux does for a file that lacks the operation. None sleeps:
+ * read and write give `wouldBlock`, and `readiness` is woken when trying again may help.
+ */
+export abstract class OpenFile {
+  /** Access mode and status flags, numbered as in `Open`. */
+  flags: number;
+  /** The absolute path it was opened by, as /proc/self/fd shows it (`pipe:[3]` for what has none). */
+  readonly path: Uint8Array;
+  readonly readiness = new WaitQueue();
+  /** The host's descriptor, where there is one; -1 otherwise. */
+  readonly hostFd: number = -1;
+  /** Descriptors that refer to it, in all file tables. */
+  private references = 0;
+
+  constructor(path: Uint8Array, flags: number) {
+    this.path = path;
+    this.flags = flags;
+  }
+
+  get readable(): boolean {
+    return (this.flags & Open.accessMode) !== Open.writeOnly && (this.flags & Open.path) === 0;
+  }
+
+  get writable(): boolean {
+    return (this.flags & Open.accessMode) !== Open.readOnly && (this.flags & Open.path) === 0;
+  }
+
+  get nonBlocking(): boolean {
+    return (this.flags & Open.nonBlock) !== 0;
+  }
+
+  /** Counts a descriptor in. */
+  retain(): this {
+    this.references++;
+    return this;
+  }
+
+  /** Counts a descriptor out; the last one closes the file. */
+  release(): void {
+    if (--this.references === 0) this.close();
+  }
+
+  protected close(): void {}
+
+  /** Bytes read (0 at the end of the file), or `wouldBlock`. */
+  read(_bytes: Uint8Array, _start: number, _length: number): number {
+    throw new Errno('EINVAL');
+  }
+
+  /** Bytes written, or `wouldBlock`. EPIPE stands for SIGPIPE too; the caller raises it. */
+  write(_bytes: Uint8Array, _start: number, _length: number): number {
+    throw new Errno('EINVAL');
+  }
+
+  /** True for files with offsets; the positional calls answer ESPIPE without. */
+  get seekable(): boolean {
+    return false;
+  }
+
+  pread(_bytes: Uint8Array, _start: number, _length: number, _offset: number): number {
+    throw new Errno('ESPIPE');
+  }
+
+  pwrite(_bytes: Uint8Array, _start: number, _length: number, _offset: number): number {
+    throw new Errno('ESPIPE');
+  }
+
+  /** The new offset. */
+  seek(_offset: number, _whence: number): number {
+    throw new Errno('ESPIPE');
+  }
+
+  abstract stat(): FileStat;
+
+  /** A terminal's operations, or null. */
+  get terminal(): Terminal | null {
+    return null;
+  }
+
+  /** Bytes that can be read at once (FIONREAD). */
+  available(): number {
+    throw new Errno('ENOTTY');
+  }
+
+  /** `Poll` events that hold now, among those asked for and err, hup. Asking may start a read on the host. */
+  poll(_events: number): number {
+    return Poll.in | Poll.out | Poll.rdNorm | Poll.wrNorm;
+  }
+
+  get isDirectory(): boolean {
+    return false;
+  }
+
+  /** Index of the next entry that getdents gives; `seek` moves it. */
+  directoryOffset = 0;
+
+  /** All entries, "." and ".." first: the same list until a seek to the start. */
+  entries(): readonly DirectoryEntry[] {
+    throw new Errno('ENOTDIR');
+  }
+
+  truncate(_length: number): void {
+    throw new Errno('EINVAL');
+  }
+
+  /** Makes sure that [0, offset + length) exists (fallocate without a mode). */
+  allocate(_offset: number, _length: number): void {
+    throw new Errno('ENODEV');
+  }
+
+  chmod(_mode: number): void {
+    throw new Errno('EPERM');
+  }
+
+  chown(_uid: number, _gid: number): void {
+    throw new Errno('EPERM');
+  }
+
+  /** Sets access and modification time, nanoseconds. */
+  setTimes(_atimeNs: bigint, _mtimeNs: bigint): void {
+    throw new Errno('EPERM');
+  }
+
+  sync(_dataOnly: boolean): void {
+    throw new Errno('EINVAL');
+  }
+
+  /** Another description of the same file (what opening /proc/self/fd/N gives); the same one where that makes none. */
+  reopen(_flags: number): OpenFile {
+    return this;
+  }
+}
+
+/** What ioctl asks of a terminal (ioctl_tty(2)). */
+export interface Terminal {
+  readonly settings: TerminalSettings;
+  setSettings(settings: TerminalSettings, flushInput: boolean): void;
+  /** Rows, columns, and pixels of both. */
+  windowSize(): readonly [number, number, number, number];
+  setWindowSize(size: readonly [number, number, number, number]): void;
+  flush(input: boolean, output: boolean): void;
+  foregroundGroup: number;
+  readonly session: number;
+}
+
+/** struct termios, the kernel's form (termbits.h); the bits are the generic ABI's. */
+export interface TerminalSettings {
+  readonly iflag: number;
+  readonly oflag: number;
+  readonly cflag: number;
+  readonly lflag: number;
+  readonly line: number;
+  /** c_cc, 19 bytes. */
+  readonly cc: Uint8Array;
+}
+
+let nextInode = 1n;
+
+/** A stat for objects that live in no file system (pipes, synthetic files): device 0, a number of their own. */
+export function anonymousStat(mode: number, size = 0n): FileStat {
+  const now = BigInt(Date.now()) * 1_000_000n;
+  return {
+    dev: 0x0dn,
+    ino: nextInode++,
+    mode: BigInt(mode),
+    nlink: 1n,
+    uid: BigInt(process.getuid?.() ?? 0),
+    gid: BigInt(process.getgid?.() ?? 0),
+    rdev: 0n,
+    size,
+    blksize: 4096n,
+    blocks: 0n,
+    atimeNs: now,
+    mtimeNs: now,
+    ctimeNs: now,
+    birthtimeNs: now,
+  };
+}
+
+/** The type bits of a mode. */
+export const fileType = (mode: bigint): number => Number(mode) & Mode.typeMask;
