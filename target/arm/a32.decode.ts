@@ -3,6 +3,7 @@ import { bitsA32 } from './bits.ts';
 import { branchA32Rows } from './branch.ts';
 import type { ArmContext } from './context.ts';
 import { dataProcessingA32 } from './data-processing-a32.ts';
+import { loadStoreA32 } from './load-store.ts';
 import { mediaA32 } from './media.ts';
 import { multiplyA32 } from './multiply.ts';
 import type { ArmRow } from './row.ts';
@@ -14,6 +15,7 @@ export const a32Rows: readonly ArmRow[] = [
   ...statusA32,
   ...multiplyA32,
   ...bitsA32,
+  ...loadStoreA32,
   ...mediaA32,
   ...dataProcessingA32,
 ];

@@ -1,18 +1,12 @@
 import type { Value } from '#tcg/builder.ts';
 import { Op } from '#tcg/ops.ts';
 import type { ArmContext } from './context.ts';
+import { reverseWord } from './guest-data.ts';
 import { type ArmRow, row } from './row.ts';
 
 interface TwoRegisters {
   readonly rd: number;
   readonly rm: number;
-}
-
-/** Bytes in the opposite order. */
-function reverseBytes(c: ArmContext, value: Value): Value {
-  const { b } = c;
-  const odd = b.andImm(b.rotrImm(value, 8), 0xff00ff00);
-  return b.or(odd, b.andImm(b.rotrImm(value, 24), 0x00ff00ff));
 }
 
 /** Bytes of each halfword exchanged. */
@@ -28,7 +22,7 @@ function exchange(c: ArmContext, value: Value, bits: number, mask: number): Valu
 }
 
 /** `REV<c> <Rd>, <Rm>` (DDI 0406C A8.8.145). */
-const rev = (c: ArmContext, f: TwoRegisters): void => c.setReg(f.rd, reverseBytes(c, c.reg(f.rm)));
+const rev = (c: ArmContext, f: TwoRegisters): void => c.setReg(f.rd, reverseWord(c.b, c.reg(f.rm)));
 /** `REV16<c> <Rd>, <Rm>` (A8.8.146). */
 const rev16 = (c: ArmContext, f: TwoRegisters): void => c.setReg(f.rd, reverseHalfwords(c, c.reg(f.rm)));
 /** `REVSH<c> <Rd>, <Rm>` (A8.8.147). */
@@ -36,7 +30,7 @@ const revsh = (c: ArmContext, f: TwoRegisters): void =>
   c.setReg(f.rd, c.b.un(Op.extend16_s_i32, reverseHalfwords(c, c.reg(f.rm))));
 /** `RBIT<c> <Rd>, <Rm>` (A8.8.144). */
 function rbit(c: ArmContext, f: TwoRegisters): void {
-  let value = reverseBytes(c, c.reg(f.rm));
+  let value = reverseWord(c.b, c.reg(f.rm));
   value = exchange(c, value, 4, 0x0f0f0f0f);
   value = exchange(c, value, 2, 0x33333333);
   c.setReg(f.rd, exchange(c, value, 1, 0x55555555));

@@ -71,13 +71,6 @@ const mlal =
   (c: ArmContext, f: LongFields): void =>
     writeLong(c, f, c.b.bin(Op.add_i64, readLong(c, f), product(c, extend, f)));
 
-/** `UMAAL<c> <RdLo>, <RdHi>, <Rn>, <Rm>` (A8.8.255). */
-function umaal(c: ArmContext, f: LongFields): void {
-  const { b } = c;
-  const sum = b.bin(Op.add_i64, b.un(Op.extend_u_i64, c.reg(f.lo)), b.un(Op.extend_u_i64, c.reg(f.hi)));
-  writeLong(c, f, b.bin(Op.add_i64, product(c, Op.extend_u_i64, f), sum));
-}
-
 /** `SDIV<c> <Rd>, <Rn>, <Rm>` (A8.8.165): by zero gives 0, -2^31 / -1 gives -2^31. */
 function sdiv(c: ArmContext, f: { rd: number; rn: number; rm: number }): void {
   const { b } = c;
@@ -102,7 +95,6 @@ const unsigned = Op.extend_u_i64;
 export const multiplyA32: readonly ArmRow[] = [
   row('MUL', 'cond:4 0000000 s:1 rd:4 (0)(0)(0)(0) rm:4 1001 rn:4', mul, { pure: true }),
   row('MLA', 'cond:4 0000001 s:1 rd:4 ra:4 rm:4 1001 rn:4', mla, { pure: true }),
-  row('UMAAL', 'cond:4 00000100 hi:4 lo:4 rm:4 1001 rn:4', umaal, { set: { s: 0 } }),
   row('MLS', 'cond:4 00000110 rd:4 ra:4 rm:4 1001 rn:4', mls, { pure: true }),
   row('UMULL', 'cond:4 0000100 s:1 hi:4 lo:4 rm:4 1001 rn:4', mull(unsigned)),
   row('UMLAL', 'cond:4 0000101 s:1 hi:4 lo:4 rm:4 1001 rn:4', mlal(unsigned)),
@@ -123,5 +115,4 @@ export const multiplyT32: readonly ArmRow[] = [
   row('UDIV', '111110111011 rn:4 (1)(1)(1)(1) rd:4 1111 rm:4', udiv, { pure: true }),
   row('SMLAL', '111110111100 rn:4 lo:4 hi:4 0000 rm:4', mlal(signed), { set: { s: 0 } }),
   row('UMLAL', '111110111110 rn:4 lo:4 hi:4 0000 rm:4', mlal(unsigned), { set: { s: 0 } }),
-  row('UMAAL', '111110111110 rn:4 lo:4 hi:4 0110 rm:4', umaal, { set: { s: 0 } }),
 ];

@@ -3,6 +3,7 @@ import { bitsT32 } from './bits.ts';
 import { branchT32Rows } from './branch.ts';
 import type { ArmContext } from './context.ts';
 import { dataProcessingT32 } from './data-processing-t32.ts';
+import { loadStoreT32 } from './load-store.ts';
 import { mediaT32 } from './media.ts';
 import { multiplyT32 } from './multiply.ts';
 import type { ArmRow } from './row.ts';
@@ -14,6 +15,7 @@ export const t32Rows: readonly ArmRow[] = [
   ...branchT32Rows,
   ...multiplyT32,
   ...bitsT32,
+  ...loadStoreT32,
   ...mediaT32,
   ...dataProcessingT32,
 ];
