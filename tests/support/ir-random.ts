@@ -48,7 +48,14 @@ const favourites = (
   'shr_s_i32 eqz_i32 eqz_i32 eq_i32 ne_i32 lt_s_i32 ge_u_i32 lt_u_i32 gt_u_i32 extend8_s_i32 extend16_s_i32 ' +
   'select_i32 select_i64 load8_u load8_s load16_u load16_s load_i32 store8 store16 store_i32 wrap_i64 extend_u_i64'
 ).split(' ') as OpName[];
+/** The ops of chains, where each uses the one before and nobody else does. */
+const links = (
+  'add_i32 add_i32 sub_i32 and_i32 and_i32 or_i32 xor_i32 shl_i32 shl_i32 shr_u_i32 shr_s_i32 eqz_i32 eqz_i32 eq_i32 ' +
+  'ne_i32 lt_s_i32 gt_s_i32 ge_u_i32 lt_u_i32 gt_u_i32 extend8_s_i32 extend16_s_i32 clz_i32'
+).split(' ') as OpName[];
+const heads: readonly OpName[] = ['load8_u', 'load8_s', 'load16_u', 'load16_s', 'load_i32', 'get_i32', 'get_i32'];
 const constants = [0, 1, -1, 2, 4, 8, 16, 24, 31, 0xff, 0xffff, 0x7f, 0x8000, 4095, -4, 0x7fffffff];
+const busySlots = [irLayout.offset('r', 1), irLayout.offset('nf'), irLayout.offset('zf'), irLayout.offset('d') + 4];
 /** Arithmetic whose NaN results have unspecified bits. */
 const makesNan = /^(add|sub|mul|div|sqrt|ceil|floor|trunc|nearest)_f\d\d$|^demote|^promote/;
 
@@ -90,7 +97,8 @@ class Generator {
         continue;
       }
       if (random.below(5) === 0) b.insn(0x10000 + 4 * b.block.length);
-      this.op(random.below(3) ? random.pick(favourites) : random.pick(ordinary));
+      if (random.below(3) === 0) this.chain();
+      else this.op(random.below(3) ? random.pick(favourites) : random.pick(ordinary));
       count++;
     }
   }
@@ -141,6 +149,9 @@ class Generator {
 
   private slot(type: ValueType): number {
     const bytes = valueBytes[type];
+    // Few slots, so that they meet again.
+    if (bytes === 4 && this.random.below(4)) return this.random.pick(busySlots);
+    if (this.random.below(3)) return irLayout.offset('d');
     return irLayout.start + bytes * this.random.below((irLayout.end - irLayout.start) / bytes);
   }
 
@@ -158,6 +169,41 @@ class Generator {
       inside,
       this.emit('const_i32', -1, -1, -1, this.random.pick([4, 8, 12, -8, 4090, -200])),
     );
+  }
+
+  /** A load or get, ops each on the one before, and a use of the last. */
+  private chain(): void {
+    const { random } = this;
+    this.op(random.pick(heads));
+    let value = this.visible.pop()!;
+    const amount = random.pick(constants);
+    for (let length = 1 + random.below(4); length > 0; length--) {
+      const name = random.pick(links);
+      const second = random.below(3) ? amount : random.pick(constants);
+      const b = opDefs[Op[name]]!.args.length < 2 ? -1 : this.b.i32(second);
+      value = this.b.emit(Op[name], value, b);
+    }
+    switch (random.below(6)) {
+      case 0:
+        value = this.b.emit(Op.select_i32, this.value('i32'), this.value('i32'), value);
+        break;
+      case 1:
+        this.b.emit(random.pick([Op.store8, Op.store16]), this.address(false), value);
+        return;
+      case 2: {
+        const stored = this.value('i32');
+        this.b.emit(Op.if, value);
+        this.b.emit(Op.set_i32, stored, -1, -1, this.slot('i32'));
+        this.b.emit(Op.endif);
+        return;
+      }
+      case 3:
+        this.visible.push(value);
+        return;
+      default:
+        break;
+    }
+    this.b.emit(Op.set_i32, value, -1, -1, this.slot('i32'));
   }
 
   private op(name: OpName): void {
