@@ -1,0 +1,71 @@
+import { join } from 'node:path';
+import { repoRoot } from './cache.ts';
+import type { Build, Triple } from './toolchain.ts';
+import type { Tree } from './workdir.ts';
+
+/** A guest program of ours for a hosted C library. */
+export interface GuestProgram {
+  name: string;
+  source: string;
+  args?: string[];
+  files?: Tree;
+  stdin?: string;
+  /** Lines that qemu-arm gets wrong, and what Linux answers. */
+  oracleErrors?: [wrong: string, right: string][];
+}
+
+const program = (source: string, more: Partial<GuestProgram> = {}): GuestProgram => ({
+  name: source.replace(/\.\w+$/, ''),
+  source: join(repoRoot, 'fixtures/c', source),
+  ...more,
+});
+
+export const guestPrograms: GuestProgram[] = [
+  program('doubles.c'),
+  program('sorting.c'),
+  program('integers.c'),
+  program('strings.c'),
+  program('exceptions.cc'),
+  program('signals.c'),
+  program('memory.c', { oracleErrors: [['noreplace 0 0', 'noreplace 1 1']] }),
+  program('files.c'),
+  program('system.c', { args: ['one', '', 'x'.repeat(60_000), 'last arg'] }),
+];
+
+/** One way to build a program. */
+export interface Variant {
+  name: string;
+  triple: Triple;
+  flags: string[];
+}
+
+const hard: Triple = 'arm-linux-gnueabihf';
+const soft: Triple = 'arm-linux-gnueabi';
+
+const variant = (triple: Triple, code: string, level: string, link: string, ...more: string[]): Variant => ({
+  name: [triple === hard ? 'hard' : 'soft', code, level, link, ...more].join(' '),
+  triple,
+  flags: [`-m${code}`, level, link, ...more],
+});
+
+/**
+ * Every pair of {A32, Thumb-2}, {hard, soft float}, {-O0 … -O3} and {static, static-pie} occurs in some variant. The
+ * soft-float compiler makes ARMv5 code by default, which calls the kernel's helpers for atomics and TLS; the last
+ * variants are ARMv7 code with the soft-float ABI.
+ */
+export const variants: Variant[] = [
+  variant(hard, 'arm', '-O2', '-static'),
+  variant(hard, 'thumb', '-O0', '-static-pie'),
+  variant(hard, 'thumb', '-O3', '-static', '-mfpu=neon-vfpv4', '-ftree-vectorize'),
+  variant(soft, 'arm', '-O0', '-static'),
+  variant(soft, 'arm', '-O3', '-static-pie'),
+  variant(soft, 'thumb', '-O2', '-static', '-march=armv7-a+fp', '-mfloat-abi=softfp'),
+  variant(hard, 'arm', '-O1', '-static-pie', '-fno-omit-frame-pointer'),
+];
+
+/** What to build for a program in a variant. */
+export const buildOf = ({ source }: GuestProgram, { triple, flags }: Variant): Build => ({
+  triple,
+  sources: [source],
+  flags: [...flags, '-D_GNU_SOURCE', '-w', '-ffp-contract=off'],
+});
