@@ -230,6 +230,14 @@ function randomRegisters(rng: Prng, roles: Roles, aligned: boolean): Registers {
   };
 }
 
+/** Without exclusives of another size than the first one's: STREX after an LDREX of another size is UNPREDICTABLE. */
+function sameExclusives(pieces: Insn[][]): Insn[][] {
+  const sizeOf = ({ name }: Insn): string | undefined => /^(?:LDA?|STL?)(?:R?EX)([BHD]?)/.exec(name)?.[1];
+  const size = pieces.flat().map(sizeOf).find((found) => found !== undefined);
+  const kept = pieces.filter((piece) => piece.every((insn) => [undefined, size].includes(sizeOf(insn))));
+  return kept.length > 0 ? kept : pieces;
+}
+
 /** The sequence of a seed: 1 to `length` pieces of instructions from the set, and a start state. */
 export function generate(set: InsnSet, seed: number, length = 6): Sequence {
   const rng = new Prng(seed);
@@ -247,7 +255,7 @@ export function generate(set: InsnSet, seed: number, length = 6): Sequence {
   // A random FPSCR would ask for short vectors and traps, which our CPU does not have.
   if (/^VMSR/i.test(first.name) && first.fields['rt'] !== undefined) registers.r[first.fields['rt']] = randomFpscr(rng);
   const kept = pieces.filter((piece, i) => !piece.some((insn, j) => /^VMSR/i.test(insn.name) && (i > 0 || j > 0)));
-  return { seed, thumb: set.thumb, pieces: kept, scratchSeed: rng.u32(), registers };
+  return { seed, thumb: set.thumb, pieces: sameExclusives(kept), scratchSeed: rng.u32(), registers };
 }
 
 /** What the rig gets for a sequence. */

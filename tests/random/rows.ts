@@ -38,7 +38,12 @@ export interface InsnSet {
 /** Whether decoding `encoding` finds `row` and no earlier one. */
 export function decodesTo(set: InsnSet, row: AnyRow, encoding: number): boolean {
   const { width } = rowBits(row);
-  return set.all.find((other) => rowBits(other).width === width && rowMatches(other, encoding)) === row;
+  // In A32 condition 1111 is an instruction space of its own.
+  const unconditional = !set.thumb && encoding >>> 28 === 15;
+  const inSpace = (other: AnyRow): boolean => set.thumb || other.pattern.startsWith('1111') === unconditional;
+  return (
+    set.all.find((other) => rowBits(other).width === width && inSpace(other) && rowMatches(other, encoding)) === row
+  );
 }
 
 /** The rows of an instruction class from the ARM decode tables. */
