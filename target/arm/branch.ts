@@ -130,7 +130,8 @@ export const branchT32Rows: readonly ArmRow[] = [
   row('B', '11110 s:1 high:10 10 j1:1 1 j2:1 low:11', branch32, { own: true }),
   row('BL (immediate)', '11110 s:1 high:10 11 j1:1 1 j2:1 low:11', blT32),
   row('BLX (immediate)', '11110 s:1 high:10 11 j1:1 0 j2:1 low:11', blxT32),
-  row('TBB, TBH', '111010001101 rn:4 (1)(1)(1)(1) (0)(0)(0)(0) 000 half:1 rm:4', tableBranch),
+  row('TBB', '111010001101 rn:4 (1)(1)(1)(1) (0)(0)(0)(0) 0000 rm:4', tableBranch, { set: { half: 0 } }),
+  row('TBH', '111010001101 rn:4 (1)(1)(1)(1) (0)(0)(0)(0) 0001 rm:4', tableBranch, { set: { half: 1 } }),
   row('BXJ', '111100111100 rm:4 10 (0) 0 (1)(1)(1)(1) (0)(0)(0)(0)(0)(0)(0)(0)', bx),
 ];
 
