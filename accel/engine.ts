@@ -1,1 +1,485 @@
-// contract draft; implementation follows
+import { Builder } from '#tcg/builder.ts';
+import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
+import { leftRegion } from '#tcg/interpreter-module.ts';
+import { engineMemory, t0Names, t0Opcodes } from '#tcg/interpreter-ops.ts';
+import type { IrBlock } from '#tcg/ir.ts';
+import { memoryAccess } from '#tcg/memory-ops.ts';
+import { Optimizer } from '#tcg/optimize.ts';
+import { type PredecodedBlock, Predecoder } from '#tcg/predecode.ts';
+import type { CpuView, Target } from '#tcg/target.ts';
+import { translateBlock } from '#tcg/translator.ts';
+import { CheckedMemory } from './checked-memory.ts';
+import { cpuBase, type GuestMemory, memoryPages, pageShift } from './guest-memory.ts';
+import { type BlockOutline, type CompiledRegion, compileRegions, outlineOf } from './region/compiler.ts';
+import type { Region } from './region/emitter.ts';
+import type { FaultSite } from './region/sites.ts';
+import { batchFraction, hotThreshold, interpreterBlockInstructions, maxBatch, maxModules, runBudget, tableSize } from './tunables.ts';
+
+/** Which tiers run: `interp` T0 only, `region` everything compiled at once, `auto` by profile. */
+export type Tier = 'interp' | 'region' | 'auto';
+
+/** Listeners for `-d` dumps; each is called only if set. */
+export interface EngineTrace {
+  /** A block was translated (before and after the passes). */
+  readonly block?: (block: IrBlock, stage: 'op' | 'op_opt') => void;
+  /** A region's optimized blocks. */
+  readonly region?: (region: Region) => void;
+  /** A module was compiled. */
+  readonly module?: (bytes: Uint8Array, regions: readonly CompiledRegion[]) => void;
+  /** A block is about to run (needs `tier: 'interp'` and one block per entry to be complete). */
+  readonly exec?: (pc: number) => void;
+}
+
+export interface EngineOptions {
+  /** Bytes of the interpreter module (`generateInterpreter`), prebuilt. */
+  readonly interpreter: Uint8Array<ArrayBuffer>;
+  readonly tier: Tier;
+  /** Translate one guest instruction per block (-one-insn-per-tb). */
+  readonly oneInstruction?: boolean;
+  readonly trace?: EngineTrace;
+}
+
+/** What an engine did, for `--stats`. */
+export interface EngineStats {
+  blocks: number;
+  blockInstructions: number;
+  regions: number;
+  regionInstructions: number;
+  modules: number;
+  moduleBytes: number;
+  compileMilliseconds: number;
+  runs: number;
+  misses: number;
+  flushes: number;
+}
+
+/** Translations of one CPU mode. */
+interface CodeSpace {
+  readonly mode: number;
+  /** T0 code address by PC. */
+  readonly addresses: Map<number, number>;
+  readonly outlines: Map<number, BlockOutline>;
+  /** Table index by PC. */
+  readonly slots: Map<number, number>;
+  /** PCs with a compiled region. */
+  readonly compiled: Set<number>;
+  /** PCs that are called. */
+  readonly functions: Set<number>;
+  /** Link words that wait for a block to be translated. */
+  readonly waiting: Map<number, number[]>;
+}
+
+interface InterpreterExports {
+  readonly run: (address: number) => void;
+  readonly miss: () => number;
+}
+
+const headerWord = (field: keyof typeof cpuHeader.fields): number => cpuHeader.fields[field].offset >> 2;
+const pcWord = headerWord('pc');
+const reasonWord = headerWord('exitReason');
+const argWord = headerWord('exitArg');
+const faultWord = headerWord('faultAddress');
+const budgetWord = headerWord('budget');
+/** Counter value that is never used up. */
+const neverHot = 0x7fffffff;
+/** Interpreter code is thrown away when it has grown to the end of memory 1, less one block. */
+const codeLimit = engineMemory.pages * 65536 - (1 << 20);
+
+/**
+ * Runs guest code in one address space: translates blocks for the interpreter, compiles hot regions, dispatches
+ * between them and returns when something must be served (`ExitReason`).
+ */
+export class Engine {
+  readonly cpu: CpuView;
+  readonly stats: EngineStats = {
+    blocks: 0, blockInstructions: 0, regions: 0, regionInstructions: 0, modules: 0, moduleBytes: 0,
+    compileMilliseconds: 0, runs: 0, misses: 0, flushes: 0,
+  };
+  /**
+   * Serves a system call without leaving generated code: called with the state in memory and `cpuHeader.pc` after the
+   * call. True: served; execution goes on at `cpuHeader.pc`. False: run() returns `ExitReason.syscall`.
+   */
+  serveSyscall: () => boolean = () => false;
+  private readonly target: Target;
+  private readonly memory: GuestMemory;
+  private readonly options: EngineOptions;
+  private readonly model = new CheckedMemory();
+  private readonly engineMemory = new WebAssembly.Memory({ initial: engineMemory.pages, maximum: engineMemory.pages, shared: true });
+  private readonly engineWords = new Int32Array(this.engineMemory.buffer);
+  private readonly table: WebAssembly.Table;
+  private readonly imports: WebAssembly.Imports;
+  private readonly interpreter: InterpreterExports;
+  private readonly builder = new Builder();
+  private readonly optimizer: Optimizer;
+  private readonly predecoder: Predecoder;
+  private readonly threshold: number;
+  private readonly spaces = new Map<number, CodeSpace>();
+  private space: CodeSpace;
+  private exactState = false;
+  private codeEnd: number = engineMemory.code;
+  /** All predecoded blocks by ascending address, for fault addresses. */
+  private predecoded: PredecodedBlock[] = [];
+  private sites: FaultSite[] = [];
+  /** 1 for each guest page that code was translated from. */
+  private readonly codePages = new Uint8Array(1 << 20);
+  private nextSlot = 1;
+  private liveModules = 0;
+  /** Translations were thrown away while generated code was running. */
+  private flushed = false;
+
+  constructor(target: Target, memory: GuestMemory, options: EngineOptions) {
+    this.target = target;
+    this.memory = memory;
+    this.options = options;
+    this.cpu = memory.cpu;
+    this.threshold = { interp: neverHot, region: 1, auto: hotThreshold }[options.tier];
+    this.optimizer = new Optimizer(target);
+    this.predecoder = new Predecoder(cpuBase, this.engineMemory);
+    this.table = new WebAssembly.Table({ element: 'anyfunc', initial: tableSize, maximum: tableSize });
+    const { helpers } = target;
+    this.imports = {
+      e: {
+        guest: memory.memory,
+        engine: this.engineMemory,
+        regions: this.table,
+        syscall: () => this.syscall(),
+        helper: (id: number, a: number, b: number, c: number) => helpers[id]!.call(this.cpu, a, b, c),
+      },
+    };
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(options.interpreter), this.imports);
+    this.interpreter = instance.exports as unknown as InterpreterExports;
+    this.table.set(0, this.interpreter.miss);
+    this.space = this.spaceOf(0);
+    this.clearCaches();
+  }
+
+  /** Runs from `cpuHeader.pc` until something must be served. */
+  run(): ExitReason {
+    const { i32 } = this.cpu;
+    this.stats.runs++;
+    i32[budgetWord] = runBudget;
+    this.enterMode();
+    for (;;) {
+      this.flushed = false;
+      i32[reasonWord] = ExitReason.none;
+      const pc = i32[pcWord]!;
+      const address = this.codeAddress(pc);
+      this.options.trace?.exec?.(pc);
+      this.interpreter.run(address);
+      const reason = i32[reasonWord] as ExitReason;
+      switch (reason) {
+        case ExitReason.miss:
+          this.stats.misses++;
+          this.cacheJump(i32[pcWord]!, this.codeAddress(i32[pcWord]!));
+          break;
+        case ExitReason.hot:
+          this.compile(i32[pcWord]!);
+          break;
+        case ExitReason.mode:
+          this.enterMode();
+          break;
+        case ExitReason.flush:
+          if (!this.flushed) return reason;
+          break;
+        case ExitReason.fault:
+          this.resolveFault();
+          return reason;
+        default:
+          return reason;
+      }
+    }
+  }
+
+  /** Translated code of guest [start, end) is stale. */
+  invalidate(start: number, end: number): void {
+    const last = Math.min(this.codePages.length - 1, (Math.max(start, end - 1)) >>> pageShift);
+    for (let page = start >>> pageShift; page <= last; page++) {
+      if (!this.codePages[page]) continue;
+      this.flush();
+      return;
+    }
+  }
+
+  /** Whether the guest can observe the state at a fault. */
+  setExactState(on: boolean): void {
+    if (this.exactState === on) return;
+    this.exactState = on;
+    this.flush();
+  }
+
+  /** Throws all translations away. */
+  private flush(): void {
+    this.stats.flushes++;
+    this.flushed = true;
+    this.codeEnd = engineMemory.code;
+    this.predecoded = [];
+    this.sites = [];
+    this.codePages.fill(0);
+    for (let slot = 1; slot < this.nextSlot; slot++) this.table.set(slot, this.interpreter.miss);
+    this.nextSlot = 1;
+    this.liveModules = 0;
+    const { mode } = this.space;
+    this.spaces.clear();
+    this.space = this.spaceOf(mode);
+    this.clearCaches();
+  }
+
+  // ---- modes and caches
+
+  private spaceOf(mode: number): CodeSpace {
+    let space = this.spaces.get(mode);
+    if (!space) {
+      space = {
+        mode,
+        addresses: new Map(),
+        outlines: new Map(),
+        slots: new Map(),
+        compiled: new Set(),
+        functions: new Set(),
+        waiting: new Map(),
+      };
+      this.spaces.set(mode, space);
+    }
+    return space;
+  }
+
+  private enterMode(): void {
+    const mode = this.target.mode(this.cpu);
+    if (mode === this.space.mode) return;
+    this.space = this.spaceOf(mode);
+    this.clearCaches();
+    for (const pc of this.space.compiled) this.cacheRegion(pc);
+  }
+
+  private clearCaches(): void {
+    // No PC is −1.
+    this.engineWords.fill(-1, engineMemory.jumpCache >> 2, engineMemory.code >> 2);
+  }
+
+  private cacheJump(pc: number, address: number): void {
+    const entry = (engineMemory.jumpCache >> 2) + (((pc << 2) & ((engineMemory.cacheEntries - 1) << 3)) >> 2);
+    this.engineWords[entry] = pc;
+    this.engineWords[entry + 1] = address;
+  }
+
+  private cacheRegion(pc: number): void {
+    const entry = (engineMemory.regionCache >> 2) + (((pc << 2) & ((engineMemory.cacheEntries - 1) << 3)) >> 2);
+    this.engineWords[entry] = pc;
+    this.engineWords[entry + 1] = this.space.slots.get(pc)!;
+  }
+
+  // ---- T0
+
+  /** The interpreter code for `pc`, translating it if need be. */
+  private codeAddress(pc: number): number {
+    return this.space.addresses.get(pc) ?? this.translate(pc);
+  }
+
+  private translate(pc: number): number {
+    if (this.codeEnd > codeLimit) this.flush();
+    const { space, builder } = this;
+    const { block } = builder;
+    translateBlock(this.target, builder, this.memory, pc, space.mode, {
+      maxInstructions: this.options.oneInstruction ? 1 : interpreterBlockInstructions,
+    });
+    this.notePages(block.start, block.end);
+    this.options.trace?.block?.(block, 'op');
+    const known = space.outlines.get(pc);
+    if (known) known.executed = true;
+    else space.outlines.set(pc, outlineOf(block, true));
+    for (const callee of space.outlines.get(pc)!.calls) space.functions.add(callee);
+    this.optimizer.run(block, { exactState: this.exactState });
+    this.options.trace?.block?.(block, 'op_opt');
+    const code = this.predecoder.encode(block, this.codeEnd, this.threshold);
+    this.codeEnd += code.bytes;
+    this.predecoded.push(code);
+    this.stats.blocks++;
+    this.stats.blockInstructions += block.instructions;
+    space.addresses.set(pc, code.address);
+    this.link(code);
+    return code.address;
+  }
+
+  private link(code: PredecodedBlock): void {
+    const { addresses, waiting } = this.space;
+    const pc = this.engineWords[(code.address >> 2) + 2]!;
+    for (const word of waiting.get(pc) ?? []) this.engineWords[word >> 2] = code.address;
+    waiting.delete(pc);
+    for (const site of code.links) {
+      const to = addresses.get(site.pc);
+      if (to !== undefined) {
+        this.engineWords[site.address >> 2] = to;
+        continue;
+      }
+      const others = waiting.get(site.pc);
+      if (others) others.push(site.address);
+      else waiting.set(site.pc, [site.address]);
+    }
+  }
+
+  private notePages(start: number, end: number): void {
+    for (let page = start >>> pageShift; page <= (end - 1) >>> pageShift; page++) this.codePages[page] = 1;
+  }
+
+  // ---- T1
+
+  private outline(pc: number): BlockOutline {
+    const { outlines } = this.space;
+    let outline = outlines.get(pc);
+    if (!outline) {
+      translateBlock(this.target, this.builder, this.memory, pc, this.space.mode, {
+        maxInstructions: this.options.oneInstruction ? 1 : interpreterBlockInstructions,
+      });
+      outline = outlineOf(this.builder.block, false);
+      this.notePages(outline.start, outline.end);
+      outlines.set(pc, outline);
+    }
+    return outline;
+  }
+
+  private compile(entry: number): void {
+    if (this.space.compiled.has(entry)) return;
+    if (this.liveModules >= maxModules || this.nextSlot > tableSize - 2000) {
+      this.flush();
+      return;
+    }
+    const started = performance.now();
+    const entries = this.batch(entry);
+    const { bytes, regions } = compileRegions(entries, {
+      target: this.target,
+      builder: this.builder,
+      optimizer: this.optimizer,
+      code: this.memory,
+      memory: this.model,
+      layout: { cpuBase, memoryPages },
+      mode: this.space.mode,
+      exactState: this.exactState,
+      maxBlockInstructions: this.options.oneInstruction ? 1 : Infinity,
+      outline: (pc) => this.outline(pc),
+      isFunction: (pc) => this.space.functions.has(pc),
+      slotOf: (pc, call) => this.slotOf(pc, call),
+      addSite: (site) => ~(this.sites.push(site) - 1),
+      ...(this.options.trace?.region && { onRegion: this.options.trace.region }),
+    });
+    this.options.trace?.module?.(bytes, regions);
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.imports);
+    this.liveModules++;
+    for (const [index, region] of regions.entries()) {
+      this.install(region.pc, exports[`r${index}`]);
+      for (const [start, end] of region.ranges) this.notePages(start, end);
+      this.stats.regionInstructions += region.instructions;
+    }
+    this.stats.modules++;
+    this.stats.regions += regions.length;
+    this.stats.moduleBytes += bytes.length;
+    this.stats.compileMilliseconds += performance.now() - started;
+  }
+
+  /** The entry and the functions it calls, directly or not, that are on their way to being hot themselves. */
+  private batch(entry: number): number[] {
+    const entries = [entry];
+    const seen = new Set(entries);
+    if (this.threshold <= 1) return entries;
+    const warm = Math.floor(this.threshold * (1 - batchFraction));
+    for (let at = 0; at < entries.length && entries.length < maxBatch; at++) {
+      const reached = new Set<number>([entries[at]!]);
+      for (const pc of reached) {
+        const outline = this.space.outlines.get(pc);
+        if (!outline || reached.size > 200) continue;
+        for (const successor of outline.successors) if (!this.space.functions.has(successor)) reached.add(successor);
+        for (const callee of outline.calls) {
+          if (seen.has(callee) || this.space.compiled.has(callee) || this.countdown(callee) > warm) continue;
+          if (entries.length >= maxBatch) break;
+          seen.add(callee);
+          entries.push(callee);
+        }
+      }
+    }
+    return entries;
+  }
+
+  /** What is left of the profile counter of the block at `pc`. */
+  private countdown(pc: number): number {
+    const address = this.space.addresses.get(pc);
+    return address === undefined ? neverHot : this.engineWords[(address >> 2) + 1]!;
+  }
+
+  private slotOf(pc: number, call: boolean): number {
+    const known = this.space.slots.get(pc);
+    if (known !== undefined) return known;
+    return call ? this.newSlot(pc) : -1;
+  }
+
+  private newSlot(pc: number): number {
+    const slot = this.nextSlot++;
+    this.space.slots.set(pc, slot);
+    // A freshly made table holds null: a call must find the miss stub.
+    this.table.set(slot, this.interpreter.miss);
+    return slot;
+  }
+
+  /** Makes `fn` the code of `pc` for regions and for the interpreter. */
+  private install(pc: number, fn: unknown): void {
+    const slot = this.space.slots.get(pc) ?? this.newSlot(pc);
+    this.table.set(slot, fn);
+    this.space.compiled.add(pc);
+    this.cacheRegion(pc);
+    const word = this.codeAddress(pc) >> 2;
+    this.engineWords[word] = t0Opcodes.region!;
+    this.engineWords[word + 1] = slot;
+  }
+
+  // ---- exits
+
+  /** The `syscall` import of generated code. */
+  private syscall(): number {
+    const { i32 } = this.cpu;
+    if (!this.serveSyscall()) {
+      i32[reasonWord] = ExitReason.syscall;
+      return leftRegion;
+    }
+    if (!this.flushed && this.target.mode(this.cpu) === this.space.mode) return i32[pcWord]!;
+    i32[reasonWord] = this.flushed ? ExitReason.flush : ExitReason.mode;
+    return leftRegion;
+  }
+
+  /** Turns the engine's description of a fault into the contract's: pc, faultAddress, exitArg = access. */
+  private resolveFault(): void {
+    const { i32 } = this.cpu;
+    const argument = i32[argWord]!;
+    const site = argument < 0 ? this.sites[~argument]! : this.interpreterSite(argument);
+    const address = (i32[faultWord]! + site.offset) >>> 0;
+    const refusedRead = site.access & 1 ? this.memory.refused(address, site.bytes, 1) : -1;
+    const refusedWrite = site.access & 2 ? this.memory.refused(address, site.bytes, 2) : -1;
+    const refused = refusedRead >= 0 ? refusedRead : refusedWrite;
+    i32[faultWord] = refused >= 0 ? refused : address;
+    i32[argWord] = refusedRead >= 0 ? 1 : 2;
+    i32[pcWord] = site.pc;
+    this.target.restoreAux?.(this.cpu, site.aux);
+  }
+
+  /** The access at interpreter code `address`. */
+  private interpreterSite(address: number): FaultSite {
+    let low = 0;
+    let high = this.predecoded.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.predecoded[middle]!.address <= address) low = middle;
+      else high = middle - 1;
+    }
+    const { marks } = this.predecoded[low]!;
+    let mark = 0;
+    while (mark + 3 < marks.length && marks[mark + 3]! <= address) mark += 3;
+    const word = address >> 2;
+    const name = t0Names[this.engineWords[word]!]!.split('#')[0]!;
+    const pc = marks[mark + 1]!;
+    const aux = marks[mark + 2]!;
+    if (name === 'probe') {
+      return { pc, aux, offset: 0, bytes: this.engineWords[word + 2]!, access: this.engineWords[word + 3]! };
+    }
+    const access = (memoryAccess as Record<string, { bytes: number; write: boolean } | undefined>)[name];
+    if (!access) throw new Error(`engine: fault at interpreter op ${name}`);
+    // The interpreter has added the offset already.
+    return { pc, aux, offset: 0, bytes: access.bytes, access: name.startsWith('cmpxchg') ? 3 : access.write ? 2 : 1 };
+  }
+}

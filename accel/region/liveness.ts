@@ -1,0 +1,114 @@
+import type { IrBlock } from '#tcg/ir.ts';
+import { Op, opDefs } from '#tcg/ops.ts';
+import type { Target } from '#tcg/target.ts';
+
+/**
+ * Which state cells (4 bytes each, bit `(o >> 2) & 31` of word `o >> 7`) are live at the start of each block of a
+ * region: what lets the dead-code pass remove flags and registers that every way on overwrites. Everything is live
+ * where the region is left; a call leaves it.
+ */
+export class CellLiveness {
+  private readonly liveIn: Int32Array[] = [];
+  private readonly words: number;
+
+  constructor(blocks: readonly IrBlock[], nodeOf: (pc: number) => number, target: Pick<Target, 'layout' | 'lazySlots' | 'helpers'>) {
+    this.words = (target.layout.end + 127) >> 7;
+    const eager = new Int32Array(this.words).fill(-1);
+    for (const [start, end] of target.lazySlots) {
+      for (let offset = start; offset < end; offset += 4) eager[offset >> 7]! &= ~(1 << ((offset >> 2) & 31));
+    }
+    for (const _ of blocks) this.liveIn.push(new Int32Array(this.words));
+    for (let changed = true; changed; ) {
+      changed = false;
+      for (let node = blocks.length - 1; node >= 0; node--) {
+        const live = this.blockLiveIn(blocks[node]!, nodeOf, eager, target);
+        const old = this.liveIn[node]!;
+        for (let w = 0; w < this.words; w++) {
+          const union = old[w]! | live[w]!;
+          if (union === old[w]) continue;
+          old[w] = union;
+          changed = true;
+        }
+      }
+    }
+  }
+
+  /** Live cells after the terminal, undefined for all. */
+  liveOut(block: IrBlock, terminal: number, nodeOf: (pc: number) => number): Int32Array | undefined {
+    const targets = internalTargets(block, terminal);
+    if (!targets) return undefined;
+    const out = new Int32Array(this.words);
+    for (const pc of targets) {
+      const node = nodeOf(pc);
+      if (node < 0) return undefined;
+      const live = this.liveIn[node]!;
+      for (let w = 0; w < this.words; w++) out[w]! |= live[w]!;
+    }
+    return out;
+  }
+
+  private blockLiveIn(
+    block: IrBlock,
+    nodeOf: (pc: number) => number,
+    eager: Int32Array,
+    target: Pick<Target, 'helpers'>,
+  ): Int32Array {
+    const live = new Int32Array(this.words);
+    let ifs = 0;
+    for (let i = block.length - 1; i >= 0; i--) {
+      const op = block.op[i]!;
+      const def = opDefs[op]!;
+      switch (def.effect) {
+        case 'terminal': {
+          const out = this.liveOut(block, i, nodeOf);
+          for (let w = 0; w < this.words; w++) live[w]! |= out ? out[w]! : -1;
+          if (ifs === 0) {
+            if (out) live.set(out);
+            else live.fill(-1);
+          }
+          break;
+        }
+        case 'get':
+          live[block.x[i]! >> 7]! |= cellBits(def.result!) << ((block.x[i]! >> 2) & 31);
+          break;
+        case 'set':
+          if (ifs === 0) live[block.x[i]! >> 7]! &= ~(cellBits(def.args[0]!) << ((block.x[i]! >> 2) & 31));
+          break;
+        case 'load':
+        case 'store':
+        case 'probe':
+          for (let w = 0; w < this.words; w++) live[w]! |= eager[w]!;
+          break;
+        case 'helper':
+          if (!target.helpers[block.x[i]!]?.pure) live.fill(-1);
+          break;
+        case 'structure':
+          if (op === Op.endif) ifs++;
+          else if (op === Op.if) ifs--;
+          break;
+        default:
+          break;
+      }
+    }
+    return live;
+  }
+}
+
+function internalTargets(block: IrBlock, i: number): readonly number[] | Int32Array | undefined {
+  switch (block.op[i]) {
+    case Op.jump:
+      return [block.x[i]!];
+    case Op.branch:
+      return [block.x[i]!, block.y[i]!];
+    case Op.switch:
+      return block.tables[block.x[i]!]!;
+    default:
+      return undefined;
+  }
+}
+
+function cellBits(type: string): number {
+  if (type === 'v128') return 15;
+  return type === 'i64' || type === 'f64' ? 3 : 1;
+}
+

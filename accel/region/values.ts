@@ -1,0 +1,117 @@
+import type { IrBlock } from '#tcg/ir.ts';
+import { Op, opDefs } from '#tcg/ops.ts';
+import type { Helper } from '#tcg/target.ts';
+import type { RegionVariables } from './variables.ts';
+
+/** `BlockValues.place`: computed where it is used (once, or as cheap as a local). */
+export const lazy = -2;
+/** `BlockValues.place`: computed at its definition; no local yet. */
+export const pending = -1;
+
+const never = 0x7fffffff;
+
+/** Where the values of a block live while it is emitted. */
+export interface BlockValues {
+  /** `lazy`, `pending`, or the local that holds the value. */
+  readonly place: Int32Array;
+  /** Op at whose emission the value is needed last (lazy users count where they are emitted); -1: never. */
+  readonly lastUse: Int32Array;
+  /** For a get or set: the first later op that writes the slot. */
+  readonly overwritten: Int32Array;
+  /** 1: a lazy value with a load in its tree. */
+  readonly hasLoad: Uint8Array;
+}
+
+/** Decides, in one backward scan, what is computed where it is used and what needs a local. */
+export function analyseValues(block: IrBlock, variables: RegionVariables, helpers: readonly Helper[]): BlockValues {
+  const n = block.length;
+  const place = new Int32Array(n).fill(pending);
+  const lastUse = new Int32Array(n).fill(-1);
+  const overwritten = new Int32Array(n).fill(never);
+  const hasLoad = new Uint8Array(n);
+  const uses = new Uint16Array(n);
+  /** The op at which a single-use value is emitted. */
+  const emittedAt = new Int32Array(n);
+  const writtenAt = new Map<number, number>();
+  /** First op after the one looked at whose order matters to a load. */
+  let anchor = never;
+  for (let i = n - 1; i >= 0; i--) {
+    const op = block.op[i]!;
+    const def = opDefs[op]!;
+    let at = i;
+    let isAnchor = false;
+    switch (def.effect) {
+      case 'pure':
+        if (isConstant(op) || (uses[i] === 1 && !isNan(op))) {
+          place[i] = lazy;
+          at = emittedAt[i]!;
+        }
+        break;
+      case 'get':
+        overwritten[i] = firstWrite(block, i, writtenAt);
+        if (overwritten[i]! >= lastUse[i]! && (uses[i] === 1 || variables.variableAt(block.x[i]!))) place[i] = lazy;
+        break;
+      case 'set':
+        overwritten[i] = firstWrite(block, i, writtenAt);
+        for (let cell = block.x[i]! >> 2; cell < (block.x[i]! + slotBytes(op)) >> 2; cell++) writtenAt.set(cell, i);
+        isAnchor = true;
+        break;
+      case 'load':
+        if (uses[i] === 1 && emittedAt[i] === anchor) {
+          place[i] = lazy;
+          hasLoad[i] = 1;
+          at = emittedAt[i]!;
+        }
+        isAnchor = true;
+        break;
+      case 'helper':
+        if (!helpers[block.x[i]!]?.pure) {
+          writtenAt.clear();
+          writtenAt.set(-1, i);
+          isAnchor = true;
+        }
+        break;
+      case 'marker':
+        break;
+      default:
+        isAnchor = true;
+    }
+    if (isAnchor) anchor = i;
+    const { args } = def;
+    if (args.length > 0) use(block.a[i]!, at);
+    if (args.length > 1) use(block.b[i]!, at);
+    if (args.length > 2) use(block.c[i]!, at);
+  }
+  for (let i = 0; i < n; i++) {
+    if (place[i] !== lazy) continue;
+    const { args } = opDefs[block.op[i]!]!;
+    const operands = [block.a[i]!, block.b[i]!, block.c[i]!];
+    for (let k = 0; k < args.length; k++) if (place[operands[k]!] === lazy && hasLoad[operands[k]!]) hasLoad[i] = 1;
+  }
+  return { place, lastUse, overwritten, hasLoad };
+
+  function use(value: number, at: number): void {
+    uses[value]!++;
+    emittedAt[value] = at;
+    if (lastUse[value]! < at) lastUse[value] = at;
+  }
+}
+
+/** A lazy load is emitted inside its anchor; when another op between is emitted there too, order would change. */
+function firstWrite(block: IrBlock, i: number, writtenAt: ReadonlyMap<number, number>): number {
+  const op = block.op[i]!;
+  let first = writtenAt.get(-1) ?? never;
+  for (let cell = block.x[i]! >> 2; cell < (block.x[i]! + slotBytes(op)) >> 2; cell++) {
+    first = Math.min(first, writtenAt.get(cell) ?? never);
+  }
+  return first;
+}
+
+const isConstant = (op: number): boolean => op >= Op.const_i32 && op <= Op.const_v128;
+const isNan = (op: number): boolean => op >= Op.fpnan2_f32 && op <= Op.fpnan1_f64;
+
+function slotBytes(op: number): number {
+  const def = opDefs[op]!;
+  const type = def.result ?? def.args[0]!;
+  return type === 'v128' ? 16 : type === 'i64' || type === 'f64' ? 8 : 4;
+}

@@ -1,0 +1,267 @@
+import { ExitReason } from '#tcg/cpu-page.ts';
+import type { IrBlock } from '#tcg/ir.ts';
+import { Op, opDefs, type ValueType } from '#tcg/ops.ts';
+import type { Helper } from '#tcg/target.ts';
+
+/** A state slot a region keeps in a wasm local. */
+export interface Variable {
+  readonly index: number;
+  readonly offset: number;
+  /** Type of the local; an access of the other type of the same size reinterprets. */
+  readonly type: ValueType;
+}
+
+/** A set of variables: one bit each. */
+export type VariableSet = Int32Array;
+
+/** A way out of a block, in op order. */
+export interface Edge {
+  /** Op index of the terminal. */
+  readonly op: number;
+  /** Node it leads to inside the region, or -1. */
+  readonly node: number;
+  /** The state in memory must be right here: exits, calls, syscalls, helpers. */
+  readonly flush: boolean;
+  /** Registers are loaded anew on the way to `node`: the locals are not live across it. */
+  readonly reload: boolean;
+  /** Variables certainly set in the block before it. */
+  readonly killed: VariableSet;
+  /** Variables possibly set since the block began (or since the last flush, if `cleared`). */
+  readonly written: VariableSet;
+  /** A helper before it wrote everything back: what was dirty at block entry is no longer. */
+  readonly cleared: boolean;
+}
+
+interface BlockFacts {
+  readonly edges: readonly Edge[];
+  /** Variables read before they are certainly set. */
+  readonly used: VariableSet;
+  /** Variables certainly set before the first op that may fault; undefined if none may. */
+  readonly killedBeforeFault: VariableSet | undefined;
+}
+
+const bytesOf: Record<ValueType, number> = { i32: 4, i64: 8, f32: 4, f64: 8, v128: 16 };
+
+/** Type of the slot a get or set accesses. */
+export function slotType(op: number): ValueType {
+  const def = opDefs[op]!;
+  return def.result ?? def.args[0]!;
+}
+
+/**
+ * Which state slots of a region live in locals, and where each is dirty and live.
+ *
+ * Slots of one offset and size share a variable. Slots that overlap otherwise stay in memory (variable undefined).
+ */
+export class RegionVariables {
+  readonly variables: readonly Variable[];
+  /** Words of a set. */
+  readonly words: number;
+  /** By node: variables possibly newer in their local than in memory at block entry. */
+  readonly dirtyIn: VariableSet[] = [];
+  /** By node: variables whose local must hold the current value at block entry. */
+  readonly liveIn: VariableSet[] = [];
+  /** By node. */
+  readonly facts: BlockFacts[] = [];
+  private readonly byOffset: ReadonlyMap<number, Variable>;
+
+  constructor(
+    blocks: readonly IrBlock[],
+    helpers: readonly Helper[],
+    nodeOf: (pc: number) => number,
+    isBackEdge: (from: number, to: number) => boolean,
+  ) {
+    const { variables, byOffset } = collectVariables(blocks);
+    this.variables = variables;
+    this.byOffset = byOffset;
+    this.words = (variables.length + 31) >> 5;
+    for (const block of blocks) {
+      this.facts.push(this.scan(block, helpers, nodeOf));
+      this.dirtyIn.push(this.emptySet());
+      this.liveIn.push(this.emptySet());
+    }
+    this.solveDirty();
+    this.solveLive(isBackEdge);
+  }
+
+  emptySet(): VariableSet {
+    return new Int32Array(this.words);
+  }
+
+  /** The variable of the slot at `offset`, or undefined if it stays in memory. */
+  variableAt(offset: number): Variable | undefined {
+    return this.byOffset.get(offset);
+  }
+
+  /** Variables that must be stored at `edge` of node n. */
+  dirtyAt(node: number, edge: Edge): VariableSet {
+    const set = edge.written.slice();
+    if (!edge.cleared) addAll(set, this.dirtyIn[node]!);
+    return set;
+  }
+
+  private scan(block: IrBlock, helpers: readonly Helper[], nodeOf: (pc: number) => number): BlockFacts {
+    const edges: Edge[] = [];
+    const used = this.emptySet();
+    let killed = this.emptySet();
+    let written = this.emptySet();
+    let cleared = false;
+    let killedBeforeFault: VariableSet | undefined;
+    let ifs = 0;
+    const edge = (op: number, pc: number | undefined, flush: boolean, reload: boolean): void => {
+      const node = pc === undefined ? -1 : nodeOf(pc);
+      edges.push({ op, node, flush: flush || node < 0, reload, killed: killed.slice(), written: written.slice(), cleared });
+    };
+    for (let i = 0; i < block.length; i++) {
+      const op = block.op[i]!;
+      switch (opDefs[op]!.effect) {
+        case 'get': {
+          const variable = this.variableAt(block.x[i]!);
+          if (variable && !has(killed, variable.index)) add(used, variable.index);
+          break;
+        }
+        case 'set': {
+          const variable = this.variableAt(block.x[i]!);
+          if (!variable) break;
+          add(written, variable.index);
+          if (ifs === 0) add(killed, variable.index);
+          break;
+        }
+        case 'load':
+        case 'store':
+        case 'probe':
+          killedBeforeFault ??= killed.slice();
+          for (let w = 0; w < this.words; w++) used[w]! |= written[w]! & ~killed[w]!;
+          break;
+        case 'helper':
+          if (helpers[block.x[i]!]?.pure) break;
+          edge(i, undefined, true, true);
+          if (ifs > 0) break;
+          killed = this.emptySet().fill(-1);
+          written = this.emptySet();
+          cleared = true;
+          break;
+        case 'structure':
+          if (op === Op.if) ifs++;
+          else if (op === Op.endif) ifs--;
+          break;
+        case 'terminal':
+          switch (op) {
+            case Op.jump:
+              edge(i, block.x[i]!, false, false);
+              break;
+            case Op.branch:
+              edge(i, block.x[i]!, false, false);
+              edge(i, block.y[i]!, false, false);
+              break;
+            case Op.call:
+              edge(i, block.y[i]!, true, true);
+              break;
+            case Op.call_indirect:
+              edge(i, block.x[i]!, true, true);
+              break;
+            case Op.switch:
+              for (const pc of block.tables[block.x[i]!]!) edge(i, pc, false, false);
+              break;
+            case Op.exit:
+              edge(i, block.x[i] === ExitReason.syscall ? block.y[i]! : undefined, true, true);
+              break;
+            default:
+              edge(i, undefined, true, true);
+          }
+          break;
+        default:
+          break;
+      }
+    }
+    return { edges, used, killedBeforeFault };
+  }
+
+  private solveDirty(): void {
+    for (let changed = true; changed; ) {
+      changed = false;
+      this.facts.forEach((facts, node) => {
+        for (const edge of facts.edges) {
+          if (edge.node < 0 || edge.reload) continue;
+          if (addAll(this.dirtyIn[edge.node]!, this.dirtyAt(node, edge))) changed = true;
+        }
+      });
+    }
+  }
+
+  private solveLive(isBackEdge: (from: number, to: number) => boolean): void {
+    const { words } = this;
+    for (let changed = true; changed; ) {
+      changed = false;
+      for (let node = this.facts.length - 1; node >= 0; node--) {
+        const facts = this.facts[node]!;
+        const dirtyIn = this.dirtyIn[node]!;
+        const live = facts.used.slice();
+        if (facts.killedBeforeFault) for (let w = 0; w < words; w++) live[w]! |= dirtyIn[w]! & ~facts.killedBeforeFault[w]!;
+        for (const edge of facts.edges) {
+          const stored = edge.flush || (edge.node >= 0 && isBackEdge(node, edge.node));
+          for (let w = 0; w < words; w++) {
+            let needed = 0;
+            if (stored) needed |= edge.written[w]! | (edge.cleared ? 0 : dirtyIn[w]!);
+            if (edge.node >= 0 && !edge.reload) needed |= this.liveIn[edge.node]![w]!;
+            live[w]! |= needed & ~edge.killed[w]!;
+          }
+        }
+        if (addAll(this.liveIn[node]!, live)) changed = true;
+      }
+    }
+  }
+}
+
+export function has(set: VariableSet, index: number): boolean {
+  return (set[index >> 5]! & (1 << (index & 31))) !== 0;
+}
+
+export function add(set: VariableSet, index: number): void {
+  set[index >> 5]! |= 1 << (index & 31);
+}
+
+/** to ∪= from; true if it grew. */
+export function addAll(to: VariableSet, from: VariableSet): boolean {
+  let grew = false;
+  for (let w = 0; w < to.length; w++) {
+    const union = to[w]! | from[w]!;
+    if (union === to[w]) continue;
+    to[w] = union;
+    grew = true;
+  }
+  return grew;
+}
+
+function collectVariables(blocks: readonly IrBlock[]): { variables: Variable[]; byOffset: Map<number, Variable> } {
+  /** By offset: accesses of each type. */
+  const slots = new Map<number, Map<ValueType, number>>();
+  for (const block of blocks) {
+    for (let i = 0; i < block.length; i++) {
+      const { effect } = opDefs[block.op[i]!]!;
+      if (effect !== 'get' && effect !== 'set') continue;
+      const type = slotType(block.op[i]!);
+      let types = slots.get(block.x[i]!);
+      if (!types) slots.set(block.x[i]!, (types = new Map()));
+      types.set(type, (types.get(type) ?? 0) + 1);
+    }
+  }
+  const ranges = [...slots].map(([offset, types]) => {
+    const sizes = new Set([...types.keys()].map((type) => bytesOf[type]));
+    const [type] = [...types].reduce((best, entry) => (entry[1] > best[1] ? entry : best));
+    return { offset, type, end: offset + Math.max(...sizes), mixed: sizes.size > 1 };
+  });
+  ranges.sort((a, b) => a.offset - b.offset);
+  const variables: Variable[] = [];
+  const byOffset = new Map<number, Variable>();
+  let coveredTo = 0;
+  ranges.forEach((range, i) => {
+    const overlaps = range.offset < coveredTo || (ranges[i + 1]?.offset ?? Infinity) < range.end;
+    coveredTo = Math.max(coveredTo, range.end);
+    if (overlaps || range.mixed) return;
+    const variable = { index: variables.length, offset: range.offset, type: range.type };
+    variables.push(variable);
+    byOffset.set(range.offset, variable);
+  });
+  return { variables, byOffset };
+}

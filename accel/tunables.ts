@@ -1,0 +1,22 @@
+/** Limits of the engine, each with unit and reason. */
+
+/** Entries of a block before its region is compiled. Liftoff pays back after some 500–1000 executions. */
+export const hotThreshold = 400;
+/** A callee joins the module being built if it is this far (of the threshold) on its way to being hot. */
+export const batchFraction = 0.25;
+/** Regions per module: module creation has a fixed cost, long modules a latency. */
+export const maxBatch = 24;
+/** Guest instructions of an interpreter block: short enough to be interrupted, long enough for the passes to work. */
+export const interpreterBlockInstructions = 32;
+/** Guest instructions of a region: V8's TurboFan is superlinear in function size. */
+export const maxRegionInstructions = 2000;
+/** Beyond this many guest instructions a region takes in only code that has run. */
+export const eagerRegionInstructions = 300;
+/** Guest instructions of one IR block of a region. */
+export const regionBlockInstructions = 400;
+/** Back-edges, calls and interpreter blocks per run(): about 1–10 ms between looks at timers and signals. */
+export const runBudget = 2_000_000;
+/** Region table size: regions and call targets. Growing a table costs milliseconds, so it is sized once. */
+export const tableSize = 1 << 16;
+/** Live modules before everything is thrown away: V8 keeps memory maps for each. */
+export const maxModules = 4000;

@@ -1,0 +1,21 @@
+import type { Code } from './wasm/code.ts';
+
+/** Access bits of a memory operation: 1 read, 2 write (3: both). */
+export type AccessBits = number;
+
+/**
+ * What a guest load or store means, as the wasm both backends emit for it. One implementation per protection scheme
+ * and kind of machine; it lives in `accel/` (user mode) or `system/` (software TLB).
+ */
+export interface MemoryModel {
+  /**
+   * Emits the check of `bytes` bytes at (local `address` + `offset`): branches to label `cold` (a branch depth) if
+   * the access is refused. May emit nothing where hardware checks.
+   */
+  emitCheck(code: Code, address: number, offset: number, bytes: number, access: AccessBits, cold: number): void;
+  /**
+   * Pushes the wasm address of guest address (local `address` + `offset`), except for the constant part it returns,
+   * which goes into the access's immediate offset.
+   */
+  emitAddress(code: Code, address: number, offset: number): number;
+}

@@ -1,0 +1,415 @@
+import { cpuAreaBytes, ExitReason, temporariesStart } from './cpu-page.ts';
+import { fusedCompares, immediateOps, plainOps, t0Opcodes } from './interpreter-ops.ts';
+import { type IrBlock, irError } from './ir.ts';
+import { MemoryFlag, Op, opDefs, opNames, type ValueType } from './ops.ts';
+
+/** What the predecoder does with an op, by op number: chosen once, so that predecoding is one table look-up per op. */
+const Kind = { plain: 0, const32: 1, get: 2, set: 3, memory: 4, other: 5, marker: 6 } as const;
+
+const opKind = new Uint8Array(opNames.length);
+const plainCode = new Int32Array(opNames.length).fill(-1);
+const immediateCode = new Int32Array(opNames.length).fill(-1);
+const fusedCode = new Int32Array(opNames.length).fill(-1);
+const fusedImmediateCode = new Int32Array(opNames.length).fill(-1);
+const memoryCode = new Int32Array(opNames.length).fill(-1);
+const probedCode = new Int32Array(opNames.length).fill(-1);
+const argCount = new Uint8Array(opNames.length);
+for (const [op, name] of opNames.entries()) {
+  const { effect } = opDefs[op]!;
+  argCount[op] = opDefs[op]!.args.length;
+  opKind[op] = Kind.other;
+  if (op === Op.const_i32) opKind[op] = Kind.const32;
+  else if (effect === 'get') opKind[op] = Kind.get;
+  else if (effect === 'set') opKind[op] = Kind.set;
+  else if (effect === 'marker') opKind[op] = Kind.marker;
+  else if (/^(load|store)/.test(name)) {
+    opKind[op] = Kind.memory;
+    memoryCode[op] = t0Opcodes[name]!;
+    probedCode[op] = t0Opcodes[`${name}#probed`]!;
+  }
+}
+for (const name of plainOps) {
+  opKind[Op[name]] = Kind.plain;
+  plainCode[Op[name]] = t0Opcodes[name]!;
+}
+for (const name of immediateOps) immediateCode[Op[name]] = t0Opcodes[`${name}#imm`]!;
+for (const name of fusedCompares) {
+  fusedCode[Op[name]] = t0Opcodes[`branch#${name}`]!;
+  fusedImmediateCode[Op[name]] = t0Opcodes[`branch#${name}#imm`]!;
+}
+
+const cells: Record<ValueType, number> = { i32: 1, i64: 2, f32: 1, f64: 2, v128: 4 };
+const movOps: Record<ValueType, number> = {
+  i32: t0Opcodes.mov32!, i64: t0Opcodes.mov64!, f32: t0Opcodes.mov32!, f64: t0Opcodes.mov64!, v128: t0Opcodes.mov128!,
+};
+const never = 0x7fffffff;
+const maxOps = 8192;
+
+/** A word in the predecoded code that may be linked to another block: its byte address and the guest PC after it. */
+export interface LinkSite {
+  readonly address: number;
+  readonly pc: number;
+}
+
+/** What the engine keeps of a predecoded block. */
+export interface PredecodedBlock {
+  /** Byte address in memory 1. */
+  readonly address: number;
+  readonly bytes: number;
+  /** Byte address of each guest instruction's code, ascending, beside its PC and aux word. */
+  readonly marks: Int32Array;
+  readonly links: readonly LinkSite[];
+}
+
+/** Turns an optimized `IrBlock` into T0 code. One object per engine; its scratch arrays are reused. */
+export class Predecoder {
+  private readonly cpuBase: number;
+  /** Memory 1 as words. */
+  private readonly words: Int32Array;
+  private readonly uses = new Uint16Array(maxOps);
+  /** Uses that need the value in a cell (not as an immediate word). */
+  private readonly lastUse = new Int32Array(maxOps);
+  /** Index of the only user of a fused compare, else -1. */
+  private readonly fusedInto = new Int32Array(maxOps);
+  /** First op after a value's definition that overwrites the slot it could live in. */
+  private readonly overwritten = new Int32Array(maxOps);
+  /** Wasm address of each value's cell. */
+  private readonly cell = new Int32Array(maxOps);
+  private readonly nextSet = new Int32Array(cpuAreaBytes / 16);
+  private at = 0;
+  private nextTemporary = 0;
+  private ifs: number[] = [];
+
+  constructor(cpuBase: number, engine: WebAssembly.Memory) {
+    this.cpuBase = cpuBase;
+    this.words = new Int32Array(engine.buffer);
+  }
+
+  /** Writes the block's code at byte `address` of memory 1; `threshold` is its profile counter's start. */
+  encode(block: IrBlock, address: number, threshold: number): PredecodedBlock {
+    this.analyse(block);
+    this.at = address >> 2;
+    this.nextTemporary = this.cpuBase + temporariesStart;
+    this.ifs.length = 0;
+    const marks: number[] = [];
+    const links: LinkSite[] = [];
+    this.put3(t0Opcodes.enter!, threshold, block.pc);
+    for (let i = 0; i < block.length; i++) {
+      switch (opKind[block.op[i]!]) {
+        case Kind.plain:
+          this.plain(block, i);
+          break;
+        case Kind.const32:
+          if (this.lastUse[i]! >= 0) this.put3(t0Opcodes.const32!, this.define(block, i), block.x[i]!);
+          break;
+        case Kind.get:
+          this.get(block, i);
+          break;
+        case Kind.set:
+          this.set(block, i);
+          break;
+        case Kind.memory:
+          this.memory(block, i);
+          break;
+        case Kind.marker:
+          marks.push(this.at << 2, block.x[i]!, block.y[i]!);
+          break;
+        default:
+          this.other(block, i, links);
+      }
+    }
+    return { address, bytes: (this.at << 2) - address, marks: Int32Array.from(marks), links };
+  }
+
+  /** Backward scan: uses, last uses, and when the slot a `get` names is overwritten. */
+  private analyse(block: IrBlock): void {
+    const { uses, lastUse, overwritten, fusedInto, nextSet } = this;
+    const n = block.length;
+    uses.fill(0, 0, n);
+    lastUse.fill(-1, 0, n);
+    fusedInto.fill(-1, 0, n);
+    nextSet.fill(never);
+    let helperAt = never;
+    for (let i = n - 1; i >= 0; i--) {
+      const op = block.op[i]!;
+      const kind = opKind[op];
+      if (kind === Kind.get) overwritten[i] = Math.min(helperAt, this.slotWritten(block.x[i]! >> 2, cells[opDefs[op]!.result!]));
+      else if (kind === Kind.set) {
+        // The value may live in this slot until the slot is written again.
+        const count = cells[opDefs[op]!.args[0]!];
+        overwritten[i] = Math.min(helperAt, this.slotWritten(block.x[i]! >> 2, count));
+        nextSet.fill(i, block.x[i]! >> 2, (block.x[i]! >> 2) + count);
+      } else if (op >= Op.helper0 && op <= Op.helper3) helperAt = i;
+      const fusedUser = fusedInto[i]!;
+      if (op === Op.branch && this.fusable(block, block.a[i]!, i)) {
+        fusedInto[block.a[i]!] = i;
+        uses[block.a[i]!]!++;
+        continue;
+      }
+      const user = fusedUser >= 0 ? fusedUser : i;
+      const args = argCount[op]!;
+      if (args > 0) this.use(block, block.a[i]!, user, true);
+      if (args > 1) this.use(block, block.b[i]!, user, immediateCode[op]! < 0 || args > 2);
+      if (args > 2) this.use(block, block.c[i]!, user, true);
+    }
+  }
+
+  private slotWritten(cell: number, count: number): number {
+    let first = never;
+    for (let k = 0; k < count; k++) first = Math.min(first, this.nextSet[cell + k]!);
+    return first;
+  }
+
+  /** A compare used by nothing but the branch that ends the block. */
+  private fusable(block: IrBlock, compare: number, branch: number): boolean {
+    return fusedCode[block.op[compare]!]! >= 0 && this.uses[compare] === 0 && branch === block.length - 1;
+  }
+
+  private use(block: IrBlock, value: number, user: number, needsCell: boolean): void {
+    this.uses[value]!++;
+    if (!needsCell && block.op[value] === Op.const_i32) return;
+    if (this.lastUse[value]! < user) this.lastUse[value] = user;
+  }
+
+  private put3(a: number, b: number, c: number): void {
+    const { words } = this;
+    words[this.at] = a;
+    words[this.at + 1] = b;
+    words[this.at + 2] = c;
+    this.at += 3;
+  }
+
+  private put(word: number): void {
+    this.words[this.at++] = word;
+  }
+
+  private temporary(): number {
+    const cell = this.nextTemporary;
+    this.nextTemporary = cell + 16;
+    if (cell + 16 > this.cpuBase + cpuAreaBytes) throw new Error('interpreter: out of temporaries');
+    return cell;
+  }
+
+  /** The cell op i's result goes to: the slot of a `set` right after it where that is safe, else a temporary. */
+  private define(block: IrBlock, i: number): number {
+    const next = i + 1;
+    if (next < block.length && opKind[block.op[next]!] === Kind.set && block.a[next] === i) {
+      if (this.overwritten[next]! >= this.lastUse[i]!) {
+        this.cell[i] = this.cpuBase + block.x[next]!;
+        return this.cell[i]!;
+      }
+    }
+    this.cell[i] = this.temporary();
+    return this.cell[i]!;
+  }
+
+  private get(block: IrBlock, i: number): void {
+    const slot = this.cpuBase + block.x[i]!;
+    if (this.overwritten[i]! >= this.lastUse[i]!) {
+      this.cell[i] = slot;
+      return;
+    }
+    this.cell[i] = this.temporary();
+    this.put3(movOps[opDefs[block.op[i]!]!.result!], this.cell[i]!, slot);
+  }
+
+  private set(block: IrBlock, i: number): void {
+    const value = block.a[i]!;
+    const slot = this.cpuBase + block.x[i]!;
+    if (this.cell[value] !== slot) this.put3(movOps[opDefs[block.op[i]!]!.args[0]!], slot, this.cell[value]!);
+  }
+
+  private plain(block: IrBlock, i: number): void {
+    const op = block.op[i]!;
+    if (this.fusedInto[i]! >= 0) return;
+    const { cell } = this;
+    const args = argCount[op]!;
+    if (args === 2 && immediateCode[op]! >= 0 && block.op[block.b[i]!] === Op.const_i32) {
+      const a = cell[block.a[i]!]!;
+      this.put(immediateCode[op]!);
+      this.put3(this.define(block, i), a, block.x[block.b[i]!]!);
+      return;
+    }
+    this.put(plainCode[op]!);
+    this.put(this.define(block, i));
+    this.put(cell[block.a[i]!]!);
+    if (args > 1) this.put(cell[block.b[i]!]!);
+    if (args > 2) this.put(cell[block.c[i]!]!);
+  }
+
+  private memory(block: IrBlock, i: number): void {
+    const op = block.op[i]!;
+    const address = this.cell[block.a[i]!]!;
+    const data = opDefs[op]!.effect === 'store' ? this.cell[block.b[i]!]! : this.define(block, i);
+    this.put(block.y[i]! & MemoryFlag.probed ? probedCode[op]! : memoryCode[op]!);
+    this.put3(data, address, block.x[i]!);
+  }
+
+  private other(block: IrBlock, i: number, links: LinkSite[]): void {
+    const op = block.op[i]!;
+    const { cell } = this;
+    const a = block.a[i]! >= 0 ? cell[block.a[i]!]! : 0;
+    const b = block.b[i]! >= 0 ? cell[block.b[i]!]! : 0;
+    const c = block.c[i]! >= 0 ? cell[block.c[i]!]! : 0;
+    const x = block.x[i]!;
+    const y = block.y[i]!;
+    switch (op) {
+      case Op.const_f32:
+        this.put3(t0Opcodes.const32!, this.define(block, i), x);
+        return;
+      case Op.const_i64:
+      case Op.const_f64:
+        this.put3(t0Opcodes.const64!, this.define(block, i), x);
+        this.put(y);
+        return;
+      case Op.const_v128:
+        this.put(t0Opcodes.const128!);
+        this.put(this.define(block, i));
+        this.putBytes16(block, i);
+        return;
+      case Op.shuffle_i8x16:
+        this.put(t0Opcodes.shuffle!);
+        this.put3(this.define(block, i), a, b);
+        this.putBytes16(block, i);
+        return;
+      case Op.extract_lane_s_i8x16:
+        return this.put3(t0Opcodes.mov8_s!, this.define(block, i), a + x);
+      case Op.extract_lane_u_i8x16:
+        return this.put3(t0Opcodes.mov8_u!, this.define(block, i), a + x);
+      case Op.extract_lane_s_i16x8:
+        return this.put3(t0Opcodes.mov16_s!, this.define(block, i), a + 2 * x);
+      case Op.extract_lane_u_i16x8:
+        return this.put3(t0Opcodes.mov16_u!, this.define(block, i), a + 2 * x);
+      case Op.extract_lane_i32x4:
+      case Op.extract_lane_f32x4:
+        return this.put3(t0Opcodes.mov32!, this.define(block, i), a + 4 * x);
+      case Op.extract_lane_i64x2:
+      case Op.extract_lane_f64x2:
+        return this.put3(t0Opcodes.mov64!, this.define(block, i), a + 8 * x);
+      case Op.replace_lane_i8x16:
+        return this.insert(t0Opcodes.insert8!, block, i, a, b, x);
+      case Op.replace_lane_i16x8:
+        return this.insert(t0Opcodes.insert16!, block, i, a, b, 2 * x);
+      case Op.replace_lane_i32x4:
+      case Op.replace_lane_f32x4:
+        return this.insert(t0Opcodes.insert32!, block, i, a, b, 4 * x);
+      case Op.replace_lane_i64x2:
+      case Op.replace_lane_f64x2:
+        return this.insert(t0Opcodes.insert64!, block, i, a, b, 8 * x);
+      case Op.fpnan1_f32:
+      case Op.fpnan1_f64:
+      case Op.fpnan2_f32:
+      case Op.fpnan2_f64:
+        this.put(t0Opcodes[opNames[op]!]!);
+        this.put3(this.define(block, i), a, b);
+        if (argCount[op] === 3) this.put(c);
+        return;
+      case Op.cmpxchg8:
+      case Op.cmpxchg16:
+      case Op.cmpxchg_i32:
+      case Op.cmpxchg_i64:
+        this.put(t0Opcodes[opNames[op]!]!);
+        this.put(this.define(block, i));
+        this.put3(a, b, c);
+        return;
+      case Op.probe:
+        this.put(t0Opcodes.probe!);
+        this.put3(a, x, y);
+        return;
+      case Op.fence:
+        this.put(t0Opcodes.fence!);
+        return;
+      case Op.helper0:
+      case Op.helper1:
+      case Op.helper2:
+      case Op.helper3: {
+        // Unused operands read some cell: the first temporary.
+        const unused = this.cpuBase + temporariesStart;
+        this.put3(t0Opcodes.helper!, this.define(block, i), x);
+        this.put3(a || unused, b || unused, c || unused);
+        return;
+      }
+      case Op.if:
+        this.put3(t0Opcodes.if!, a, 0);
+        this.ifs.push(this.at - 1);
+        return;
+      case Op.else: {
+        this.put(t0Opcodes.skip!);
+        this.put(0);
+        const open = this.ifs.pop()!;
+        this.words[open] = this.at << 2;
+        this.ifs.push(this.at - 1);
+        return;
+      }
+      case Op.endif:
+        this.words[this.ifs.pop()!] = this.at << 2;
+        return;
+      case Op.jump:
+      case Op.call:
+        this.put(t0Opcodes.jump!);
+        this.link(x, links);
+        return;
+      case Op.branch:
+        this.branch(block, i, links);
+        return;
+      case Op.return:
+      case Op.jump_indirect:
+      case Op.call_indirect:
+        this.put(t0Opcodes.indirect!);
+        this.put(a);
+        return;
+      case Op.switch: {
+        const table = block.tables[x]!;
+        this.put3(t0Opcodes.switch!, a, table.length);
+        for (const pc of table) this.put(pc);
+        return;
+      }
+      case Op.exit:
+        if (x === ExitReason.syscall) {
+          this.put3(t0Opcodes.syscall!, a, y);
+          return;
+        }
+        this.put(t0Opcodes.exit!);
+        this.put3(a, x, y);
+        return;
+      default:
+        irError(block, i, 'the predecoder has no case for it');
+    }
+  }
+
+  private insert(code: number, block: IrBlock, i: number, vector: number, value: number, offset: number): void {
+    this.put3(code, this.define(block, i), vector);
+    this.put(value);
+    this.put(offset);
+  }
+
+  private putBytes16(block: IrBlock, i: number): void {
+    this.put(block.z[i]!);
+    this.put3(block.x[i]!, block.y[i]!, block.w[i]!);
+  }
+
+  private link(pc: number, links: LinkSite[]): void {
+    links.push({ address: this.at << 2, pc });
+    this.put(0);
+    this.put(pc);
+  }
+
+  private branch(block: IrBlock, i: number, links: LinkSite[]): void {
+    const condition = block.a[i]!;
+    if (this.fusedInto[condition] === i) {
+      const op = block.op[condition]!;
+      const right = block.b[condition]!;
+      const immediate = block.op[right] === Op.const_i32;
+      this.put3(
+        immediate ? fusedImmediateCode[op]! : fusedCode[op]!,
+        this.cell[block.a[condition]!]!,
+        immediate ? block.x[right]! : this.cell[right]!,
+      );
+    } else {
+      this.put(t0Opcodes.branch!);
+      this.put(this.cell[condition]!);
+    }
+    this.link(block.x[i]!, links);
+    this.link(block.y[i]!, links);
+  }
+}
