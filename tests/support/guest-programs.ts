@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { repoRoot } from './cache.ts';
+import { muslStaticPie } from './musl.ts';
 import type { Build, Triple } from './toolchain.ts';
 import type { Tree } from './workdir.ts';
 
@@ -37,35 +38,50 @@ export interface Variant {
   name: string;
   triple: Triple;
   flags: string[];
+  /** Position-independent, with musl: for the programs that need nothing of glibc. */
+  staticPie: boolean;
 }
 
-const hard: Triple = 'arm-linux-gnueabihf';
-const soft: Triple = 'arm-linux-gnueabi';
+const hard = 'arm-linux-gnueabihf' satisfies Triple;
+const soft = 'arm-linux-gnueabi' satisfies Triple;
 
 const variant = (triple: Triple, code: string, level: string, link: string, ...more: string[]): Variant => ({
   name: [triple === hard ? 'hard' : 'soft', code, level, link, ...more].join(' '),
   triple,
-  flags: [`-m${code}`, level, link, ...more],
+  flags: [`-m${code}`, level, ...more],
+  staticPie: link === 'static-pie',
 });
 
 /**
  * Every pair of {A32, Thumb-2}, {hard, soft float}, {-O0 … -O3} and {static, static-pie} occurs in some variant. The
- * soft-float compiler makes ARMv5 code by default, which calls the kernel's helpers for atomics and TLS; the last
- * variants are ARMv7 code with the soft-float ABI.
+ * soft-float compiler makes ARMv5 code by default, which calls the kernel's helpers for atomics and TLS.
  */
 export const variants: Variant[] = [
-  variant(hard, 'arm', '-O2', '-static'),
-  variant(hard, 'thumb', '-O0', '-static-pie'),
-  variant(hard, 'thumb', '-O3', '-static', '-mfpu=neon-vfpv4', '-ftree-vectorize'),
-  variant(soft, 'arm', '-O0', '-static'),
-  variant(soft, 'arm', '-O3', '-static-pie'),
-  variant(soft, 'thumb', '-O2', '-static', '-march=armv7-a+fp', '-mfloat-abi=softfp'),
-  variant(hard, 'arm', '-O1', '-static-pie', '-fno-omit-frame-pointer'),
+  variant(hard, 'arm', '-O2', 'static'),
+  variant(hard, 'thumb', '-O0', 'static'),
+  variant(hard, 'thumb', '-O3', 'static', '-mfpu=neon-vfpv4', '-ftree-vectorize'),
+  variant(soft, 'arm', '-O0', 'static'),
+  variant(soft, 'arm', '-O3', 'static'),
+  variant(soft, 'thumb', '-O2', 'static', '-march=armv7-a+fp', '-mfloat-abi=softfp'),
+  variant(hard, 'arm', '-O1', 'static-pie'),
+  variant(hard, 'thumb', '-O2', 'static-pie'),
+  variant(soft, 'arm', '-O2', 'static-pie'),
 ];
 
+// The soft-float libatomic picks its code by IRELATIVE relocations, which musl does not apply: no `integers` there.
+const runsOnMusl: Record<Triple, string[]> = {
+  [hard]: ['doubles', 'sorting', 'integers', 'signals'],
+  [soft]: ['doubles', 'sorting', 'signals'],
+};
+
+/** Whether the program can be built in the variant. */
+export const fits = (program: GuestProgram, { staticPie, triple }: Variant): boolean =>
+  !staticPie || runsOnMusl[triple].includes(program.name);
+
 /** What to build for a program in a variant. */
-export const buildOf = ({ source }: GuestProgram, { triple, flags }: Variant): Build => ({
-  triple,
-  sources: [source],
-  flags: [...flags, '-D_GNU_SOURCE', '-w', '-ffp-contract=off'],
-});
+export async function buildOf({ source }: GuestProgram, { triple, flags, staticPie }: Variant): Promise<Build> {
+  const common = [...flags, '-D_GNU_SOURCE', '-w', '-ffp-contract=off'];
+  if (!staticPie) return { triple, sources: [source], flags: [...common, '-static'] };
+  const musl = await muslStaticPie(triple);
+  return { triple, sources: [source], flags: [...common, ...musl.flags], libraries: musl.libraries };
+}

@@ -73,6 +73,8 @@ export interface Build {
   triple: Triple;
   sources: readonly string[];
   flags: readonly string[];
+  /** What is linked after the sources. Default: the mathematics and atomics libraries. */
+  libraries?: readonly string[];
   /** Further files whose change must cause a new build. */
   headers?: readonly string[];
 }
@@ -84,14 +86,15 @@ export interface Build {
 export async function buildGuest(build: Build): Promise<string> {
   const tools = await toolchain(build.triple);
   const texts = [...build.sources, ...(build.headers ?? [])].map((path) => readFileSync(path));
-  const key = contentKey(build.triple, tools.cc, build.flags.join(' '), ...texts);
+  const libraries = build.libraries ?? ['-lm', '-latomic'];
+  const key = contentKey(build.triple, tools.cc, build.flags.join(' '), libraries.join(' '), ...texts);
   const name = build.sources[0].replace(/^.*\//, '').replace(/\.\w+$/, '');
   const path = cachePath('guests', `${name}-${key}`);
   return makeOnce(path, async () => {
     const cxx = build.sources.some((source) => source.endsWith('.cc'));
     const partial = `${path}.partial`;
     mkdirSync(dirname(partial), { recursive: true });
-    const args = [...build.flags, '-o', partial, ...build.sources, '-lm'];
+    const args = [...build.flags, '-o', partial, ...build.sources, ...libraries];
     const made = await run(cxx ? tools.cxx : tools.cc, args, { env: tools.env, timeout: 120_000 });
     if (made.status !== 0) {
       rmSync(partial, { force: true });
