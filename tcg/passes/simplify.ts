@@ -295,16 +295,19 @@ export class Simplifier {
     this.c = c;
     this.x = block.x;
     this.y = block.y;
+    let replaced = false;
     for (let i = 0; i < length; i++) {
-      alias[i] = i;
       if (uses[i] === removed) continue;
-      if (a[i]! >= 0) a[i] = alias[a[i]!]!;
-      if (b[i]! >= 0) b[i] = alias[b[i]!]!;
-      if (c[i]! >= 0) c[i] = alias[c[i]!]!;
+      if (replaced) {
+        if (a[i]! >= 0 && uses[a[i]!] === removed) a[i] = alias[a[i]!]!;
+        if (b[i]! >= 0 && uses[b[i]!] === removed) b[i] = alias[b[i]!]!;
+        if (c[i]! >= 0 && uses[c[i]!] === removed) c[i] = alias[c[i]!]!;
+      }
       let answer = again;
       while (answer === again) answer = rules[op[i]!]?.(this, i) ?? none;
       if (answer < 0) continue;
       alias[i] = answer;
+      replaced = true;
       uses[answer]! += uses[i]!;
       this.remove(i);
     }
