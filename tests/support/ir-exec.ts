@@ -1,4 +1,4 @@
-import { ExitReason } from '#tcg/cpu-page.ts';
+import type { ExitReason } from '#tcg/cpu-page.ts';
 import type { IrBlock } from '#tcg/ir.ts';
 import type { Helper } from '#tcg/target.ts';
 import { irLayout } from './ir-state.ts';

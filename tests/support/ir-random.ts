@@ -78,7 +78,7 @@ class Generator {
   }
 
   block(size: number): IrBlock {
-    const { b, random } = this;
+    const { b } = this;
     b.begin(0x10000);
     b.insn(0x10000);
     this.body(size, 0);
@@ -230,8 +230,14 @@ class Generator {
           return random.pick([1, 4, 16]);
         case 'access':
           return 1 + random.below(3);
-        default:
+        case 'int':
+        case 'high':
           return effect === 'pure' ? random.pick(constants) : 0;
+        case 'pc':
+        case 'reason':
+        case 'table':
+        case 'aux':
+          throw new Error(`${name} is made elsewhere`);
       }
     });
     const bytes = () => random.word() & 0x1f1f1f1f;

@@ -132,8 +132,11 @@ class Evaluator {
       case 'marker':
         this.insnPc = x[i]!;
         return 0;
-      default:
+      case 'fence':
         return 0;
+      case 'structure':
+      case 'terminal':
+        return irError(this.block, i, 'is not executed here');
     }
   }
 
