@@ -220,7 +220,8 @@ export class ArmContext {
     const { code } = this;
     if (entries > maxTableEntries || !code.constant(address >>> 0, entries * bytes)) return undefined;
     // Halfwords are fetched as code.
-    if (!code.fetchable((address & ~1) >>> 0, (entries * bytes + 2) & ~1)) return undefined;
+    const first = (address & ~1) >>> 0;
+    if (!code.fetchable(first, ((address >>> 0) + entries * bytes + 1 - first) & ~1)) return undefined;
     const table: number[] = [];
     for (let i = 0; i < entries; i++) {
       const at = (address + i * bytes) >>> 0;

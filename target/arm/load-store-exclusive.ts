@@ -59,7 +59,7 @@ export const ldrex =
   (kind: DataKind) =>
   (c: ArmContext, f: Access & Ordered): void => {
     const { b } = c;
-    const address = b.addImm(c.reg(f.rn), f.imm * 4);
+    const address = f.imm === 0 ? c.reg(f.rn) : b.addImm(c.reg(f.rn), f.imm * 4);
     checkAlignment(c, address, kind.bytes);
     const raw = b.load(kind.loadUnsigned, address);
     if (f.ordered) b.emit(Op.fence);
@@ -101,7 +101,7 @@ export const strex =
   (kind: DataKind) =>
   (c: ArmContext, f: Access & { readonly rd: number }): void => {
     const { b } = c;
-    const address = b.addImm(c.reg(f.rn), f.imm * 4);
+    const address = f.imm === 0 ? c.reg(f.rn) : b.addImm(c.reg(f.rn), f.imm * 4);
     const low = kind.bytes === 4 ? c.reg(f.rt) : b.andImm(c.reg(f.rt), kind.bytes === 1 ? 0xff : 0xffff);
     const value = reorder(c, kind.bytes, low);
     storeExclusive(c, f.rd, address, kind.bytes, () => {

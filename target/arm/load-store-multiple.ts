@@ -3,8 +3,8 @@ import type { ArmContext } from './context.ts';
 import { dataKinds, loadData, storeData } from './guest-data.ts';
 
 /*
- * LDM, STM, PUSH and POP (DDI 0406C A8.8.58–A8.8.61, A8.8.131–A8.8.133, A8.8.199–A8.8.202). The whole transfer is probed before the
- * first register or memory byte changes, so a fault leaves nothing half done.
+ * LDM, STM, PUSH and POP (DDI 0406C A5.5, A8.8). The whole transfer is probed before the first register or memory byte
+ * changes, so a fault leaves nothing half done.
  */
 
 interface Multiple {
@@ -23,24 +23,22 @@ function countRegisters(list: number): number {
   return count;
 }
 
-/** Address of the lowest word of a transfer of `count` registers. */
-function lowest(c: ArmContext, f: Multiple, base: Value, count: number): Value {
-  if (f.u) return c.b.addImm(base, f.p ? 4 : 0);
-  return c.b.addImm(base, (f.p ? 0 : 4) - 4 * count);
+/** Where a transfer of `count` registers goes: the address of its lowest word, and the base afterwards. */
+function range(c: ArmContext, f: Multiple, base: Value, count: number): { address: Value; stepped: Value } {
+  const { b } = c;
+  const stepped = f.w || !f.u ? b.addImm(base, f.u ? 4 * count : -4 * count) : -1;
+  if (f.u) return { address: f.p ? b.addImm(base, 4) : base, stepped };
+  return { address: f.p ? stepped : b.addImm(stepped, 4), stepped };
 }
-
-const stepped = (c: ArmContext, f: Multiple, base: Value, count: number): Value =>
-  c.b.addImm(base, f.u ? 4 * count : -4 * count);
 
 function loadRegisters(c: ArmContext, f: Multiple, count: number): void {
   const { b } = c;
-  const base = c.reg(f.rn);
-  const address = lowest(c, f, base, count);
+  const { address, stepped } = range(c, f, c.reg(f.rn), count);
   const flags = count > 1 ? MemoryFlag.probed : 0;
   if (count > 1) b.probe(address, 4 * count, 1);
   const values: Value[] = [];
   for (let i = 0; i < count; i++) values.push(loadData(c, dataKinds.word, address, 4 * i, flags));
-  if (f.w) c.setReg(f.rn, stepped(c, f, base, count));
+  if (f.w) c.setReg(f.rn, stepped);
   for (let n = 0, i = 0; n < 15; n++) if (f.list & (1 << n)) c.setReg(n, values[i++]!);
   if ((f.list & 0x8000) === 0) return;
   // A list that restores SP (LDMDB FP, {…, SP, PC}) returns as well.
@@ -49,8 +47,7 @@ function loadRegisters(c: ArmContext, f: Multiple, count: number): void {
 
 function storeRegisters(c: ArmContext, f: Multiple, count: number): void {
   const { b } = c;
-  const base = c.reg(f.rn);
-  const address = lowest(c, f, base, count);
+  const { address, stepped } = range(c, f, c.reg(f.rn), count);
   const flags = count > 1 ? MemoryFlag.probed : 0;
   if (count > 1) b.probe(address, 4 * count, 2);
   for (let n = 0, offset = 0; n < 16; n++) {
@@ -58,7 +55,7 @@ function storeRegisters(c: ArmContext, f: Multiple, count: number): void {
     storeData(c, dataKinds.word, address, c.reg(n), offset, flags);
     offset += 4;
   }
-  if (f.w) c.setReg(f.rn, stepped(c, f, base, count));
+  if (f.w) c.setReg(f.rn, stepped);
 }
 
 /** LDM{IA,IB,DA,DB} rn{!}, {list}. Fewer than `minimum` registers, and writeback to a loaded one, are UNPREDICTABLE. */

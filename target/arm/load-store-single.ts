@@ -153,9 +153,13 @@ function jumpTable(c: ArmContext, f: RegisterForm): boolean {
 
 // ---- two registers
 
+/** The address of a place as one value: what a probe takes. */
+const wholeAddress = (c: ArmContext, { address, offset }: Place): Value =>
+  offset === 0 ? address : c.b.addImm(address, offset);
+
 function loadDual(c: ArmContext, f: Indexing & TwoRegisters, place: Place): void {
   const { b } = c;
-  const address = b.addImm(place.address, place.offset);
+  const address = wholeAddress(c, place);
   b.probe(address, 8, 1);
   const first = loadData(c, dataKinds.word, address, 0, MemoryFlag.probed);
   const second = loadData(c, dataKinds.word, address, 4, MemoryFlag.probed);
@@ -166,7 +170,7 @@ function loadDual(c: ArmContext, f: Indexing & TwoRegisters, place: Place): void
 
 function storeDual(c: ArmContext, f: Indexing & TwoRegisters, place: Place): void {
   const { b } = c;
-  const address = b.addImm(place.address, place.offset);
+  const address = wholeAddress(c, place);
   b.probe(address, 8, 2);
   storeData(c, dataKinds.word, address, c.reg(f.rt), 0, MemoryFlag.probed);
   storeData(c, dataKinds.word, address, c.reg(f.rt2), 4, MemoryFlag.probed);

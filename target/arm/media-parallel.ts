@@ -94,9 +94,12 @@ function mixHalves(b: Builder, low: Value, high: Value): Value {
   return low32(b, b.emit(Op.shuffle_i8x16, low, high, -1, 0, 0, lowAndHigh, 0));
 }
 
+/** Brings bits 7, 15, 23, 31 to bits 31:28; and bits 3:0 to bits 0, 8, 16, 24 (among others). */
+const gatherFactor = 0x00204081;
+
 /** Top bits of four byte lanes (or of two halfword lanes, each twice) to bits 3:0. */
 function gatherGe(b: Builder, lanes: Value, halves: boolean): Value {
-  if (!halves) return b.shrUImm(b.mul(b.andImm(lanes, 0x80808080), b.i32(0x00204081)), 28);
+  if (!halves) return b.shrUImm(b.mul(b.andImm(lanes, 0x80808080), b.i32(gatherFactor)), 28);
   return b.shrUImm(b.mul(b.shrUImm(b.andImm(lanes, 0x80008000), 1), b.i32(0xc003)), 28);
 }
 
@@ -125,10 +128,25 @@ export function parallel(b: Builder, rule: LaneRule, shape: LaneShape, n: Value,
   return { result, ge: gatherGe(b, low32(b, lanes.ge), halves) };
 }
 
+const laneMasks: readonly number[] = [Op.gt_u_i8x16, Op.ge_u_i8x16, Op.gt_u_i16x8, Op.ge_u_i16x8];
+
+/** The GE bits as a mask of bytes. Where `gatherGe` has just made them, from what it made them of. */
+function byteMask(b: Builder, ge: Value): Value {
+  const { op, a, b: second } = b.block;
+  const product = a[ge]!;
+  const gathered = op[ge] === Op.shr_u_i32 && op[product] === Op.mul_i32 && b.isConst(second[product]!);
+  if (!gathered || b.constOf(second[product]!) !== gatherFactor) {
+    return b.mul(b.andImm(b.mul(ge, b.i32(gatherFactor)), 0x01010101), b.i32(0xff));
+  }
+  const tops = a[product]!;
+  const lanes = a[tops]!;
+  if (op[lanes] === Op.extract_lane_i32x4 && laneMasks.includes(op[a[lanes]!]!)) return lanes;
+  return b.mul(b.shrUImm(tops, 7), b.i32(0xff));
+}
+
 /** Bytes of n where the GE bit is 1, of m where it is 0. */
 export function selectBytes(b: Builder, ge: Value, n: Value, m: Value): Value {
-  const mask = b.mul(b.andImm(b.mul(ge, b.i32(0x00204081)), 0x01010101), b.i32(0xff));
-  return b.xor(m, b.and(b.xor(n, m), mask));
+  return b.xor(m, b.and(b.xor(n, m), byteMask(b, ge)));
 }
 
 /** Sum of the absolute differences of the four bytes. */

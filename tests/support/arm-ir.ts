@@ -28,7 +28,9 @@ export function codeReader(units: readonly number[], bytesPerUnit: 2 | 4): CodeR
 function ir(units: readonly number[], thumb: boolean, instructions: number, mode: number): string {
   const b = new Builder();
   const pc = codeStart | (thumb ? 1 : 0);
-  translateBlock(armTarget, b, codeReader(units, thumb ? 2 : 4), pc, mode, { maxInstructions: instructions });
+  const size = thumb ? 2 : 4;
+  const limits = { maxInstructions: instructions, pageEnd: codeStart + units.length * size };
+  translateBlock(armTarget, b, codeReader(units, size), pc, mode, limits);
   verifyBlock(b.block, { layout: armState });
   return printBlock(b.block, armState)
     .split('\n')
@@ -41,7 +43,7 @@ function ir(units: readonly number[], thumb: boolean, instructions: number, mode
 export const a32Ir = (words: readonly number[], instructions = words.length, mode = 0): string =>
   ir(words, false, instructions, mode);
 
-/** IR text of T32 halfwords; `instructions` of them at most are translated. */
+/** IR text of T32 halfwords, `instructions` instructions at most. */
 export const t32Ir = (halfwords: readonly number[], instructions = halfwords.length, mode = 0): string =>
   ir(halfwords, true, instructions, mode);
 
