@@ -28,6 +28,12 @@ export const armState = stateLayout(
     fpscr: 'u32',
     /** FPSCR[31:28] in place. */
     fpNzcv: 'u32',
+    /**
+     * Whether the cumulative flags of FPSCR are kept (see `vfp-fpscr.ts`): 0 no, 1 for good, 2 until FPSCR is written
+     * with `fpOpened`, its value before.
+     */
+    fpTracked: 'u32',
+    fpOpened: 'u32',
     /** TPIDRURO: the thread pointer read by CP15 c13 c0 3. */
     tpidruro: 'u32',
     /** TPIDRURW: the user read/write thread ID register, CP15 c13 c0 2. */

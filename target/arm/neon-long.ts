@@ -1,0 +1,130 @@
+import type { Value } from '#tcg/builder.ts';
+import { Op } from '#tcg/ops.ts';
+import type { ArmContext } from './context.ts';
+import { narrowed } from './neon-shift.ts';
+import { multiplied } from './neon-three.ts';
+import { bytesOf, everyLane, fieldD, fieldM, fieldN, getVector, laneOps, oddQuad, setVector, shuffle, type ThreeFields } from './neon-vectors.ts';
+import { neonData, type RowPair } from './vfp-registers.ts';
+
+/** Integer Advanced SIMD on registers of different lengths and with scalars (DDI 0406C A7.4.2, A7.4.3). */
+
+interface Long extends ThreeFields {
+  readonly u: number;
+  readonly size: number;
+}
+
+const widen = (c: ArmContext, value: Value, size: number, u: number): Value =>
+  c.b.un((u ? laneOps.widenU : laneOps.widenS)[size]!, value);
+
+/** n · m of elements already widened to size + 1. */
+const product = (c: ArmContext, n: Value, m: Value, size: number): Value =>
+  size === 2 ? c.b.bin(Op.mul_i64x2, n, m) : multiplied(c, n, m, size + 1);
+
+type Emit = (c: ArmContext, n: Value, m: Value, size: number, u: number, d: () => Value) => Value;
+
+/** Qd from Dn and Dm, or Qn and Dm (`wideN`); operands come widened. */
+const long =
+  (wideN: boolean, emit: Emit) =>
+  (c: ArmContext, f: Long): void => {
+    const d = fieldD(f);
+    const n = fieldN(f);
+    if (f.size === 3 || d & 1 || (wideN && n & 1)) {
+      c.undefined();
+      return;
+    }
+    const left = wideN ? getVector(c, 1, n) : widen(c, getVector(c, 0, n), f.size, f.u);
+    const right = widen(c, getVector(c, 0, fieldM(f)), f.size, f.u);
+    setVector(c, 1, d, emit(c, left, right, f.size, f.u, () => getVector(c, 1, d)));
+  };
+
+const wideAdd: Emit = (c, n, m, size) => c.b.bin(laneOps.add[size + 1]!, n, m);
+const wideSub: Emit = (c, n, m, size) => c.b.bin(laneOps.sub[size + 1]!, n, m);
+const vmull: Emit = (c, n, m, size) => product(c, n, m, size);
+const vmlal: Emit = (c, n, m, size, _u, d) => c.b.bin(laneOps.add[size + 1]!, d(), product(c, n, m, size));
+const vmlsl: Emit = (c, n, m, size, _u, d) => c.b.bin(laneOps.sub[size + 1]!, d(), product(c, n, m, size));
+
+/** |n − m|: the difference of widened elements fits, signed. */
+function difference(c: ArmContext, n: Value, m: Value, size: number): Value {
+  const { b } = c;
+  const value = b.bin(laneOps.sub[size + 1]!, n, m);
+  if (size < 2) return b.un(laneOps.abs[size + 1]!, value);
+  return b.un(Op.abs_i64x2, value);
+}
+const vabdl: Emit = (c, n, m, size) => difference(c, n, m, size);
+const vabal: Emit = (c, n, m, size, _u, d) => c.b.bin(laneOps.add[size + 1]!, d(), difference(c, n, m, size));
+
+/** VADDHN VSUBHN and, rounded (u), VRADDHN VRSUBHN: the high halves of Qn ± Qm. */
+const highNarrow = (ops: readonly number[]) => (c: ArmContext, f: Long) => {
+  const n = fieldN(f);
+  const m = fieldM(f);
+  if (f.size === 3 || n & 1 || m & 1) {
+    c.undefined();
+    return;
+  }
+  const { b } = c;
+  const wide = f.size + 1;
+  const width = 8 << f.size;
+  let value = b.bin(ops[wide]!, getVector(c, 1, n), getVector(c, 1, m));
+  if (f.u) value = b.bin(laneOps.add[wide]!, value, roundingBit(c, wide, width - 1));
+  setVector(c, 0, fieldD(f), narrowed(c, b.bin(laneOps.shrU[wide]!, value, b.i32(width)), f.size));
+};
+
+const roundingBit = (c: ArmContext, size: number, bit: number): Value =>
+  size === 3 ? c.b.v128(1 << bit, 0, 1 << bit, 0) : everyLane(c, size, 2 ** bit);
+
+/** The scalar of a by-scalar instruction in every element: Dm[x] with 16 or 32 bits. */
+function scalar(c: ArmContext, f: Long): Value {
+  const isHalf = f.size === 1;
+  const register = isHalf ? f.vm & 7 : f.vm;
+  const index = isHalf ? (f.m << 1) | (f.vm >> 3) : f.m;
+  const value = getVector(c, 0, register);
+  const bytes = 1 << f.size;
+  return shuffle(c, value, value, bytesOf((i) => index * bytes + (i & (bytes - 1))));
+}
+
+/** VMUL VMLA VMLS (by scalar); u is Q. */
+const byScalar = (op: readonly number[] | undefined) => (c: ArmContext, f: Long) => {
+  const d = fieldD(f);
+  if (f.size === 0 || f.size === 3) {
+    c.undefined();
+    return;
+  }
+  if (oddQuad(c, f.u, d, fieldN(f))) return;
+  const value = multiplied(c, getVector(c, f.u, fieldN(f)), scalar(c, f), f.size);
+  setVector(c, f.u, d, op ? c.b.bin(op[f.size]!, getVector(c, f.u, d), value) : value);
+};
+
+/** VMULL VMLAL VMLSL (by scalar). */
+const longByScalar = (emit: Emit) => (c: ArmContext, f: Long) => {
+  const d = fieldD(f);
+  if (f.size === 0 || f.size === 3 || d & 1) {
+    c.undefined();
+    return;
+  }
+  const n = widen(c, getVector(c, 0, fieldN(f)), f.size, f.u);
+  const m = widen(c, scalar(c, f), f.size, f.u);
+  setVector(c, 1, d, emit(c, n, m, f.size, f.u, () => getVector(c, 1, d)));
+};
+
+const rest = <const P extends string>(opc: P) => `1 d:1 size:2 vn:4 vd:4 ${opc} 0 vm:4` as const;
+
+/** Come after the rows with 11 in the place of size. */
+export const longRows: readonly RowPair[] = [
+  neonData('VADDL', 'u:1', rest('0000 n:1 0 m:1'), long(false, wideAdd)),
+  neonData('VADDW', 'u:1', rest('0001 n:1 0 m:1'), long(true, wideAdd)),
+  neonData('VSUBL', 'u:1', rest('0010 n:1 0 m:1'), long(false, wideSub)),
+  neonData('VSUBW', 'u:1', rest('0011 n:1 0 m:1'), long(true, wideSub)),
+  neonData('VADDHN', 'u:1', rest('0100 n:1 0 m:1'), highNarrow(laneOps.add)),
+  neonData('VABAL', 'u:1', rest('0101 n:1 0 m:1'), long(false, vabal)),
+  neonData('VSUBHN', 'u:1', rest('0110 n:1 0 m:1'), highNarrow(laneOps.sub)),
+  neonData('VABDL', 'u:1', rest('0111 n:1 0 m:1'), long(false, vabdl)),
+  neonData('VMLAL', 'u:1', rest('1000 n:1 0 m:1'), long(false, vmlal)),
+  neonData('VMLSL', 'u:1', rest('1010 n:1 0 m:1'), long(false, vmlsl)),
+  neonData('VMULL', 'u:1', rest('1100 n:1 0 m:1'), long(false, vmull)),
+  neonData('VMLA (by scalar)', 'u:1', rest('0000 n:1 1 m:1'), byScalar(laneOps.add)),
+  neonData('VMLAL (by scalar)', 'u:1', rest('0010 n:1 1 m:1'), longByScalar(vmlal)),
+  neonData('VMLS (by scalar)', 'u:1', rest('0100 n:1 1 m:1'), byScalar(laneOps.sub)),
+  neonData('VMLSL (by scalar)', 'u:1', rest('0110 n:1 1 m:1'), longByScalar(vmlsl)),
+  neonData('VMUL (by scalar)', 'u:1', rest('1000 n:1 1 m:1'), byScalar(undefined)),
+  neonData('VMULL (by scalar)', 'u:1', rest('1010 n:1 1 m:1'), longByScalar(vmull)),
+];
