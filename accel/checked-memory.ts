@@ -1,46 +1,84 @@
 import type { AccessBits, MemoryModel } from '#tcg/memory-model.ts';
 import { type Code, W } from '#tcg/wasm/code.ts';
-import { guestBias, pageShift, permissionsBase } from './guest-memory.ts';
+import { guestBias, pageShift, permissionPlanes, permissionsBase } from './guest-memory.ts';
+
+/** Emits the test of the permission byte whose index is on the stack. */
+function emitTest(code: Code, access: AccessBits, cold: number): void {
+  code.i32(permissionsBase);
+  code.u8(W.i32_add);
+  code.mem(W.i32_load8_u, 0, 0);
+  code.i32(access);
+  code.u8(W.i32_and);
+  if (access & (access - 1)) {
+    code.i32(access);
+    code.u8(W.i32_ne);
+  } else {
+    code.u8(W.i32_eqz);
+  }
+  code.brIf(cold);
+}
+
+function pushAddress(code: Code, address: number, offset: number): void {
+  code.get(address);
+  if (offset === 0) return;
+  code.i32(offset);
+  code.u8(W.i32_add);
+}
+
+function emitBiasedAddress(code: Code, address: number, offset: number): number {
+  code.get(address);
+  code.i32(offset - guestBias);
+  code.u8(W.i32_add);
+  return 0;
+}
 
 /**
- * Protection by software: a permission byte per page is tested before every access. An access of several bytes tests
- * the page of its first and of its last byte, so that one that runs into a refused page faults too.
+ * Protection by software, exactly: the permission bytes of the pages of an access's first and last byte are tested.
+ * For the interpreter, and for what `PlaneCheckedMemory` is not sure of.
  */
-export class CheckedMemory implements MemoryModel {
+export class ExactCheckedMemory implements MemoryModel {
+  readonly emitAddress = emitBiasedAddress;
+
   emitCheck(code: Code, address: number, offset: number, bytes: number, access: AccessBits, cold: number): void {
-    this.pushPermission(code, address, offset);
-    if (bytes > 1) {
-      this.pushPermission(code, address, offset + bytes - 1);
+    for (const at of bytes > 1 ? [offset, offset + bytes - 1] : [offset]) {
+      pushAddress(code, address, at);
+      code.i32(pageShift);
+      code.u8(W.i32_shr_u);
+      emitTest(code, access, cold);
+    }
+  }
+}
+
+/**
+ * Protection by software with one test an access, by the planes of permission bytes (guest-memory.ts). A misaligned
+ * access to the last page of a mapping is refused though it may be allowed: whoever serves the fault looks again and
+ * has the exact interpreter do it.
+ */
+export class PlaneCheckedMemory implements MemoryModel {
+  readonly emitAddress = emitBiasedAddress;
+
+  emitCheck(code: Code, address: number, offset: number, bytes: number, access: AccessBits, cold: number): void {
+    if (bytes > permissionPlanes) {
+      this.emitCheck(code, address, offset, 1, access, cold);
+      this.emitCheck(code, address, offset + bytes - 1, 1, access, cold);
+      return;
+    }
+    pushAddress(code, address, offset);
+    code.i32(pageShift);
+    if (bytes === 1) {
+      code.u8(W.i32_shr_u);
+    } else {
+      // Rotated, the low address bits stand above the page number: together they index planes and pages.
+      code.u8(W.i32_rotr);
+      code.i32((planeSpan(bytes) << (32 - pageShift)) - 1);
       code.u8(W.i32_and);
     }
-    code.i32(access);
-    code.u8(W.i32_and);
-    if (access & (access - 1)) {
-      code.i32(access);
-      code.u8(W.i32_ne);
-    } else {
-      code.u8(W.i32_eqz);
-    }
-    code.brIf(cold);
+    emitTest(code, access, cold);
   }
+}
 
-  private pushPermission(code: Code, address: number, offset: number): void {
-    code.get(address);
-    if (offset !== 0) {
-      code.i32(offset);
-      code.u8(W.i32_add);
-    }
-    code.i32(pageShift);
-    code.u8(W.i32_shr_u);
-    code.i32(permissionsBase);
-    code.u8(W.i32_add);
-    code.mem(W.i32_load8_u, 0, 0);
-  }
-
-  emitAddress(code: Code, address: number, offset: number): number {
-    code.get(address);
-    code.i32(offset - guestBias);
-    code.u8(W.i32_add);
-    return 0;
-  }
+/** Planes an access of so many bytes may need: a power of two. */
+function planeSpan(bytes: number): number {
+  if (bytes <= 2) return 2;
+  return bytes <= 4 ? 4 : 8;
 }

@@ -8,7 +8,7 @@ import { Optimizer } from '#tcg/optimize.ts';
 import { type PredecodedBlock, Predecoder } from '#tcg/predecode.ts';
 import type { CpuView, Target } from '#tcg/target.ts';
 import { translateBlock } from '#tcg/translator.ts';
-import { CheckedMemory } from './checked-memory.ts';
+import { PlaneCheckedMemory } from './checked-memory.ts';
 import { cpuBase, type GuestMemory, memoryPages, pageShift } from './guest-memory.ts';
 import { type BlockOutline, type CompiledRegion, compileRegions, outlineOf } from './region/compiler.ts';
 import type { Region } from './region/emitter.ts';
@@ -65,6 +65,8 @@ interface CodeSpace {
   readonly compiled: Set<number>;
   /** PCs that are called. */
   readonly functions: Set<number>;
+  /** T0 code of single instructions that must not run in a region. */
+  readonly exact: Map<number, number>;
   /** Link words that wait for a block to be translated. */
   readonly waiting: Map<number, number[]>;
 }
@@ -103,7 +105,7 @@ export class Engine {
   private readonly target: Target;
   private readonly memory: GuestMemory;
   private readonly options: EngineOptions;
-  private readonly model = new CheckedMemory();
+  private readonly model = new PlaneCheckedMemory();
   private readonly engineMemory = new WebAssembly.Memory({ initial: engineMemory.pages, maximum: engineMemory.pages, shared: true });
   private readonly engineWords = new Int32Array(this.engineMemory.buffer);
   private readonly table: WebAssembly.Table;
@@ -182,8 +184,13 @@ export class Engine {
           if (!this.flushed) return reason;
           break;
         case ExitReason.fault:
-          this.resolveFault();
-          return reason;
+          if (this.resolveFault()) return reason;
+          this.runExactly();
+          if (i32[reasonWord] === ExitReason.fault) {
+            this.resolveFault();
+            return ExitReason.fault;
+          }
+          break;
         default:
           return reason;
       }
@@ -236,6 +243,7 @@ export class Engine {
         slots: new Map(),
         compiled: new Set(),
         functions: new Set(),
+        exact: new Map(),
         waiting: new Map(),
       };
       this.spaces.set(mode, space);
@@ -275,13 +283,11 @@ export class Engine {
     return this.space.addresses.get(pc) ?? this.translate(pc);
   }
 
-  private translate(pc: number): number {
+  private translate(pc: number, maxInstructions = this.options.oneInstruction ? 1 : interpreterBlockInstructions): number {
     if (this.codeEnd > codeLimit) this.flush();
     const { space, builder } = this;
     const { block } = builder;
-    translateBlock(this.target, builder, this.memory, pc, space.mode, {
-      maxInstructions: this.options.oneInstruction ? 1 : interpreterBlockInstructions,
-    });
+    translateBlock(this.target, builder, this.memory, pc, space.mode, { maxInstructions });
     this.notePages(block.start, block.end);
     this.options.trace?.block?.(block, 'op');
     const known = space.outlines.get(pc);
@@ -443,8 +449,11 @@ export class Engine {
     return leftRegion;
   }
 
-  /** Turns the engine's description of a fault into the contract's: pc, faultAddress, exitArg = access. */
-  private resolveFault(): void {
+  /**
+   * Turns the engine's description of a fault into the contract's: pc, faultAddress, exitArg = access. False if the
+   * access is allowed after all (see `PlaneCheckedMemory`).
+   */
+  private resolveFault(): boolean {
     const { i32 } = this.cpu;
     const argument = i32[argWord]!;
     const site = argument < 0 ? this.sites[~argument]! : this.interpreterSite(argument);
@@ -456,6 +465,25 @@ export class Engine {
     i32[argWord] = refusedRead >= 0 ? 1 : 2;
     i32[pcWord] = site.pc;
     this.target.restoreAux?.(this.cpu, site.aux);
+    return refused >= 0;
+  }
+
+  /** Runs the instruction at `cpuHeader.pc` in the interpreter, whose checks are exact. */
+  private runExactly(): void {
+    const { i32 } = this.cpu;
+    this.enterMode();
+    const pc = i32[pcWord]!;
+    let address = this.space.exact.get(pc);
+    if (address === undefined) {
+      const { addresses } = this.space;
+      const usual = addresses.get(pc);
+      address = this.translate(pc, 1);
+      this.space.exact.set(pc, address);
+      if (usual === undefined) addresses.delete(pc);
+      else addresses.set(pc, usual);
+    }
+    i32[reasonWord] = ExitReason.none;
+    this.interpreter.run(address);
   }
 
   /** The access at interpreter code `address`. */

@@ -8,8 +8,8 @@ import { Errno } from '#util/errno.ts';
  * guest's range, because V8 keeps only memory 0's base in a register:
  *
  *     guest 0x00010000 … 0xfeffffff   the guest's (Linux: TASK_SIZE)
- *           0xff000000 … 0xff0fffff   permission bytes, one per 4 KiB page
- *           0xff200000 … 0xff20ffff   the CPU area (tcg/cpu-page.ts)
+ *           0xff000000 … 0xff7fffff   permission bytes, one per 4 KiB page, in eight planes
+ *           0xff800000 … 0xff80ffff   the CPU area (tcg/cpu-page.ts)
  *           0xffff0000 … 0xffff0fff   ARM's vector page (kuser helpers), mapped by the kernel layer
  */
 
@@ -19,10 +19,17 @@ export const guestBias = 0x10000;
 export const taskSize = 0xff000000;
 export const pageSize = 4096;
 export const pageShift = 12;
-/** wasm address of the permission bytes. */
+/**
+ * wasm address of the permission bytes. Plane 0 has the Access bits of each page; planes 1 to 7 have those a page
+ * shares with the page after it. An access of 2, 4 or 8 bytes is tested in the plane of its misalignment
+ * (address mod size): an aligned one stays within its page, another may run into the next.
+ */
 export const permissionsBase = 0xff000000 - guestBias;
+export const permissionPlanes = 8;
+/** Pages of the address space: bytes of a plane. */
+export const pageCount = 1 << 20;
 /** wasm address of the CPU area. */
-export const cpuBase = 0xff200000 - guestBias;
+export const cpuBase = 0xff800000 - guestBias;
 /** wasm pages (64 KiB): everything but the null pages. */
 export const memoryPages = 65535;
 
@@ -39,6 +46,8 @@ export class GuestMemory implements CodeReader {
   readonly u8: Uint8Array;
   /** Permission byte of each 4 KiB page: Access bits. Written by the kernel layer's mm only, through `protect`. */
   readonly permissions: Uint8Array;
+  /** Planes 1 to 7. */
+  private readonly sharedPermissions: readonly Uint8Array[];
   /** The CPU area. */
   readonly cpu: CpuView;
 
@@ -47,7 +56,9 @@ export class GuestMemory implements CodeReader {
     this.memory.grow(memoryPages - 1);
     const buffer = this.memory.buffer;
     this.u8 = new Uint8Array(buffer);
-    this.permissions = new Uint8Array(buffer, permissionsBase, 1 << 20);
+    const plane = (n: number): Uint8Array => new Uint8Array(buffer, permissionsBase + n * pageCount, pageCount);
+    this.permissions = plane(0);
+    this.sharedPermissions = Array.from({ length: permissionPlanes - 1 }, (_, n) => plane(n + 1));
     this.cpu = {
       u8: new Uint8Array(buffer, cpuBase, cpuAreaBytes),
       i32: new Int32Array(buffer, cpuBase, cpuAreaBytes / 4),
@@ -59,7 +70,18 @@ export class GuestMemory implements CodeReader {
 
   /** Sets the permission byte of the pages [start, end) (page-aligned). */
   protect(start: number, end: number, access: number): void {
-    this.permissions.fill(access, start >>> pageShift, Math.ceil(end / pageSize));
+    const { permissions } = this;
+    const first = start >>> pageShift;
+    const last = Math.ceil(end / pageSize) - 1;
+    if (last < first) return;
+    permissions.fill(access, first, last + 1);
+    const before = Math.max(0, first - 1);
+    const after = last + 1 < pageCount ? permissions[last + 1]! : 0;
+    for (const plane of this.sharedPermissions) {
+      plane.fill(access, first, last);
+      plane[last] = access & after;
+      if (before < first) plane[before] = permissions[before]! & access;
+    }
   }
 
   /**

@@ -114,7 +114,39 @@ export function compileRegions(entries: readonly number[], host: CompilerHost): 
 
 /** Finds, translates and optimizes the blocks of the region that begins at `pc`. */
 function buildRegion(pc: number, host: CompilerHost): Region {
-  const heads = findHeads(pc, host);
+  const roots = [pc];
+  let translated = translateHeads(findHeads(roots, host), host);
+  // Targets of jump tables show only in extended blocks, which know the bounds of the index.
+  for (let tries = 0; tries < 3 && addSwitchTargets(translated, roots, host); tries++) {
+    translated = translateHeads(findHeads(roots, host), host);
+  }
+  const { blocks, nodes } = translated;
+  const nodeOf = (at: number): number => nodes.get(at) ?? -1;
+  const liveness = new CellLiveness(blocks, nodeOf, host.target);
+  for (const block of blocks) {
+    host.optimizer.run(block, {
+      exactState: host.exactState,
+      liveOut: (of, terminal) => liveness.liveOut(of, terminal, nodeOf),
+    });
+  }
+  const { successors, switchTargets } = controlFlow(blocks, nodeOf);
+  const graph = buildGraph(successors, switchTargets);
+  const variables = new RegionVariables(
+    blocks,
+    host.target.helpers,
+    nodeOf,
+    (from, to) => graph.position[to]! <= graph.position[from]!,
+  );
+  return { pc, blocks, graph, variables, nodeOf };
+}
+
+interface TranslatedBlocks {
+  readonly blocks: IrBlock[];
+  /** Index in `blocks` by PC. */
+  readonly nodes: Map<number, number>;
+}
+
+function translateHeads(heads: ReadonlySet<number>, host: CompilerHost): TranslatedBlocks {
   const blocks: IrBlock[] = [];
   const nodes = new Map<number, number>();
   for (const head of heads) {
@@ -126,33 +158,30 @@ function buildRegion(pc: number, host: CompilerHost): Region {
     nodes.set(head, blocks.length);
     blocks.push(copyBlock(host.builder.block));
   }
-  const nodeOf = (at: number): number => nodes.get(at) ?? -1;
-  const liveness = new CellLiveness(blocks, nodeOf, host.target);
+  return { blocks, nodes };
+}
+
+/** Adds the switch targets that are no blocks of the region yet to `roots`; false if there are none. */
+function addSwitchTargets({ blocks, nodes }: TranslatedBlocks, roots: number[], host: CompilerHost): boolean {
+  const before = roots.length;
   for (const block of blocks) {
-    host.optimizer.run(block, {
-      exactState: host.exactState,
-      liveOut: (of, terminal) => liveness.liveOut(of, terminal, nodeOf),
-    });
+    for (const table of block.tables) {
+      for (const pc of table) {
+        if (!nodes.has(pc) && !roots.includes(pc) && !host.isFunction(pc)) roots.push(pc);
+      }
+    }
   }
-  const { successors, switchTargets } = controlFlow(blocks, nodeOf);
-  const graph = buildGraph(successors, switchTargets);
-  // Blocks nothing leads to any more (their only edge was folded away) are left out by the graph's order.
-  const variables = new RegionVariables(
-    blocks,
-    host.target.helpers,
-    nodeOf,
-    (from, to) => graph.position[to]! <= graph.position[from]!,
-  );
-  return { pc, blocks, graph, variables, nodeOf };
+  return roots.length > before;
 }
 
 /**
  * The PCs at which the region's extended blocks begin, the entry first: its entry and every block that is reached by
- * anything but falling through from one block before it.
+ * anything but falling through from one block before it. `roots`: the entry, then jump table targets.
  */
-function findHeads(entry: number, host: CompilerHost): Set<number> {
+function findHeads(roots: readonly number[], host: CompilerHost): Set<number> {
+  const entry = roots[0]!;
   const outlines = new Map<number, BlockOutline>();
-  const work = [entry];
+  const work = [...roots];
   let instructions = 0;
   for (let at = 0; at < work.length; at++) {
     const pc = work[at]!;
@@ -160,7 +189,7 @@ function findHeads(entry: number, host: CompilerHost): Set<number> {
     const outline = host.outline(pc);
     if (pc !== entry) {
       if (instructions + outline.instructions > maxRegionInstructions) continue;
-      if (!outline.executed && instructions > eagerRegionInstructions) continue;
+      if (!outline.executed && !roots.includes(pc) && instructions > eagerRegionInstructions) continue;
     }
     outlines.set(pc, outline);
     instructions += outline.instructions;
@@ -183,7 +212,7 @@ function findHeads(entry: number, host: CompilerHost): Set<number> {
       if (other.start > outline.start && other.start < outline.end) notFallen.add(other.pc);
     }
   }
-  const heads = new Set([entry]);
+  const heads = new Set(roots);
   for (const pc of outlines.keys()) {
     if ((predecessors.get(pc) ?? 0) > 1 || notFallen.has(pc)) heads.add(pc);
   }

@@ -58,6 +58,7 @@ export const W = {
   i32_or: 0x72,
   i32_shl: 0x74,
   i32_shr_u: 0x76,
+  i32_rotr: 0x78,
 } as const;
 
 /** A growing byte buffer with the binary format's integers. Reused between functions: `reset` keeps the storage. */
