@@ -212,25 +212,33 @@ export function fieldWidths<C>(row: Row<C>): Map<string, number> {
 /** `name field=value …`, the fallback text of an instruction whose record is filled. */
 export function describeRow<C>(row: Row<C>): string {
   const { record, names } = rowBits(row);
-  const parts = [...new Set(names)].map((name) => `${name}=${record[name]! < 10 ? record[name] : `0x${record[name]!.toString(16)}`}`);
+  const parts = [...new Set(names)].map(
+    (name) => `${name}=${record[name]! < 10 ? record[name] : `0x${record[name]!.toString(16)}`}`,
+  );
   return parts.length === 0 ? row.name : `${row.name} ${parts.join(' ')}`;
 }
 
 /**
  * Finds rows. Rows are sorted into buckets by encoding bits [shift + bits - 1 : shift] when a bucket is first asked
- * for, so that start-up pays for what it uses.
+ * for, so that start-up pays for what it uses. Of a pattern not yet used only its head is read.
  */
 export class Decoder<C> {
   readonly rows: readonly Row<C>[];
   private readonly shift: number;
   private readonly bucketMask: number;
   private readonly buckets: (readonly Row<C>[] | undefined)[];
+  /** Fixed bits of each row from `shift` up, and their values. */
+  private readonly headMasks: Int32Array;
+  private readonly headValues: Int32Array;
 
-  constructor(rows: readonly Row<C>[], shift: number, bits: number) {
+  constructor(rows: readonly Row<C>[], width: 16 | 32, shift: number, bits: number) {
     this.rows = rows;
     this.shift = shift;
     this.bucketMask = (1 << bits) - 1;
     this.buckets = new Array<readonly Row<C>[] | undefined>(1 << bits).fill(undefined);
+    this.headMasks = new Int32Array(rows.length);
+    this.headValues = new Int32Array(rows.length);
+    for (let i = 0; i < rows.length; i++) this.readHead(i, width - shift);
   }
 
   /** The row of `encoding` with its field record filled, or undefined. */
@@ -242,13 +250,44 @@ export class Decoder<C> {
   }
 
   private fill(key: number): readonly Row<C>[] {
-    const keyMask = this.bucketMask << this.shift;
-    const keyValue = key << this.shift;
-    const bucket = this.rows.filter((row) => {
-      const { mask, value } = rowBits(row);
-      return ((value ^ keyValue) & mask & keyMask) === 0;
-    });
+    const { bucketMask, headMasks, headValues } = this;
+    const bucket = this.rows.filter((_, i) => ((headValues[i]! ^ key) & headMasks[i]! & bucketMask) === 0);
     this.buckets[key] = bucket;
     return bucket;
+  }
+
+  /** Reads the first `bits` bits of a pattern. */
+  private readHead(row: number, bits: number): void {
+    const { pattern } = this.rows[row]!;
+    let mask = 0;
+    let value = 0;
+    let read = 0;
+    for (let i = 0; read < bits; i++) {
+      const char = pattern.charCodeAt(i);
+      if (char === space) continue;
+      if (char === zero || char === one) {
+        mask = (mask << 1) | 1;
+        value = (value << 1) | (char & 1);
+        read++;
+        continue;
+      }
+      let width = 1;
+      if (char === open) i += 2;
+      else if (char !== letterX && char !== dash) {
+        i = pattern.indexOf(':', i) + 1;
+        width = pattern.charCodeAt(i) - zero;
+        const second = pattern.charCodeAt(i + 1) - zero;
+        if (second >= 0 && second <= 9) {
+          width = width * 10 + second;
+          i++;
+        }
+      }
+      // Bits of a field that reaches past the head are shifted out again.
+      mask <<= width;
+      value <<= width;
+      read += width;
+    }
+    this.headMasks[row] = mask >> (read - bits);
+    this.headValues[row] = value >> (read - bits);
   }
 }

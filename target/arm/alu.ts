@@ -1,7 +1,7 @@
 import type { Value } from '#tcg/builder.ts';
 import type { ArmContext } from './context.ts';
-import { slotR } from './state.ts';
 import type { Shifted } from './shift.ts';
+import { slotR } from './state.ts';
 
 /** Value of an `s` field for 16-bit encodings: the flags are set outside IT blocks. */
 export const outsideIt = 2;

@@ -134,4 +134,3 @@ export const branchT32Rows: readonly ArmRow[] = [
   row('TBH', '111010001101 rn:4 (1)(1)(1)(1) (0)(0)(0)(0) 0001 rm:4', tableBranch, { set: { half: 1 } }),
   row('BXJ', '111100111100 rm:4 10 (0) 0 (1)(1)(1)(1) (0)(0)(0)(0)(0)(0)(0)(0)', bx),
 ];
-

@@ -40,6 +40,8 @@ export class ArmContext {
   readonly thumb: boolean;
   /** CPSR.E: data accesses are big-endian. */
   readonly bigEndian: boolean;
+  /** The block began inside an IT block: what it jumps to belongs to another mode. */
+  private readonly leavesMode: boolean;
   /** FPSCR bits of the mode (`ModeBits.fpscr`), in place; 0 is the usual. */
   readonly fpscrMode: number;
   /** Address of the instruction being translated, its bytes (2 or 4) and encoding (T32: first halfword high). */
@@ -68,6 +70,7 @@ export class ArmContext {
     this.bigEndian = (mode & ModeBits.bigEndian) !== 0;
     this.fpscrMode = mode & ModeBits.fpscr;
     this.nextItstate = mode & ModeBits.itstate;
+    this.leavesMode = this.nextItstate !== 0;
   }
 
   // ---- registers
@@ -109,12 +112,12 @@ export class ArmContext {
 
   /** The PC of the next instruction in the engine's encoding. */
   get nextPc(): number {
-    return ((this.pc + this.size) | (this.thumb ? 1 : 0)) | 0;
+    return (this.pc + this.size) | (this.thumb ? 1 : 0) | 0;
   }
 
   /** The PC of this instruction in the engine's encoding. */
   get currentPc(): number {
-    return (this.pc | (this.thumb ? 1 : 0)) | 0;
+    return this.pc | (this.thumb ? 1 : 0) | 0;
   }
 
   // ---- conditions
@@ -272,12 +275,12 @@ export class ArmContext {
       case 'none':
         return false;
       case 'branch':
-        if (!goOn || b.isConst(leave.condition)) {
+        if (!this.leavesMode && (!goOn || b.isConst(leave.condition))) {
           b.branch(leave.condition, leave.target, this.nextPc);
           return true;
         }
         b.if(leave.condition);
-        b.jump(leave.target);
+        this.goTo(leave.target);
         b.endif();
         if (leave.otherwise >= 0) this.assume(leave.otherwise);
         return false;
@@ -286,7 +289,7 @@ export class ArmContext {
         return true;
       case 'call':
         if (!b.isConst(leave.target)) b.callIndirect(leave.target, leave.returnPc);
-        else if (b.constOf(leave.target) === leave.returnPc) b.jump(leave.returnPc);
+        else if (this.leavesMode || b.constOf(leave.target) === leave.returnPc) this.goTo(b.constOf(leave.target));
         else b.call(b.constOf(leave.target), leave.returnPc);
         return true;
       case 'switch':
@@ -303,14 +306,19 @@ export class ArmContext {
     }
   }
 
+  private goTo(pc: number): void {
+    if (this.leavesMode) this.b.exit(ExitReason.mode, pc);
+    else this.b.jump(pc);
+  }
+
   private finishJump(target: Value, hint: 'jump' | 'return'): void {
     const { b } = this;
     const link = b.known32(slotR(14));
     const linked = link >= 0 && b.isConst(link) && b.constOf(link) === this.nextPc;
     if (b.isConst(target)) {
       const pc = b.constOf(target);
-      if (linked && pc !== this.nextPc) b.call(pc, this.nextPc);
-      else b.jump(pc);
+      if (linked && pc !== this.nextPc && !this.leavesMode) b.call(pc, this.nextPc);
+      else this.goTo(pc);
       return;
     }
     // MOV LR, PC before a jump: the call of cores without BLX.

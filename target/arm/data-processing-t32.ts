@@ -85,9 +85,15 @@ export const dataProcessingT32: readonly ArmRow[] = [
   row('TST (immediate)', '11110 imm:1 00000 1 rn:4 0 imm:3 1111 imm:8', immediate(alu.tst), { set: { s: 1, rd: 0 } }),
   row('AND (immediate)', '11110 imm:1 00000 s:1 rn:4 0 imm:3 rd:4 imm:8', immediate(alu.and), { pure: true }),
   row('BIC (immediate)', '11110 imm:1 00001 s:1 rn:4 0 imm:3 rd:4 imm:8', immediate(alu.bic), { pure: true }),
-  row('MOV (immediate)', '11110 imm:1 00010 s:1 1111 0 imm:3 rd:4 imm:8', immediate(alu.mov), { set: { rn: 0 }, pure: true }),
+  row('MOV (immediate)', '11110 imm:1 00010 s:1 1111 0 imm:3 rd:4 imm:8', immediate(alu.mov), {
+    set: { rn: 0 },
+    pure: true,
+  }),
   row('ORR (immediate)', '11110 imm:1 00010 s:1 rn:4 0 imm:3 rd:4 imm:8', immediate(alu.orr), { pure: true }),
-  row('MVN (immediate)', '11110 imm:1 00011 s:1 1111 0 imm:3 rd:4 imm:8', immediate(alu.mvn), { set: { rn: 0 }, pure: true }),
+  row('MVN (immediate)', '11110 imm:1 00011 s:1 1111 0 imm:3 rd:4 imm:8', immediate(alu.mvn), {
+    set: { rn: 0 },
+    pure: true,
+  }),
   row('ORN (immediate)', '11110 imm:1 00011 s:1 rn:4 0 imm:3 rd:4 imm:8', immediate(alu.orn), { pure: true }),
   row('TEQ (immediate)', '11110 imm:1 00100 1 rn:4 0 imm:3 1111 imm:8', immediate(alu.teq), { set: { s: 1, rd: 0 } }),
   row('EOR (immediate)', '11110 imm:1 00100 s:1 rn:4 0 imm:3 rd:4 imm:8', immediate(alu.eor), { pure: true }),
@@ -99,41 +105,88 @@ export const dataProcessingT32: readonly ArmRow[] = [
   row('SUB (immediate)', '11110 imm:1 01101 s:1 rn:4 0 imm:3 rd:4 imm:8', immediate(alu.sub), { pure: true }),
   row('RSB (immediate)', '11110 imm:1 01110 s:1 rn:4 0 imm:3 rd:4 imm:8', immediate(alu.rsb), { pure: true }),
   // ---- 32-bit, register
-  row('TST (register)', '11101010000 1 rn:4 (0) imm:3 1111 imm:2 type:2 rm:4', register(alu.tst), { set: { s: 1, rd: 0 } }),
+  row('TST (register)', '11101010000 1 rn:4 (0) imm:3 1111 imm:2 type:2 rm:4', register(alu.tst), {
+    set: { s: 1, rd: 0 },
+  }),
   row('AND (register)', '11101010000 s:1 rn:4 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.and), { pure: true }),
   row('BIC (register)', '11101010001 s:1 rn:4 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.bic), { pure: true }),
-  row('MOV (register)', '11101010010 s:1 1111 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.mov), { set: { rn: 0 }, pure: true }),
+  row('MOV (register)', '11101010010 s:1 1111 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.mov), {
+    set: { rn: 0 },
+    pure: true,
+  }),
   row('ORR (register)', '11101010010 s:1 rn:4 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.orr), { pure: true }),
-  row('MVN (register)', '11101010011 s:1 1111 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.mvn), { set: { rn: 0 }, pure: true }),
+  row('MVN (register)', '11101010011 s:1 1111 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.mvn), {
+    set: { rn: 0 },
+    pure: true,
+  }),
   row('ORN (register)', '11101010011 s:1 rn:4 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.orn), { pure: true }),
-  row('TEQ (register)', '11101010100 1 rn:4 (0) imm:3 1111 imm:2 type:2 rm:4', register(alu.teq), { set: { s: 1, rd: 0 } }),
+  row('TEQ (register)', '11101010100 1 rn:4 (0) imm:3 1111 imm:2 type:2 rm:4', register(alu.teq), {
+    set: { s: 1, rd: 0 },
+  }),
   row('EOR (register)', '11101010100 s:1 rn:4 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.eor), { pure: true }),
-  row('CMN (register)', '11101011000 1 rn:4 (0) imm:3 1111 imm:2 type:2 rm:4', register(alu.cmn), { set: { s: 1, rd: 0 } }),
+  row('CMN (register)', '11101011000 1 rn:4 (0) imm:3 1111 imm:2 type:2 rm:4', register(alu.cmn), {
+    set: { s: 1, rd: 0 },
+  }),
   row('ADD (register)', '11101011000 s:1 rn:4 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.add), { pure: true }),
   row('ADC (register)', '11101011010 s:1 rn:4 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.adc), { pure: true }),
   row('SBC (register)', '11101011011 s:1 rn:4 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.sbcOp), { pure: true }),
-  row('CMP (register)', '11101011101 1 rn:4 (0) imm:3 1111 imm:2 type:2 rm:4', register(alu.cmp), { set: { s: 1, rd: 0 } }),
+  row('CMP (register)', '11101011101 1 rn:4 (0) imm:3 1111 imm:2 type:2 rm:4', register(alu.cmp), {
+    set: { s: 1, rd: 0 },
+  }),
   row('SUB (register)', '11101011101 s:1 rn:4 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.sub), { pure: true }),
   row('RSB (register)', '11101011110 s:1 rn:4 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.rsb), { pure: true }),
   // ---- 32-bit, plain 12 and 16-bit immediates
   row('ADR (add)', '11110 imm:1 100000 1111 0 imm:3 rd:4 imm:8', adrAdd, { pure: true }),
-  row('ADD (12-bit immediate)', '11110 imm:1 100000 rn:4 0 imm:3 rd:4 imm:8', plainImmediate(alu.add), { set: { s: 0 }, pure: true }),
+  row('ADD (12-bit immediate)', '11110 imm:1 100000 rn:4 0 imm:3 rd:4 imm:8', plainImmediate(alu.add), {
+    set: { s: 0 },
+    pure: true,
+  }),
   row('ADR (subtract)', '11110 imm:1 101010 1111 0 imm:3 rd:4 imm:8', adrSubtract, { pure: true }),
-  row('SUB (12-bit immediate)', '11110 imm:1 101010 rn:4 0 imm:3 rd:4 imm:8', plainImmediate(alu.sub), { set: { s: 0 }, pure: true }),
+  row('SUB (12-bit immediate)', '11110 imm:1 101010 rn:4 0 imm:3 rd:4 imm:8', plainImmediate(alu.sub), {
+    set: { s: 0 },
+    pure: true,
+  }),
   row('MOVW', '11110 i:1 100100 high:4 0 low:3 rd:4 low:8', wide(movw), { pure: true }),
   row('MOVT', '11110 i:1 101100 high:4 0 low:3 rd:4 low:8', wide(movt), { pure: true }),
   // ---- 32-bit, shifts by register
   row('LSL, LSR, ASR, ROR (register)', '11111010 0 type:2 s:1 rn:4 1111 rd:4 0000 rm:4', shift32, { pure: true }),
   // ---- 16-bit
-  row('MOV (register)', '00000 00000 rm:3 rd:3', register16(alu.mov), { set: { s: outsideIt, type: 0, imm: 0, rn: 0 }, pure: true }),
-  row('LSL (immediate)', '00000 imm:5 rm:3 rd:3', register16(alu.mov), { set: { s: outsideIt, type: 0, rn: 0 }, pure: true }),
-  row('LSR (immediate)', '00001 imm:5 rm:3 rd:3', register16(alu.mov), { set: { s: outsideIt, type: 1, rn: 0 }, pure: true }),
-  row('ASR (immediate)', '00010 imm:5 rm:3 rd:3', register16(alu.mov), { set: { s: outsideIt, type: 2, rn: 0 }, pure: true }),
-  row('ADD (register)', '0001100 rm:3 rn:3 rd:3', register16(alu.add), { set: { s: outsideIt, type: 0, imm: 0 }, pure: true }),
-  row('SUB (register)', '0001101 rm:3 rn:3 rd:3', register16(alu.sub), { set: { s: outsideIt, type: 0, imm: 0 }, pure: true }),
-  row('ADD (3-bit immediate)', '0001110 imm:3 rn:3 rd:3', plainImmediate(alu.add), { set: { s: outsideIt }, pure: true }),
-  row('SUB (3-bit immediate)', '0001111 imm:3 rn:3 rd:3', plainImmediate(alu.sub), { set: { s: outsideIt }, pure: true }),
-  row('MOV (8-bit immediate)', '00100 rd:3 imm:8', plainImmediate(alu.mov), { set: { s: outsideIt, rn: 0 }, pure: true }),
+  row('MOV (register)', '00000 00000 rm:3 rd:3', register16(alu.mov), {
+    set: { s: outsideIt, type: 0, imm: 0, rn: 0 },
+    pure: true,
+  }),
+  row('LSL (immediate)', '00000 imm:5 rm:3 rd:3', register16(alu.mov), {
+    set: { s: outsideIt, type: 0, rn: 0 },
+    pure: true,
+  }),
+  row('LSR (immediate)', '00001 imm:5 rm:3 rd:3', register16(alu.mov), {
+    set: { s: outsideIt, type: 1, rn: 0 },
+    pure: true,
+  }),
+  row('ASR (immediate)', '00010 imm:5 rm:3 rd:3', register16(alu.mov), {
+    set: { s: outsideIt, type: 2, rn: 0 },
+    pure: true,
+  }),
+  row('ADD (register)', '0001100 rm:3 rn:3 rd:3', register16(alu.add), {
+    set: { s: outsideIt, type: 0, imm: 0 },
+    pure: true,
+  }),
+  row('SUB (register)', '0001101 rm:3 rn:3 rd:3', register16(alu.sub), {
+    set: { s: outsideIt, type: 0, imm: 0 },
+    pure: true,
+  }),
+  row('ADD (3-bit immediate)', '0001110 imm:3 rn:3 rd:3', plainImmediate(alu.add), {
+    set: { s: outsideIt },
+    pure: true,
+  }),
+  row('SUB (3-bit immediate)', '0001111 imm:3 rn:3 rd:3', plainImmediate(alu.sub), {
+    set: { s: outsideIt },
+    pure: true,
+  }),
+  row('MOV (8-bit immediate)', '00100 rd:3 imm:8', plainImmediate(alu.mov), {
+    set: { s: outsideIt, rn: 0 },
+    pure: true,
+  }),
   row('CMP (8-bit immediate)', '00101 rn:3 imm:8', plainImmediate(alu.cmp), { set: { s: 1, rd: 0 } }),
   row('ADD (8-bit immediate)', '00110 rd:3 imm:8', twoOperandImmediate(alu.add), { set: { s: outsideIt }, pure: true }),
   row('SUB (8-bit immediate)', '00111 rd:3 imm:8', twoOperandImmediate(alu.sub), { set: { s: outsideIt }, pure: true }),
@@ -146,7 +199,10 @@ export const dataProcessingT32: readonly ArmRow[] = [
   row('SBC (register)', '010000 0110 rm:3 rd:3', twoOperandRegister(alu.sbcOp), { set: { s: outsideIt }, pure: true }),
   row('ROR (register)', '010000 0111 rm:3 rd:3', shift16, { set: { s: outsideIt, type: 3 }, pure: true }),
   row('TST (register)', '010000 1000 rm:3 rd:3', twoOperandRegister(alu.tst), { set: { s: 1 } }),
-  row('RSB (immediate)', '010000 1001 rn:3 rd:3', plainImmediate(alu.rsb), { set: { s: outsideIt, imm: 0 }, pure: true }),
+  row('RSB (immediate)', '010000 1001 rn:3 rd:3', plainImmediate(alu.rsb), {
+    set: { s: outsideIt, imm: 0 },
+    pure: true,
+  }),
   row('CMP (register)', '010000 1010 rm:3 rd:3', twoOperandRegister(alu.cmp), { set: { s: 1 } }),
   row('CMN (register)', '010000 1011 rm:3 rd:3', twoOperandRegister(alu.cmn), { set: { s: 1 } }),
   row('ORR (register)', '010000 1100 rm:3 rd:3', twoOperandRegister(alu.orr), { set: { s: outsideIt }, pure: true }),

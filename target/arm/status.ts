@@ -71,15 +71,16 @@ const bkpt = (c: ArmContext, f: { imm: number }): void => c.exit(ExitReason.brea
 const udf = (c: ArmContext): void => c.undefined();
 
 /** `MRC<c> p15, 0, <Rt>, c13, c0, 2|3`: TPIDRURW, TPIDRURO (B4.1.150, B4.1.151). Rt = 15 writes the flags. */
-const readThreadId = (field: 'tpidrurw' | 'tpidruro') => (c: ArmContext, f: { rt: number }): void => {
-  const value = c.b.get32(armState.offset(field));
-  if (f.rt === 15) c.flags.setNzcv(value);
-  else c.setReg(f.rt, value);
-};
+const readThreadId =
+  (field: 'tpidrurw' | 'tpidruro') =>
+  (c: ArmContext, f: { rt: number }): void => {
+    const value = c.b.get32(armState.offset(field));
+    if (f.rt === 15) c.flags.setNzcv(value);
+    else c.setReg(f.rt, value);
+  };
 
 /** `MCR<c> p15, 0, <Rt>, c13, c0, 2`. */
-const writeThreadId = (c: ArmContext, f: { rt: number }): void =>
-  c.b.set32(armState.offset('tpidrurw'), c.reg(f.rt));
+const writeThreadId = (c: ArmContext, f: { rt: number }): void => c.b.set32(armState.offset('tpidrurw'), c.reg(f.rt));
 
 export const statusA32: readonly ArmRow[] = [
   row('CPS', '1111 00010000 imod:2 m:1 0 (0)(0)(0)(0)(0)(0)(0) a:1 i:1 f:1 0 mode:5', nop),

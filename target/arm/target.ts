@@ -1,5 +1,5 @@
+import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import { describeRow } from '#tcg/decode.ts';
-import { ExitReason, cpuHeader } from '#tcg/cpu-page.ts';
 import type { CodeReader, CpuView, DisasContext, Target } from '#tcg/target.ts';
 import { decodeA32 } from './a32.decode.ts';
 import { setsFlags } from './alu.ts';
@@ -88,7 +88,6 @@ function insn(context: ArmDisas): void {
   if (!fetch(context)) return;
   const row = decode(c);
   const itCond = c.nextItstate === 0 ? Cond.al : c.nextItstate >>> 4;
-  if (block.openCond >= 0 && block.openCond !== itCond) closeRun(block);
   mark(block);
   c.cond = c.thumb ? itCond : Math.min(c.encoding >>> 28, Cond.al);
   const ended = c.cond >= Cond.al ? execute(context, row) : executeConditional(context, row);
@@ -97,13 +96,10 @@ function insn(context: ArmDisas): void {
     context.done = true;
     return;
   }
-  if (c.nextItstate === 0) {
-    closeRun(block);
-    if (block.startItstate !== 0) {
-      // The block was translated for the middle of an IT block; what follows is not.
-      c.b.exit(ExitReason.mode, c.nextPc);
-      context.done = true;
-    }
+  if (c.nextItstate === 0 && block.startItstate !== 0) {
+    // The block was translated for the middle of an IT block; what follows is not.
+    c.b.exit(ExitReason.mode, c.nextPc);
+    context.done = true;
   }
 }
 
@@ -132,9 +128,9 @@ function executeConditional(context: ArmDisas, row: ArmRow | undefined): boolean
   const block = context.target;
   const { c } = block;
   const { b, flags } = c;
-  const runs = c.nextItstate >>> 4 === c.cond && c.nextItstate !== 0;
-  if (block.openCond < 0 && !runs) {
-    if (row?.options.own) {
+  const runs = c.thumb ? c.nextItstate !== 0 && c.nextItstate >>> 4 === c.cond : a32Runs(context);
+  if (block.openCond < 0) {
+    if (row?.options.own && !runs) {
       translate(c, row);
       return c.finish(goesOn(context));
     }
@@ -157,6 +153,13 @@ function executeConditional(context: ArmDisas, row: ArmRow | undefined): boolean
   const left = c.finish(true);
   if (left || !runs || flags.writes !== written) closeRun(block);
   return false;
+}
+
+/** True if the next A32 instruction has the same condition and may share the `if` with this one. */
+function a32Runs(context: ArmDisas): boolean {
+  const { c } = context.target;
+  const next = (c.pc + 4) >>> 0;
+  return goesOn(context) && context.code.fetchable(next, 4) && context.code.fetch32(next) >>> 28 === c.cond;
 }
 
 function underIf(c: ArmContext, condition: number): void {
@@ -209,7 +212,10 @@ export const armTarget: Target<ArmBlock> = {
   },
   insn,
   canStop: ({ target }) => target.c.nextItstate === 0 && target.openCond < 0,
-  encodePc: ({ pc, target }) => (pc | (target.c.thumb ? 1 : 0)) | 0,
+  restoreAux(cpu, aux) {
+    cpu.i32[slotItstate >> 2] = aux;
+  },
+  encodePc: ({ pc, target }) => pc | (target.c.thumb ? 1 : 0) | 0,
   reset(cpu, pc, stackPointer) {
     cpu.u8.fill(0, armState.start, armState.end);
     cpu.i32[armState.offset('zf') >> 2] = 1;
