@@ -33,6 +33,12 @@ describe('one register', () => {
     expect(text).not.toContain('load');
   });
 
+  test('ldrd r0, r1, [pc, #4]: two constants of the code', () => {
+    const text = t32Ir([0xe9df, 0x0101, 0xbf00, 0xbf00, 1, 2, 3, 4], 1);
+    expect(text).toMatch(/set_i32 r0, v\d+\nset_i32 r1, 0x40003/);
+    expect(text).not.toContain('load');
+  });
+
   test('ldr pc, [sp], #4 returns; ldr pc, [r0] jumps', () => {
     expect(a32Ir([0xe49df004])).toMatch(/return v\d+$/);
     expect(a32Ir([0xe590f000])).toMatch(/jump_indirect v\d+$/);

@@ -68,17 +68,16 @@ function registerPlace(c: ArmContext, f: RegisterForm): Place {
 /** Writing back to R15 is UNPREDICTABLE; so is loading less than a word into it. */
 const badBase = (f: Indexing): boolean => f.rn === 15 && writesBack(f);
 
-/** The literal word at a constant place, if it cannot change. */
-function literal(c: ArmContext, place: Place): Value {
+/** Loaded words that are known because neither the address nor what is there can change. */
+function literals(c: ArmContext, address: Value, count: number): Value[] | undefined {
   const { b } = c;
-  if (c.bigEndian || !b.isConst(place.address)) return -1;
-  const word = c.readTable(b.constOf(place.address), 1, 4);
-  return word === undefined ? -1 : b.i32(word[0]!);
+  if (c.bigEndian || !b.isConst(address)) return undefined;
+  return c.readTable(b.constOf(address), count, 4)?.map((word) => b.i32(word));
 }
 
 function load(c: ArmContext, kind: DataKind, f: Indexing & OneRegister, place: Place): void {
-  const known = kind === dataKinds.word ? literal(c, place) : -1;
-  const value = known >= 0 ? known : loadData(c, kind, place.address, place.offset);
+  const known = kind === dataKinds.word ? literals(c, place.address, 1) : undefined;
+  const value = known ? known[0]! : loadData(c, kind, place.address, place.offset);
   if (place.updated >= 0) c.setReg(f.rn, place.updated);
   if (f.rt === 15) c.loadWritePC(value, f.rn === 13 ? 'return' : 'jump');
   else c.setReg(f.rt, value);
@@ -157,15 +156,17 @@ function jumpTable(c: ArmContext, f: RegisterForm): boolean {
 const wholeAddress = (c: ArmContext, { address, offset }: Place): Value =>
   offset === 0 ? address : c.b.addImm(address, offset);
 
+function loadPair(c: ArmContext, address: Value): Value[] {
+  c.b.probe(address, 8, 1);
+  return [0, 4].map((offset) => loadData(c, dataKinds.word, address, offset, MemoryFlag.probed));
+}
+
 function loadDual(c: ArmContext, f: Indexing & TwoRegisters, place: Place): void {
-  const { b } = c;
   const address = wholeAddress(c, place);
-  b.probe(address, 8, 1);
-  const first = loadData(c, dataKinds.word, address, 0, MemoryFlag.probed);
-  const second = loadData(c, dataKinds.word, address, 4, MemoryFlag.probed);
+  const [first, second] = literals(c, address, 2) ?? loadPair(c, address);
   if (place.updated >= 0) c.setReg(f.rn, place.updated);
-  c.setReg(f.rt, first);
-  c.setReg(f.rt2, second);
+  c.setReg(f.rt, first!);
+  c.setReg(f.rt2, second!);
 }
 
 function storeDual(c: ArmContext, f: Indexing & TwoRegisters, place: Place): void {

@@ -79,7 +79,7 @@ const exclusivesA32: readonly ArmRow[] = [
   row('LDAEXD', 'cond:4 00011011 rn:4 rt:4 1110 1001 1111', exclusive.ldrexdA32, loadOrdered),
   row('SWP', 'cond:4 00010000 rn:4 rt:4 0000 1001 rt2:4', exclusive.swp(word), { when: noPc }),
   row('SWPB', 'cond:4 00010100 rn:4 rt:4 0000 1001 rt2:4', exclusive.swp(byte), { when: noPc }),
-  row('CLREX', '1111 01010111 (1)(1)(1)(1) (1)(1)(1)(1) (0)(0)(0)(0) 0001 (1)(1)(1)(1)', exclusive.clrex),
+  row('CLREX', '1111 01010111 1111 1111 0000 0001 1111', exclusive.clrex),
 ];
 
 function noPc(f: FieldRecord): boolean {
@@ -87,10 +87,10 @@ function noPc(f: FieldRecord): boolean {
 }
 
 const hintsA32: readonly ArmRow[] = [
-  row('PLD, PLDW (immediate)', '1111 0101 u:1 r:1 01 rn:4 (1)(1)(1)(1) imm:12', single.preload),
-  row('PLD, PLDW (register)', '1111 0111 u:1 r:1 01 rn:4 (1)(1)(1)(1) imm:5 type:2 0 rm:4', single.preload),
-  row('PLI (immediate)', '1111 0100 u:1 101 rn:4 (1)(1)(1)(1) imm:12', single.preload),
-  row('PLI (register)', '1111 0110 u:1 101 rn:4 (1)(1)(1)(1) imm:5 type:2 0 rm:4', single.preload),
+  row('PLD, PLDW (immediate)', '1111 0101 u:1 r:1 01 rn:4 1111 imm:12', single.preload),
+  row('PLD, PLDW (register)', '1111 0111 u:1 r:1 01 rn:4 1111 imm:5 type:2 0 rm:4', single.preload),
+  row('PLI (immediate)', '1111 0100 u:1 101 rn:4 1111 imm:12', single.preload),
+  row('PLI (register)', '1111 0110 u:1 101 rn:4 1111 imm:5 type:2 0 rm:4', single.preload),
   row('memory hint', '1111 0100 x001 xxxx xxxx xxxx xxxx xxxx', single.preload),
   row('memory hint', '1111 0110 x001 xxxx xxxx xxxx xxx0 xxxx', single.preload),
 ];
@@ -205,7 +205,7 @@ const exclusivesT32: readonly ArmRow[] = [
   ...sizedExclusivesT32,
   row('STLEXD', '111010001100 rn:4 rt:4 rt2:4 1111 rd:4', exclusive.strexd, storeExclusive),
   row('LDAEXD', '111010001101 rn:4 rt:4 rt2:4 1111 1111', exclusive.ldrexd, loadOrdered),
-  row('CLREX', '111100111011 (1)(1)(1)(1) 10 (0) 0 (1)(1)(1)(1) 0010 (1)(1)(1)(1)', exclusive.clrex),
+  row('CLREX', '111100111011 1111 10 0 0 1111 0010 1111', exclusive.clrex),
 ];
 
 /** The T32 encodings, 16 and 32 bits wide. */
