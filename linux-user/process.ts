@@ -1,9 +1,11 @@
 import type { Abi } from './abi/abi.ts';
 import type { Credentials } from './credentials.ts';
+import type { GuestEngine } from './guest-engine.ts';
 import type { Mm } from './mm/mm.ts';
 import type { ResourceLimits } from './resource-limits.ts';
-import type { IntervalTimers } from './signal/timers.ts';
+import type { SigInfo } from './signal/siginfo.ts';
 import { ProcessSignals } from './signal/signal-state.ts';
+import type { IntervalTimers } from './signal/timers.ts';
 import type { Task } from './task.ts';
 import type { FileSystem } from './vfs/file-system.ts';
 import type { FileTable } from './vfs/file-table.ts';
@@ -12,13 +14,22 @@ import { WaitQueue } from './wait-queue.ts';
 /** How a process ended. */
 export type Termination =
   | { readonly kind: 'exit'; readonly code: number }
-  | { readonly kind: 'signal'; readonly signo: number; readonly core: boolean };
+  | {
+      readonly kind: 'signal';
+      readonly signo: number;
+      readonly core: boolean;
+      readonly info: SigInfo;
+      /** The thread that took the signal, its registers as they were. */
+      readonly task: Task;
+    };
 
 /** What a process starts with. */
 export interface ProcessOptions {
   readonly pid: number;
   readonly abi: Abi;
   readonly mm: Mm;
+  /** What runs the address space. */
+  readonly engine: GuestEngine;
   readonly files: FileTable;
   readonly fs: FileSystem;
   readonly credentials: Credentials;
@@ -37,6 +48,7 @@ export class Process {
   readonly pid: number;
   readonly abi: Abi;
   readonly mm: Mm;
+  readonly engine: GuestEngine;
   readonly files: FileTable;
   /** Working directory, umask and how paths are looked up. */
   readonly fs: FileSystem;
@@ -55,12 +67,15 @@ export class Process {
   termination: Termination | null = null;
   /** Woken when the process ends. */
   readonly ended: WaitQueue = new WaitQueue();
+  /** Called when the disposition of a signal has changed: host listeners and exact state follow it. */
+  onSignalAction: (signo: number) => void = () => {};
   private readonly parentPid: () => number;
 
   constructor(options: ProcessOptions) {
     this.pid = options.pid;
     this.abi = options.abi;
     this.mm = options.mm;
+    this.engine = options.engine;
     this.files = options.files;
     this.fs = options.fs;
     this.credentials = options.credentials;

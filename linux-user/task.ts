@@ -1,4 +1,5 @@
 import type { GuestMemory } from '#accel/guest-memory.ts';
+import { cpuHeader } from '#tcg/cpu-page.ts';
 import type { CpuView } from '#tcg/target.ts';
 import { Errno, type ErrnoName } from '#util/errno.ts';
 import type { Abi } from './abi/abi.ts';
@@ -18,6 +19,8 @@ export type StartWaiting<T> = (
   wake: (value: T) => void,
   fail: (error: unknown) => void,
 ) => (() => void) | void;
+
+const pcIndex = cpuHeader.offset('pc') >> 2;
 
 /** A guest thread. */
 export class Task {
@@ -49,6 +52,11 @@ export class Task {
     this.abi = abi;
     this.cpu = cpu;
     this.name = name;
+  }
+
+  /** The PC in the target's own encoding. */
+  get rawPc(): number {
+    return this.cpu.i32[pcIndex] >>> 0;
   }
 
   get mm(): Mm {

@@ -1,4 +1,5 @@
 import type { CpuView } from '#tcg/target.ts';
+import type { Mm } from '../mm/mm.ts';
 import type { SigInfo } from '../signal/siginfo.ts';
 import type { SigAction } from '../signal/signal-state.ts';
 import type { Task } from '../task.ts';
@@ -45,6 +46,8 @@ export interface Abi {
   readonly pieBase: number;
   readonly hwcap: number;
   readonly hwcap2: number;
+  /** The text of /proc/cpuinfo; without it the guest sees the host's. */
+  cpuInfo?(): string;
   readonly openFlags: OpenFlags;
   readonly stat64: StructLayout<Stat64Field>;
 
@@ -80,11 +83,16 @@ export interface Abi {
   /** The permission bits the hardware gives for PROT_* bits (ARM: writable and executable pages are readable). */
   effectiveAccess(prot: number): number;
   /** Maps what the kernel puts into every address space at fixed addresses (ARM: the vector page). */
-  mapKernelPages(task: Task): void;
-  /** What the guest's code address `target` (PC in the target's encoding) calls itself there, or null. */
+  mapKernelPages(mm: Mm): void;
+  /** The name of the kernel-provided code at `address`, or null. */
   kernelSymbol(address: number): string | null;
 
   // ---- signals
+
+  /** Is this undefined encoding the one that debuggers put for a breakpoint? Then it raises SIGTRAP. */
+  isBreakpoint(encoding: number): boolean;
+  /** What the CPU tells a handler about a fault. */
+  faultWords(cause: FaultCause): { readonly trapNumber: number; readonly errorCode: number };
 
   /**
    * Builds the frame for a handler on the stack and sets the registers that enter it. Returns false if the frame
@@ -94,12 +102,27 @@ export interface Abi {
   /** Restores what pushSignalFrame saved. Returns false for a bad frame: the caller then forces SIGSEGV. */
   popSignalFrame(task: Task, realTime: boolean): boolean;
 
-  /** Call-chain of a stopped task, innermost first, without the PC itself; `how` says how sure it is. */
-  backtrace(task: Task, symbols: FrameData): { readonly how: string; readonly addresses: readonly number[] };
+  /** p_type of the segment with the tables that `backtrace` unwinds by; 0 for none. */
+  readonly unwindSegment: number;
+  /** The chain of callers of a stopped task, innermost first, for a report. */
+  backtrace(task: Task, images: ImageFinder): Backtrace;
 }
 
-/** What unwinding may know about the mapped files. */
-export interface FrameData {
-  /** The ELF file mapped at `address`: its load bias and program headers, or null. */
-  imageAt(address: number): { readonly bias: number; readonly exidx: { address: number; bytes: number } | null } | null;
+/** Why an instruction could not be carried out. */
+export type FaultCause =
+  | { readonly kind: 'access'; readonly write: boolean; readonly mapped: boolean }
+  | { readonly kind: 'alignment'; readonly write: boolean }
+  | { readonly kind: 'undefined' }
+  | { readonly kind: 'breakpoint' };
+
+/** Return addresses, plain, and in words how they were found and so how sure they are. */
+export interface Backtrace {
+  readonly how: string;
+  readonly addresses: readonly number[];
 }
+
+/** The ELF file mapped at a code address, as unwinding needs it, or null. */
+export type ImageFinder = (address: number) => {
+  /** The segment of type `Abi.unwindSegment` in memory. */
+  readonly unwindTable: { readonly start: number; readonly end: number } | null;
+} | null;

@@ -1,3 +1,5 @@
+import type { FaultCause } from '../abi/abi.ts';
+
 /** Where a signal comes from (si_code, include/uapi/asm-generic/siginfo.h). */
 export const SiCode = {
   SI_USER: 0, SI_KERNEL: 0x80, SI_QUEUE: -1, SI_TIMER: -2, SI_TKILL: -6,
@@ -30,6 +32,7 @@ export type SigInfo =
   | (Common & {
       readonly kind: 'fault';
       readonly address: number;
+      readonly cause: FaultCause;
       /** The CPU's own words for signal frames (ARM: trap_no and error_code). */
       readonly trapNumber: number;
       readonly errorCode: number;

@@ -74,6 +74,8 @@ export class PendingSignals {
 /** Signal state of one thread. */
 export class TaskSignals {
   blocked = 0n;
+  /** The mask before sigtimedwait took its signals out of `blocked`: they count as blocked for being ignored. */
+  realBlocked = 0n;
   readonly pending: PendingSignals = new PendingSignals();
   altStack: AltStack = noAltStack;
   /** The mask to go back to when the call that replaced it for its own time (sigsuspend, ppoll) ends; else null. */

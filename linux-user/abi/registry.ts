@@ -1,0 +1,20 @@
+import type { StateLayout } from '#util/state-layout.ts';
+import type { Abi } from './abi.ts';
+import { ArmAbi } from './arm.ts';
+
+/** The guest architectures by the name of their target: one line each. */
+const abis: Readonly<Record<string, { machine: number; make: (layout: StateLayout) => Abi }>> = {
+  arm: { machine: 40, make: (layout) => new ArmAbi(layout) },
+};
+
+/** The kernel's side of a target. */
+export function abiOf(name: string, layout: StateLayout): Abi {
+  const entry = abis[name];
+  if (entry === undefined) throw new Error(`no Linux ABI for the target ${name}`);
+  return entry.make(layout);
+}
+
+/** The name of the architecture with an e_machine, or null. */
+export function architectureOf(machine: number): string | null {
+  return Object.keys(abis).find((name) => abis[name].machine === machine) ?? null;
+}

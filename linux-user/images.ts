@@ -1,0 +1,90 @@
+import type { Abi } from './abi/abi.ts';
+import { type ElfImage, readElf } from './loader/elf.ts';
+import { hostPathOf } from './loader/guest-path.ts';
+import { LoadError } from './loader/load-error.ts';
+import type { LoadedImage } from './loader/map-image.ts';
+import { ProgramFile } from './loader/program-file.ts';
+import { type Mm, pageFloor } from './mm/mm.ts';
+import { SymbolTable } from './symbols.ts';
+
+/** An ELF file in memory as a report needs it. */
+interface KnownImage {
+  readonly path: string;
+  readonly bias: number;
+  readonly image: ElfImage;
+}
+
+/** Finds the ELF file at an address, its symbols and its unwind tables. Everything is read when first asked for. */
+export class ImageDirectory {
+  private readonly mm: Mm;
+  private readonly abi: Abi;
+  private readonly prefix: string | null;
+  private readonly loaded: LoadedImage[] = [];
+  private readonly symbols = new Map<string, SymbolTable | null>();
+
+  constructor(mm: Mm, abi: Abi, prefix: string | null) {
+    this.mm = mm;
+    this.abi = abi;
+    this.prefix = prefix;
+  }
+
+  add(image: LoadedImage): void {
+    this.loaded.push(image);
+  }
+
+  private at(address: number): KnownImage | null {
+    const known = this.loaded.find(({ start, end }) => address >= start && address < end);
+    return known ?? this.fromMapping(address);
+  }
+
+  /** A library that the guest's own loader has mapped. */
+  private fromMapping(address: number): KnownImage | null {
+    const vma = this.mm.vmas.at(address);
+    if (vma === null || vma.file === null) return null;
+    const { start, offset } = vma;
+    return this.withFile(vma.file.path, (file) => {
+      const image = readElf(file, this.abi);
+      const load = image.loads.find((segment) => pageFloor(segment.offset) === offset);
+      return load === undefined ? null : { path: file.path, bias: start - pageFloor(load.address), image };
+    });
+  }
+
+  private withFile<T>(path: string, use: (file: ProgramFile) => T): T | null {
+    try {
+      const file = new ProgramFile(path, hostPathOf(path, this.prefix));
+      try {
+        return use(file);
+      } finally {
+        file.release();
+      }
+    } catch (error) {
+      if (error instanceof LoadError) return null;
+      throw error;
+    }
+  }
+
+  /** `main+0x8 (hello)`, or null. */
+  symbol(address: number): string | null {
+    const kernel = this.abi.kernelSymbol(address);
+    if (kernel !== null) return kernel;
+    const image = this.at(address);
+    if (image === null) return null;
+    let table = this.symbols.get(image.path);
+    if (table === undefined) {
+      table = this.withFile(image.path, (file) => new SymbolTable(file));
+      this.symbols.set(image.path, table);
+    }
+    const file = image.path.slice(image.path.lastIndexOf('/') + 1);
+    const name = table?.lookup(address - image.bias);
+    return name === null || name === undefined ? `0x${(address - image.bias).toString(16)} in ${file}` : `${name} (${file})`;
+  }
+
+  /** For `Abi.backtrace`. */
+  unwindTable(address: number): { readonly start: number; readonly end: number } | null {
+    const image = this.at(address);
+    const segment = image?.image.segments.find(({ rawType }) => rawType === this.abi.unwindSegment);
+    if (image === null || segment === undefined) return null;
+    const start = segment.address + image.bias;
+    return { start, end: start + segment.memoryBytes };
+  }
+}

@@ -1,0 +1,87 @@
+import { errnoNumbers } from '#util/errno.ts';
+import { keepRegisters } from '../syscall-table.ts';
+import type { Task } from '../task.ts';
+import { isHandled, restoreMask, setBlocked } from './actions.ts';
+import { defaultAction, maskOf, synchronousMask } from './numbers.ts';
+import { forceSegv, recalculatePending } from './send.ts';
+import type { SigInfo } from './siginfo.ts';
+import { defaultSigAction, SaFlags, type SigAction, SIG_IGN } from './signal-state.ts';
+
+const { EINTR, ERESTARTSYS, ERESTARTNOINTR, ERESTART_RESTARTBLOCK } = errnoNumbers;
+
+/** True for the results of an interrupted call that only the kernel knows. */
+export const isRestart = (result: number): boolean => result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK;
+
+/** Stops the process as a job: the host's job control continues it. */
+function stop(): void {
+  process.kill(process.pid, 'SIGSTOP');
+}
+
+/** The next signal whose handler must run; carries out what has no handler. Null when nothing is left to do. */
+function nextHandled(task: Task): { info: SigInfo; action: SigAction } | null {
+  const { process } = task;
+  while (process.termination === null) {
+    const wanted = ~task.signals.blocked;
+    const info =
+      task.signals.pending.take(wanted, synchronousMask) ?? process.signals.pending.take(wanted, synchronousMask);
+    if (info === undefined) return null;
+    const action = process.signals.actions[info.signo];
+    if (isHandled(action)) return { info, action };
+    if (action.handler === SIG_IGN) continue;
+    const what = defaultAction(info.signo);
+    if (what === 'stop') stop();
+    if (what === 'core' || what === 'terminate') {
+      process.terminate({ kind: 'signal', signo: info.signo, core: what === 'core', info, task });
+    }
+  }
+  return null;
+}
+
+/** How the interrupted call goes on, now that a handler with `action` runs. */
+function settleCall(task: Task, result: number, action: SigAction): void {
+  const again = result === -ERESTARTNOINTR || (result === -ERESTARTSYS && (action.flags & SaFlags.SA_RESTART) !== 0);
+  if (again) task.abi.restartSyscall(task.cpu, task.syscallFirstArgument);
+  else task.abi.setResult(task.cpu, -EINTR);
+}
+
+function enterHandler(task: Task, info: SigInfo, action: SigAction): void {
+  const { signals } = task;
+  const saved = signals.savedMask ?? signals.blocked;
+  signals.savedMask = null;
+  if (!task.abi.pushSignalFrame(task, info, action, saved)) {
+    forceSegv(task, info.signo);
+    return;
+  }
+  if ((action.flags & SaFlags.SA_RESETHAND) !== 0) task.process.signals.actions[info.signo] = defaultSigAction;
+  const own = (action.flags & SaFlags.SA_NODEFER) === 0 ? maskOf(info.signo) : 0n;
+  setBlocked(task, signals.blocked | action.mask | own);
+}
+
+/**
+ * Carries out the signals that wait, before the task goes on in user mode. `result` is that of the system call it comes
+ * from (already in the result register), or 0: a call that ended with ERESTART* is made again or ends with EINTR,
+ * once, here (signal(7)).
+ */
+export function deliverSignals(task: Task, result: number): void {
+  let open = isRestart(result) ? result : 0;
+  for (;;) {
+    const next = nextHandled(task);
+    if (next === null) break;
+    if (open !== 0) settleCall(task, open, next.action);
+    open = 0;
+    enterHandler(task, next.info, next.action);
+  }
+  if (open !== 0 && task.process.termination === null) {
+    const number = open === -ERESTART_RESTARTBLOCK ? task.abi.restartSyscallNumber : undefined;
+    task.abi.restartSyscall(task.cpu, task.syscallFirstArgument, number);
+  }
+  restoreMask(task);
+  recalculatePending(task);
+}
+
+/** sigreturn(2) and rt_sigreturn(2): goes back to what the handler interrupted. */
+export function sigreturn(task: Task, realTime: boolean): number {
+  task.restartBlock = null;
+  if (!task.abi.popSignalFrame(task, realTime)) forceSegv(task, 0);
+  return keepRegisters;
+}
