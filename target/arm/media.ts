@@ -161,6 +161,9 @@ const crcOptions = { when: (f: FieldRecord) => f['sz'] !== 3 && noPc(f), pure: t
 
 // ---- tables
 
+/** ASR by 0 is SSAT16 or USAT16, whose bit 4 is 0. */
+const shiftedT32 = { when: (f: FieldRecord) => noPc(f) && (f['sh'] === 0 || f['imm'] !== 0) } as const;
+
 const qadd = { when: noPc, set: { double: 0, minus: 0 } } as const;
 const qsub = { when: noPc, set: { double: 0, minus: 1 } } as const;
 const qdadd = { when: noPc, set: { double: 1, minus: 0 } } as const;
@@ -212,8 +215,8 @@ export const mediaT32: readonly ArmRow[] = [
   row('PKH', '11101010110 0 rn:4 0 imm:3 rd:4 imm:2 tb:1 0 rm:4', pkh, pure),
   row('SSAT16', '111100110010 rn:4 0000 rd:4 00 00 sat:4', ssat16, checked),
   row('USAT16', '111100111010 rn:4 0000 rd:4 00 00 sat:4', usat16, checked),
-  row('SSAT', '1111001100 sh:1 0 rn:4 0 imm:3 rd:4 imm:2 0 sat:5', ssat, checked),
-  row('USAT', '1111001110 sh:1 0 rn:4 0 imm:3 rd:4 imm:2 0 sat:5', usat, checked),
+  row('SSAT', '1111001100 sh:1 0 rn:4 0 imm:3 rd:4 imm:2 0 sat:5', ssat, shiftedT32),
+  row('USAT', '1111001110 sh:1 0 rn:4 0 imm:3 rd:4 imm:2 0 sat:5', usat, shiftedT32),
   row('USAD8', '111110110111 rn:4 1111 rd:4 0000 rm:4', usad8, pure),
   row('USADA8', '111110110111 rn:4 ra:4 rd:4 0000 rm:4', usada8, pure),
   row('SMUL (halves)', '111110110001 rn:4 1111 rd:4 00 nTop:1 mTop:1 rm:4', multiply.smulxy, pure),
