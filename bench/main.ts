@@ -1,0 +1,184 @@
+/**
+ * The benchmark: `npm run bench [-- NAMES…] [--reps N] [--scale N] [--json FILE] [--timeout SECONDS]`.
+ *
+ * tsemu against qemu-arm, native code and clang's WebAssembly, on the same C programs. Runners take turns within each
+ * repetition, so that a noisy moment hits all of them; the least CPU time (user + system) of each counts. Ratios are
+ * qemu-arm / tsemu: above 1, tsemu is faster.
+ */
+import { writeFileSync } from 'node:fs';
+import { availableParallelism, cpus } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { qemuArm } from '#tests/support/oracle.ts';
+import { nodeCommand, tsemuCommand, tsemuIsBuilt } from '#tests/support/run.ts';
+import { benchmarks, buildBenchmark, type Machine } from './build.ts';
+import { measure } from './measure.ts';
+import { fixed, geometricMean, type Series, type Summary, summarise, table } from './report.ts';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    reps: { type: 'string', default: '3' },
+    scale: { type: 'string', default: '1' },
+    json: { type: 'string' },
+    timeout: { type: 'string', default: '120' },
+  },
+});
+
+/** A way to run a program, and what it must be compiled for. */
+interface Runner {
+  name: string;
+  machine: Machine;
+  command: (path: string) => string[];
+}
+
+const tsemu = (path: string): string[] => {
+  const [command, args] = tsemuCommand([path]);
+  return [command, ...args];
+};
+
+const qemu = await qemuArm();
+const runners: Runner[] = [
+  { name: 'native', machine: 'native', command: (path) => [path] },
+  { name: 'wasm', machine: 'wasm', command: (path) => [nodeCommand, join(import.meta.dirname, 'wasm-host.ts'), path] },
+  { name: 'qemu a32', machine: 'a32', command: (path) => [qemu, path] },
+  { name: 'qemu t32', machine: 't32', command: (path) => [qemu, path] },
+];
+if (tsemuIsBuilt()) {
+  runners.push(
+    { name: 'tsemu a32', machine: 'a32', command: tsemu },
+    { name: 'tsemu t32', machine: 't32', command: tsemu },
+  );
+} else process.stderr.write('tsemu is not built (npm run build): measuring the others alone\n');
+
+const reps = Number(values.reps);
+const timeout = Number(values.timeout) * 1000;
+const wanted = positionals.length > 0 ? positionals : [...benchmarks];
+const series = new Map<string, Series>();
+/** Runners that failed a program: they are left out of its later repetitions. */
+const failed = new Set<string>();
+
+async function measureOnce(
+  program: string,
+  runner: string,
+  command: string[],
+  expected: string | undefined,
+): Promise<string> {
+  const key = `${program}/${runner}`;
+  if (failed.has(key)) return expected ?? '';
+  const result = await measure(command, timeout);
+  if (result.status !== 0 || (expected !== undefined && result.stdout !== expected)) {
+    failed.add(key);
+    process.stderr.write(
+      `\n${program} under ${runner}: exit code ${result.status}, wrote ${JSON.stringify(result.stdout.slice(0, 80))}\n`,
+    );
+    return expected ?? result.stdout;
+  }
+  const known = series.get(key) ?? { program, runner, runs: [] };
+  known.runs.push(result);
+  series.set(key, known);
+  process.stderr.write(` ${runner} ${result.cpu.toFixed(2)}`);
+  return result.stdout;
+}
+
+async function measureProgram(program: string): Promise<void> {
+  const built = new Map<Machine, string | undefined>();
+  for (const { machine } of runners) {
+    if (!built.has(machine)) built.set(machine, await buildBenchmark(program, machine, Number(values.scale)));
+  }
+  let expected: string | undefined;
+  // The oracle first: the others must print the same.
+  const order = [...runners].sort((a, b) => Number(b.name.startsWith('qemu')) - Number(a.name.startsWith('qemu')));
+  for (const runner of order) {
+    const path = built.get(runner.machine);
+    if (path !== undefined) expected = await measureOnce(program, runner.name, runner.command(path), expected);
+  }
+}
+
+for (let rep = 1; rep <= reps; rep++) {
+  for (const program of wanted) {
+    process.stderr.write(`${rep}/${reps} ${program}:`);
+    await measureProgram(program);
+    process.stderr.write('\n');
+  }
+  process.stderr.write(`${rep}/${reps} start-up:`);
+  for (let i = 0; i < 3; i++) {
+    await measureProgram('hello');
+    await measureOnce('hello', 'node -e 0', [nodeCommand, '-e', '0'], undefined);
+  }
+  process.stderr.write('\n');
+}
+
+const summaries = new Map([...series].map(([key, value]) => [key, summarise(value)]));
+const get = (program: string, runner: string): Summary | undefined => summaries.get(`${program}/${runner}`);
+const cpu = (program: string, runner: string): number => get(program, runner)?.cpu ?? Number.NaN;
+const isas = ['a32', 't32'] as const;
+const ratio = (program: string, isa: string): number => cpu(program, `qemu ${isa}`) / cpu(program, `tsemu ${isa}`);
+
+const known = (list: number[]): number[] => list.filter((value) => !Number.isNaN(value));
+const means = isas.map((isa) => geometricMean(known(wanted.map((program) => ratio(program, isa)))));
+const all = geometricMean(known(wanted.flatMap((program) => isas.map((isa) => ratio(program, isa)))));
+const rows = wanted.map((program) => [
+  program,
+  fixed(cpu(program, 'native')),
+  fixed(cpu(program, 'wasm')),
+  ...isas.flatMap((isa) => [
+    fixed(cpu(program, `qemu ${isa}`)),
+    fixed(cpu(program, `tsemu ${isa}`)),
+    fixed(ratio(program, isa)),
+    fixed(get(program, `tsemu ${isa}`)?.rss, 0),
+  ]),
+]);
+rows.push(['geometric mean', '', '', '', '', fixed(means[0]), '', '', '', fixed(means[1]), '']);
+const head = [
+  'CPU s',
+  'native',
+  'wasm',
+  'qemu A32',
+  'tsemu A32',
+  'ratio',
+  'MB',
+  'qemu T32',
+  'tsemu T32',
+  'ratio',
+  'MB',
+];
+process.stdout.write(`${table(head, rows)}\n\n`);
+
+const starters = ['native', 'qemu a32', 'node -e 0', 'tsemu a32', 'tsemu t32'];
+const base = cpu('hello', 'node -e 0');
+const startRows = starters.map((runner) => {
+  const summary = get('hello', runner);
+  const ms = (value: number | undefined): string => fixed(value === undefined ? undefined : value * 1000, 1);
+  return [
+    runner,
+    ms(summary?.cpu),
+    ms(summary?.cpuMedian),
+    ms(summary?.wall),
+    fixed(summary?.rss, 0),
+    fixed(cpu('hello', runner) / base),
+  ];
+});
+process.stdout.write(
+  `${table(['start-up (hello)', 'CPU ms', 'median', 'wall ms', 'RSS MB', '× node -e 0'], startRows)}\n\n`,
+);
+process.stdout.write(`qemu-arm / tsemu, geometric mean over all programs and both instruction sets: ${fixed(all)}\n`);
+
+if (values.json !== undefined) {
+  const machine = {
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cores: availableParallelism(),
+    node: process.version,
+    platform: process.platform,
+    arch: process.arch,
+  };
+  const result = {
+    machine,
+    scale: Number(values.scale),
+    reps,
+    geometricMean: { a32: means[0], t32: means[1], all },
+    results: [...summaries.values()],
+  };
+  writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`);
+}
+if (failed.size > 0) process.exitCode = 1;
