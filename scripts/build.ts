@@ -3,6 +3,8 @@ import { mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises
 import { isBuiltin } from 'node:module';
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
+import { buildInterpreter } from '#accel/interpreter.ts';
+import { interpreterFile } from '#src/interpreter.ts';
 import manifest from '../package.json' with { type: 'json' };
 
 const root = join(import.meta.dirname, '..');
@@ -57,8 +59,9 @@ const { outputFiles } = await build({
   plugins: [plainStringWidth],
   logLevel: 'warning',
 });
-// The old bundle stays runnable until the new main.js replaces its own: others may be using it.
 await mkdir(join(dist, 'chunks'), { recursive: true });
+await writeFile(join(dist, interpreterFile), buildInterpreter());
+// The old bundle stays runnable until the new main.js replaces its own: others may be using it.
 const files = outputFiles.toSorted((a, b) => Number(a.path === main) - Number(b.path === main));
 for (const { path, text } of files) {
   await writeFile(`${path}.new`, withoutBuiltinImports(text));

@@ -1,0 +1,15 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** The interpreter module's name in the bundle's folder. */
+export const interpreterFile = 'interpreter.wasm';
+
+/** The bytes of the interpreter module: prebuilt beside the bundle, generated when run from source. */
+export async function interpreterBytes(): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return readFileSync(join(import.meta.dirname, interpreterFile));
+  } catch {
+    const { buildInterpreter } = await import('#accel/interpreter.ts');
+    return buildInterpreter();
+  }
+}
