@@ -110,7 +110,7 @@ const vpadal = (u: boolean) =>
 
 /** VSWP VTRN VUZP VZIP: both registers change. */
 const exchange =
-  (maxSize: (q: number) => number, emit: (c: ArmContext, d: Value, m: Value, size: number, q: number) => [Value, Value]) =>
+  (maxSize: (q: number) => number, emit: (c: ArmContext, d: Value, m: Value, size: number, q: number) => [Value, Value], keeps = -1) =>
   (c: ArmContext, f: Two): void => {
     const d = fieldD(f);
     const m = fieldM(f);
@@ -119,9 +119,15 @@ const exchange =
       return;
     }
     if (oddQuad(c, f.q, d, m)) return;
+    // UNPREDICTABLE where the registers are the same: as qemu-arm, which swaps the two elements of `keeps` of a D register.
+    if (d === m && f.size === keeps) {
+      const value = getVector(c, f.q, d);
+      if (!f.q) setVector(c, 0, d, shuffle(c, value, value, bytesOf((i) => i ^ 4)));
+      return;
+    }
     const [newD, newM] = emit(c, getVector(c, f.q, d), getVector(c, f.q, m), f.size, f.q);
-    setVector(c, f.q, d, newD);
     setVector(c, f.q, m, newM);
+    setVector(c, f.q, d, newD);
   };
 
 const vswp = exchange(
@@ -139,6 +145,7 @@ const vtrn = exchange(
       shuffle(c, d, m, bytesOf((i) => (isOdd(i) ? 16 + i : i + element))),
     ];
   },
+  2,
 );
 
 /** The two registers' bytes in one row: D registers are the low halves of d and m. */

@@ -192,7 +192,7 @@ function fusedSingle(c: ArmContext, left: Value, right: Value): Value {
 
 /** VCMP{E}<c>.F<32|64> Fd, Fm; z: with zero. */
 function vcmp(c: ArmContext, f: TwoRegisters & { z: number; e: number }): void {
-  if (f.z && f.vm !== 0) {
+  if (f.z && (f.vm | f.m) !== 0) {
     c.undefined();
     return;
   }
