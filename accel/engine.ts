@@ -172,6 +172,8 @@ export class Engine {
       switch (reason) {
         case ExitReason.miss:
           this.stats.misses++;
+          // A block that began inside an IT block has ended it.
+          this.enterMode();
           this.cacheJump(i32[pcWord]!, this.codeAddress(i32[pcWord]!));
           break;
         case ExitReason.hot:

@@ -8,6 +8,11 @@ export interface GuestEngine {
   readonly cpu: CpuView;
   /** Runs guest code from `cpuHeader.pc` until something must be served. Never returns an engine-internal reason. */
   run(): ExitReason;
+  /**
+   * Serves a system call in the midst of generated code, with the state in memory and `cpuHeader.pc` after the call.
+   * True: execution goes on at `cpuHeader.pc`. False: run() returns `ExitReason.syscall`.
+   */
+  serveSyscall: () => boolean;
   /** Translated code of the guest range [start, end) is stale. */
   invalidate(start: number, end: number): void;
   /** True from the moment the guest can observe a fault: state must be exact at every access. */

@@ -37,6 +37,8 @@ export class Scheduler {
   /** Ends the wait for something to become ready. */
   private endIdle: (() => void) | null = null;
   private lastTurn = performance.now();
+  /** The call served last put its task to sleep. */
+  private asleep = false;
   /** Our own bug in a call that slept: thrown out of `run`. */
   private failure: { readonly error: unknown } | null = null;
 
@@ -82,22 +84,18 @@ export class Scheduler {
 
   /** Runs one task until it sleeps or ends (false), or until Node's event loop must turn (true). */
   private runTask(task: Task): boolean {
-    const { process, abi } = task;
+    const { process } = task;
     const { engine } = process;
+    engine.serveSyscall = () => this.serve(task);
     while (process.termination === null) {
       const reason = engine.run();
       switch (reason) {
-        case ExitReason.syscall: {
-          task.syscallFirstArgument = abi.argument(task.cpu, 0);
-          const result = this.table.dispatch(task);
-          if (typeof result !== 'number') {
-            this.sleep(task, result);
+        case ExitReason.syscall:
+          if (this.asleep) {
+            this.asleep = false;
             return false;
           }
-          if (result !== keepRegisters) abi.setResult(task.cpu, result);
-          if (task.signalPending || isRestart(result)) deliverSignals(task, result);
           break;
-        }
         case ExitReason.budget:
           if (performance.now() - this.lastTurn >= turnInterval) return true;
           if (task.signalPending) deliverSignals(task, 0);
@@ -111,6 +109,19 @@ export class Scheduler {
       }
     }
     return false;
+  }
+
+  /** Serves the call the task asks for; false if the task cannot go on at once. */
+  private serve(task: Task): boolean {
+    task.syscallFirstArgument = task.abi.argument(task.cpu, 0);
+    const result = this.table.dispatch(task);
+    if (typeof result !== 'number') {
+      this.asleep = true;
+      this.sleep(task, result);
+      return false;
+    }
+    this.finishCall(task, result);
+    return task.process.termination === null;
   }
 
   private finishCall(task: Task, result: number): void {

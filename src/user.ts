@@ -1,6 +1,35 @@
-import type { UserConfig } from './options.ts';
+import { Engine } from '#accel/engine.ts';
+import { architectures } from './architectures.ts';
+import { interpreterBytes } from './interpreter.ts';
+import { type UserConfig, UsageError } from './options.ts';
+import { detectArchitecture, LoadError, startProcess } from '#linux-user/start.ts';
+import { createSyscallTable } from '#syscalls/table.ts';
 
 /** Runs one guest program to its end. Returns its exit code. */
 export async function runUser(config: UserConfig): Promise<number> {
-  throw new Error(`not wired yet: ${config.program}`);
+  try {
+    const arch = config.arch ?? detectArchitecture(config.program, config.ldPrefix);
+    const target = architectures[arch];
+    if (!target) throw new UsageError(`${config.program}: no translator for ${arch} in this build`);
+    const interpreter = await interpreterBytes();
+    return await startProcess(
+      {
+        program: config.program,
+        argv: config.argv,
+        environment: config.env,
+        prefix: config.ldPrefix,
+        stackBytes: config.stackSize,
+        addressSpaceEnd: config.reservedVa,
+        seed: config.seed,
+        target,
+        report: null,
+      },
+      createSyscallTable({}),
+      (memory) => new Engine(target, memory, { interpreter, tier: config.tier, oneInstruction: config.oneInsnPerTb }),
+    );
+  } catch (error) {
+    if (!(error instanceof LoadError)) throw error;
+    process.stderr.write(`${config.command}: ${error.message}\n`);
+    return error.exitCode;
+  }
 }
