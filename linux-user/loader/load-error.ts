@@ -4,7 +4,8 @@ export class LoadError extends Error {
   readonly exitCode: 1 | 126 | 127;
 
   constructor(message: string, exitCode: 1 | 126 | 127 = 1) {
-    super(message);
+    // A file may name anything as its interpreter: what would break the line or the terminal is shown as "?".
+    super(message.replace(/\p{Cc}/gu, '?'));
     this.name = 'LoadError';
     this.exitCode = exitCode;
   }

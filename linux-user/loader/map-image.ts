@@ -106,7 +106,7 @@ function clearTail(mm: Mm, from: number, to: number): void {
   const page = pageFloor(from);
   if (page === from && from === to) return;
   const access = mm.memory.permissions[page / 4096];
-  mm.memory.protect(page, to, Access.read | Access.write);
+  mm.makeWritable(page, to);
   mm.memory.view(from, to - from, Access.write).fill(0);
   mm.memory.protect(page, to, access);
 }

@@ -1,8 +1,8 @@
-import { Access, pageSize } from '#accel/guest-memory.ts';
+import { pageSize } from '#accel/guest-memory.ts';
 import { Errno } from '#util/errno.ts';
 import { ResourceLimit } from '../resource-limits.ts';
 import { type Mm, pageCeil, pageFloor } from './mm.ts';
-import { readIn, writeBack, zeroPages } from './pages.ts';
+import { readIn, writeBack } from './pages.ts';
 import { slice, SyncFlags, type Vma } from './vma.ts';
 
 const MADV_DONTNEED = 4;
@@ -28,10 +28,12 @@ function discard(mm: Mm, vma: Vma): void {
   if (vma.locked || vma.start >= mm.taskSize) throw new Errno('EINVAL');
   if (vma.shared) return;
   mm.codeMayChange(vma.start, vma.end);
-  mm.memory.protect(vma.start, vma.end, Access.read | Access.write);
-  zeroPages(mm.memory, vma.start, vma.end);
-  if (vma.file !== null) readIn(mm.memory, vma);
-  mm.memory.protect(vma.start, vma.end, mm.access(vma.prot));
+  mm.clear(vma.start, vma.end);
+  if (vma.file !== null) {
+    mm.makeWritable(vma.start, vma.end);
+    readIn(mm.memory, vma);
+  }
+  mm.setAccess(vma.start, vma.end, mm.access(vma.prot));
 }
 
 export function mincore(mm: Mm, address: number, length: number): Uint8Array {

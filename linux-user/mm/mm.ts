@@ -64,6 +64,8 @@ export class Mm {
   envEnd = 0;
   /** The auxiliary vector as laid out on the stack: /proc/self/auxv. */
   auxv: Uint8Array = new Uint8Array(0);
+  /** 1 for each page that could be written since it was last zero: the others need no look when they are unmapped. */
+  private readonly everWritable = new Uint8Array(2 ** 32 / pageSize);
   /** Called when translated code of [start, end), or code that read constants there, may be stale. */
   onCodeChange: (start: number, end: number) => void = () => {};
 
@@ -165,11 +167,11 @@ export class Mm {
       return;
     }
     file.retain();
-    this.memory.protect(vma.start, vma.end, Access.read | Access.write);
+    this.makeWritable(vma.start, vma.end);
     try {
       readIn(this.memory, vma);
     } catch (error) {
-      zeroPages(this.memory, vma.start, vma.end);
+      this.clear(vma.start, vma.end);
       this.memory.protect(vma.start, vma.end, 0);
       file.release();
       throw error;
@@ -184,8 +186,7 @@ export class Mm {
     for (const vma of pieces) {
       writeBack(this.memory, vma);
       this.codeMayChange(vma.start, vma.end);
-      this.memory.protect(vma.start, vma.end, Access.read | Access.write);
-      zeroPages(this.memory, vma.start, vma.end);
+      this.clear(vma.start, vma.end);
       this.memory.protect(vma.start, vma.end, 0);
       vma.file?.release();
     }
@@ -195,6 +196,26 @@ export class Mm {
   setAccess(start: number, end: number, access: number): void {
     this.codeMayChange(start, end);
     this.memory.protect(start, end, access);
+    if ((access & Access.write) !== 0) this.everWritable.fill(1, start / pageSize, end / pageSize);
+  }
+
+  /** Opens pages for the kernel's own writing; the caller sets their access afterwards. */
+  makeWritable(start: number, end: number): void {
+    this.memory.protect(start, end, Access.read | Access.write);
+    this.everWritable.fill(1, start / pageSize, end / pageSize);
+  }
+
+  /** Makes pages zero and leaves them closed or open as it falls: the caller sets their access afterwards. */
+  clear(start: number, end: number): void {
+    const last = end / pageSize;
+    for (let page = this.everWritable.indexOf(1, start / pageSize); page >= 0 && page < last; ) {
+      const stop = this.everWritable.indexOf(0, page);
+      const runEnd = stop < 0 || stop > last ? last : stop;
+      this.memory.protect(page * pageSize, runEnd * pageSize, Access.read | Access.write);
+      zeroPages(this.memory, page * pageSize, runEnd * pageSize);
+      this.everWritable.fill(0, page, runEnd);
+      page = this.everWritable.indexOf(1, runEnd);
+    }
   }
 
   /** Tells the engine if the pages hold anything that translated code may rest on. */

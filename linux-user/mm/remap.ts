@@ -1,7 +1,7 @@
 import { Access, pageSize } from '#accel/guest-memory.ts';
 import { Errno } from '#util/errno.ts';
 import { type Mm, mmapMinAddress, pageCeil } from './mm.ts';
-import { copyPages, readIn, takeSnapshot, writeBack, zeroPages } from './pages.ts';
+import { copyPages, readIn, takeSnapshot, writeBack } from './pages.ts';
 import { RemapFlags, type Vma } from './vma.ts';
 
 const { MAYMOVE, FIXED, DONTUNMAP } = RemapFlags;
@@ -59,9 +59,9 @@ function move(mm: Mm, address: number, oldLength: number, newLength: number, fla
   mm.codeMayChange(address, address + oldLength);
   const copied = Math.min(oldLength, newLength);
   mm.memory.protect(address, address + oldLength, Access.read | Access.write);
-  mm.memory.protect(target, target + newLength, Access.read | Access.write);
+  mm.makeWritable(target, target + newLength);
   copyPages(mm.memory, address, target, copied);
-  zeroPages(mm.memory, address, address + oldLength);
+  mm.clear(address, address + oldLength);
   if (newLength > copied && old.file !== null) {
     readIn(mm.memory, { ...old, start: target + copied, end: target + newLength, offset: old.offset + copied });
   }
@@ -69,9 +69,10 @@ function move(mm: Mm, address: number, oldLength: number, newLength: number, fla
   const snapshot = old.snapshot === null ? null : takeSnapshot(mm.memory, moved);
   if (keep) {
     old.file?.retain();
+    mm.makeWritable(address, address + oldLength);
     if (old.file !== null) readIn(mm.memory, old);
     mm.vmas.insert({ ...old, snapshot: old.snapshot === null ? null : takeSnapshot(mm.memory, old) });
-    mm.memory.protect(address, address + oldLength, mm.access(old.prot));
+    mm.setAccess(address, address + oldLength, mm.access(old.prot));
   } else {
     mm.memory.protect(address, address + oldLength, 0);
   }
