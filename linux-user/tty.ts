@@ -1,9 +1,10 @@
 import * as fs from 'node:fs';
 import { ReadStream, WriteStream } from 'node:tty';
-import { LineDiscipline, needsRawInput } from './vfs/line-discipline.ts';
+import { hostJob } from './host-job.ts';
 import { Poll } from './vfs/flags.ts';
 import { HostBacked } from './vfs/host-file.ts';
 import { isAgain, type MayBlock } from './vfs/host-stream.ts';
+import { LineDiscipline, needsRawInput } from './vfs/line-discipline.ts';
 import { type Terminal, type TerminalSettings, wouldBlock } from './vfs/open-file.ts';
 
 /** Settings of a fresh Linux terminal: cooked, echoing, 38400 baud, the usual control characters. */
@@ -20,17 +21,6 @@ const VTIME = 5;
 const VMIN = 6;
 const ICANON = 2;
 const retryMs = 4;
-
-/** Columns 5, 6 and 8 of /proc/self/stat: process group, session, the terminal's foreground group. */
-function hostJob(): { group: number; session: number; foreground: number } {
-  try {
-    const text = fs.readFileSync('/proc/self/stat', 'latin1');
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return { group: Number(fields[2]), session: Number(fields[3]), foreground: Number(fields[5]) };
-  } catch {
-    return { group: process.pid, session: process.pid, foreground: process.pid };
-  }
-}
 
 /**
  * The terminal tsemu runs on, shared by all descriptors that lead to it. While the guest wants plain line input the
@@ -185,7 +175,14 @@ export class Tty extends HostBacked {
   readonly device: HostTerminal;
   private readonly mayBlock: MayBlock;
 
-  constructor(path: Uint8Array, flags: number, hostFd: number, owned: boolean, device: HostTerminal, mayBlock: MayBlock) {
+  constructor(
+    path: Uint8Array,
+    flags: number,
+    hostFd: number,
+    owned: boolean,
+    device: HostTerminal,
+    mayBlock: MayBlock,
+  ) {
     super(path, flags, hostFd, owned);
     this.device = device;
     this.mayBlock = mayBlock;

@@ -1,7 +1,7 @@
 import { Errno } from '#util/errno.ts';
 import type { FileBacking } from '../mm/vma.ts';
-import { Mode } from './flags.ts';
 import { deviceMajor, deviceMinor } from './device-number.ts';
+import { Mode } from './flags.ts';
 import { fileType, type OpenFile } from './open-file.ts';
 
 const backings = new WeakMap<OpenFile, FileBacking>();

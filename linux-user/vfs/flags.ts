@@ -28,7 +28,17 @@ export const settableFlags = Open.append | Open.nonBlock | Open.async | Open.dir
 
 /** Poll events (include/uapi/asm-generic/poll.h). */
 export const Poll = {
-  in: 1, pri: 2, out: 4, err: 8, hup: 16, nval: 32, rdNorm: 64, rdBand: 128, wrNorm: 256, wrBand: 512, rdHup: 0x2000,
+  in: 1,
+  pri: 2,
+  out: 4,
+  err: 8,
+  hup: 16,
+  nval: 32,
+  rdNorm: 64,
+  rdBand: 128,
+  wrNorm: 256,
+  wrBand: 512,
+  rdHup: 0x2000,
 } as const;
 
 /** File types and permission bits of st_mode. */

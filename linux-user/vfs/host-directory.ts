@@ -1,8 +1,8 @@
 import * as fs from 'node:fs';
 import { Errno } from '#util/errno.ts';
-import { joinPath } from './path.ts';
 import { HostBacked } from './host-file.ts';
 import { type DirectoryEntry, Seek } from './open-file.ts';
+import { joinPath } from './path.ts';
 
 const dot = Buffer.from('.');
 const dotDot = Buffer.from('..');

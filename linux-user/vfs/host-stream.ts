@@ -1,7 +1,6 @@
 import * as fs from 'node:fs';
 import { Socket } from 'node:net';
-import { errnoOf } from '#util/errno.ts';
-import { errnoNumbers } from '#util/errno.ts';
+import { errnoNumbers, errnoOf } from '#util/errno.ts';
 import { Poll } from './flags.ts';
 import { HostBacked } from './host-file.ts';
 import { wouldBlock } from './open-file.ts';

@@ -1,8 +1,8 @@
 import { pageSize } from '#accel/guest-memory.ts';
+import { Errno } from '#util/errno.ts';
 import type { Process } from '../process.ts';
 import { Mode } from './flags.ts';
 import { anonymousStat, type DirectoryEntry, type FileStat, OpenFile, Seek } from './open-file.ts';
-import { Errno } from '#util/errno.ts';
 import { normalizePath } from './path.ts';
 
 /** What a path under /proc or /dev means where the host would show tsemu instead of the guest. */
@@ -78,7 +78,9 @@ function guestRange(process: Process, start: number, end: number): Uint8Array {
 }
 
 function commandName(process: Process): string {
-  return process.tasks.get(process.pid)?.name ?? Buffer.from(process.exePath.split('/').at(-1)!).toString().slice(0, 15);
+  return (
+    process.tasks.get(process.pid)?.name ?? Buffer.from(process.exePath.split('/').at(-1)!).toString().slice(0, 15)
+  );
 }
 
 /** The 52 fields of /proc/<pid>/stat; what nobody keeps count of here is 0, as for a kernel thread. */

@@ -1,5 +1,5 @@
-import { Poll } from './flags.ts';
 import type { Entropy } from '../entropy.ts';
+import { Poll } from './flags.ts';
 import { type FileStat, OpenFile } from './open-file.ts';
 
 /** /dev/random and /dev/urandom: the guest's own randomness, which -seed fixes. */

@@ -1,0 +1,168 @@
+import { Access, type GuestMemory } from '#accel/guest-memory.ts';
+import type { Task } from '#linux-user/task.ts';
+import { Open } from '#linux-user/vfs/flags.ts';
+import type { OpenFile, Terminal, TerminalSettings } from '#linux-user/vfs/open-file.ts';
+import { Errno } from '#util/errno.ts';
+import { fd, uint } from './arguments.ts';
+import { Ioctl } from './names.ts';
+import { hex, named } from './print.ts';
+import { type Argument, partial, type Rows, row } from './row.ts';
+
+/** struct termios of the kernel: four words, line, 19 control characters; termios2 adds the two speeds. */
+const termiosBytes = 36;
+const termios2Bytes = 44;
+const controlCharacters = 19;
+const speedAt = 36;
+
+/** Baud rates by the CBAUD bits of c_cflag. */
+const rates: Readonly<Record<number, number>> = {
+  0o0: 0,
+  0o13: 2400,
+  0o14: 4800,
+  0o15: 9600,
+  0o16: 19200,
+  0o17: 38400,
+  0o10001: 57600,
+  0o10002: 115200,
+};
+const CBAUD = 0o10017;
+
+function storeTermios(memory: GuestMemory, at: number, settings: TerminalSettings, second: boolean): number {
+  memory.view(at, second ? termios2Bytes : termiosBytes, Access.write).fill(0);
+  memory.store32(at, settings.iflag);
+  memory.store32(at + 4, settings.oflag);
+  memory.store32(at + 8, settings.cflag);
+  memory.store32(at + 12, settings.lflag);
+  memory.store8(at + 16, settings.line);
+  memory.write(at + 17, settings.cc);
+  if (second) {
+    const rate = rates[settings.cflag & CBAUD] ?? 38400;
+    memory.store32(at + speedAt, rate);
+    memory.store32(at + speedAt + 4, rate);
+  }
+  return 0;
+}
+
+function loadTermios(memory: GuestMemory, at: number): TerminalSettings {
+  memory.require(at, termiosBytes, Access.read);
+  return {
+    iflag: memory.load32(at),
+    oflag: memory.load32(at + 4),
+    cflag: memory.load32(at + 8),
+    lflag: memory.load32(at + 12),
+    line: memory.load8(at + 16),
+    cc: memory.copy(at + 17, controlCharacters),
+  };
+}
+
+/** Requests that any open file takes; undefined for others. */
+function fileRequest(task: Task, which: number, file: OpenFile, request: number, at: number): number | undefined {
+  const { memory } = task;
+  switch (request) {
+    case Ioctl.FIOCLEX:
+    case Ioctl.FIONCLEX:
+      task.process.files.setCloseOnExec(which, request === Ioctl.FIOCLEX);
+      return 0;
+    case Ioctl.FIONBIO:
+      file.flags = memory.load32(at) === 0 ? file.flags & ~Open.nonBlock : file.flags | Open.nonBlock;
+      return 0;
+    case Ioctl.FIONREAD:
+      memory.store32(at, Math.min(file.available(), 0x7fffffff));
+      return 0;
+    case Ioctl.FIOQSIZE:
+      memory.store64(at, file.stat().size);
+      return 0;
+    default:
+      return undefined;
+  }
+}
+
+/** ioctl_tty(2). */
+function terminalRequest(task: Task, terminal: Terminal, request: number, at: number): number {
+  const { memory } = task;
+  switch (request) {
+    case Ioctl.TCGETS:
+      return storeTermios(memory, at, terminal.settings, false);
+    case Ioctl.TCGETS2:
+      return storeTermios(memory, at, terminal.settings, true);
+    case Ioctl.TCSETS:
+    case Ioctl.TCSETSW:
+    case Ioctl.TCSETS2:
+    case Ioctl.TCSETSW2:
+      terminal.setSettings(loadTermios(memory, at), false);
+      return 0;
+    case Ioctl.TCSETSF:
+    case Ioctl.TCSETSF2:
+      terminal.setSettings(loadTermios(memory, at), true);
+      return 0;
+    case Ioctl.TIOCGWINSZ:
+      memory.require(at, 8, Access.write);
+      terminal.windowSize().forEach((value, index) => memory.store16(at + 2 * index, value));
+      return 0;
+    case Ioctl.TIOCSWINSZ: {
+      const [rows, columns, x, y] = [0, 2, 4, 6].map((offset) => memory.load16(at + offset));
+      terminal.setWindowSize([rows, columns, x, y]);
+      return 0;
+    }
+    case Ioctl.TIOCGPGRP:
+      memory.store32(at, terminal.foregroundGroup);
+      return 0;
+    case Ioctl.TIOCSPGRP:
+      terminal.foregroundGroup = memory.load32(at) | 0;
+      return 0;
+    case Ioctl.TIOCGSID:
+      memory.store32(at, terminal.session);
+      return 0;
+    case Ioctl.TIOCGETD:
+    case Ioctl.TIOCOUTQ:
+    case Ioctl.TIOCGEXCL:
+      memory.store32(at, 0);
+      return 0;
+    case Ioctl.TCFLSH:
+      if (at > 2) throw new Errno('EINVAL');
+      terminal.flush(at !== 1, at !== 0);
+      return 0;
+    case Ioctl.TCSBRK:
+    case Ioctl.TCSBRKP:
+    case Ioctl.TCXONC:
+      // Output is written before write returns, so draining and flow control have nothing left to wait for.
+      return 0;
+    default:
+      throw new Errno('ENOTTY');
+  }
+}
+
+function ioctl(task: Task, which: number, request: number, at: number): number {
+  const file = task.process.files.get(which);
+  if ((file.flags & Open.path) !== 0) throw new Errno('EBADF');
+  const done = fileRequest(task, which, file, request, at);
+  if (done !== undefined) return done;
+  if (file.terminal === null) throw new Errno('ENOTTY');
+  return terminalRequest(task, file.terminal, request, at);
+}
+
+const requestName: Argument<number> = { ...uint, print: (raw) => named(raw, Ioctl) };
+
+const argument: Argument<number> = {
+  ...uint,
+  out: true,
+  print(raw, { task, raw: { request }, result = -1 }) {
+    if (result < 0) return hex(raw);
+    const { memory } = task;
+    if (request === Ioctl.TIOCGWINSZ) {
+      const [rows, columns] = [memory.load16(raw), memory.load16(raw + 2)];
+      return `{ws_row=${rows}, ws_col=${columns}, ws_xpixel=${memory.load16(raw + 4)}, ws_ypixel=${memory.load16(raw + 6)}}`;
+    }
+    const words: readonly number[] = [Ioctl.FIONREAD, Ioctl.TIOCGPGRP, Ioctl.TIOCSPGRP, Ioctl.TIOCGSID, Ioctl.FIONBIO];
+    if (words.includes(request)) return `[${memory.load32(raw)}]`;
+    return hex(raw);
+  },
+};
+
+/** fs/ioctl.c, drivers/tty/. */
+export const ioctlCalls: Rows = {
+  ioctl: partial(
+    'those of files in general and of terminals; others are ENOTTY',
+    row({ fd, request: requestName, argument }, (task, args) => ioctl(task, args.fd, args.request, args.argument)),
+  ),
+};

@@ -1,0 +1,105 @@
+import type { SyscallResult } from '#linux-user/syscall-table.ts';
+import type { Task } from '#linux-user/task.ts';
+
+/** Reads the arguments of one call from the registers, in order. */
+export class ArgumentCursor {
+  private task!: Task;
+  private index = 0;
+
+  start(task: Task): this {
+    this.task = task;
+    this.index = 0;
+    return this;
+  }
+
+  /** The next word, u32. */
+  word(): number {
+    const { abi, cpu } = this.task;
+    return abi.argument(cpu, this.index++);
+  }
+
+  /** The next 64-bit argument as a number (exact to 2^53, which is beyond every file and time). */
+  pair(): number {
+    if (this.task.abi.alignPairs) this.index += this.index & 1;
+    const low = this.word();
+    return (this.word() | 0) * 2 ** 32 + low;
+  }
+}
+
+/** A call as -strace prints it: raw arguments by name, and the result once it is there. */
+export interface TracedCall {
+  readonly task: Task;
+  readonly raw: Readonly<Record<string, number>>;
+  /** What the call returned (a negative errno for failure); undefined before it has. */
+  readonly result: number | undefined;
+}
+
+/** One kind of argument: how it is taken from registers, what the handler gets, and how strace shows it. */
+export interface Argument<T> {
+  /** From registers: i32, u32, or a 64-bit number. */
+  raw(cursor: ArgumentCursor): number;
+  /** What the handler gets. Throws Errno (EFAULT for a bad pointer). */
+  value(raw: number, task: Task): T;
+  print(raw: number, call: TracedCall): string;
+  /** True if it is printed only after the call, which fills it in. */
+  readonly out: boolean;
+}
+
+export type Arguments = Readonly<Record<string, Argument<unknown>>>;
+export type Values<A extends Arguments> = { readonly [Name in keyof A]: A[Name] extends Argument<infer T> ? T : never };
+
+/** How strace shows a result that is no error. */
+export type Returns = 'number' | 'address' | 'octal' | 'nothing';
+
+/** One system call. */
+export interface Row {
+  readonly arguments: readonly (readonly [name: string, kind: Argument<unknown>])[];
+  readonly returns: Returns;
+  /** What is missing of it, for the documented coverage; null for a complete one. */
+  readonly missing: string | null;
+  /** Decodes the registers and runs the handler. Throws what the handler throws. */
+  call(task: Task): SyscallResult;
+}
+
+export type Rows = Readonly<Record<string, Row>>;
+
+const cursor = new ArgumentCursor();
+
+/** The raw arguments of a call, for strace. */
+export function rawArguments(row: Row, task: Task): Record<string, number> {
+  cursor.start(task);
+  const raw: Record<string, number> = {};
+  for (const [name, kind] of row.arguments) raw[name] = kind.raw(cursor);
+  return raw;
+}
+
+/**
+ * A row of the table. The handler gets its arguments by name in a record that the next call of the same name uses
+ * again: destructure it in the parameter list. It returns the result, throws `Errno` (or a Node error, whose code is
+ * the same), and returns a promise only where Linux may sleep.
+ */
+export function row<A extends Arguments>(
+  args: A,
+  handler: (task: Task, args: Values<A>) => SyscallResult,
+  returns: Returns = 'number',
+): Row {
+  const entries = Object.entries(args);
+  const names = entries.map(([name]) => name);
+  const kinds = entries.map(([, kind]) => kind);
+  const record: Record<string, unknown> = Object.fromEntries(names.map((name) => [name, undefined]));
+  return {
+    arguments: entries,
+    returns,
+    missing: null,
+    call(task) {
+      cursor.start(task);
+      for (let i = 0; i < kinds.length; i++) record[names[i]] = kinds[i].value(kinds[i].raw(cursor), task);
+      return handler(task, record as Values<A>);
+    },
+  };
+}
+
+/** Marks a row as not complete; `missing` goes into the documented coverage. */
+export function partial(missing: string, complete: Row): Row {
+  return { ...complete, missing };
+}

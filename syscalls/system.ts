@@ -1,0 +1,103 @@
+import { cpus, freemem, hostname, loadavg, totalmem, uptime } from 'node:os';
+import { Access, guestBias } from '#accel/guest-memory.ts';
+import type { Entropy } from '#linux-user/entropy.ts';
+import type { Task } from '#linux-user/task.ts';
+import { Errno } from '#util/errno.ts';
+import { address, bufferOut, flags, structOut, uint } from './arguments.ts';
+import { guestStruct } from './guest-struct.ts';
+import { usableLength } from './io.ts';
+import { RandomFlag } from './names.ts';
+import { cstring } from './print.ts';
+import { type Rows, row } from './row.ts';
+
+/** Bytes of each of the six fields of struct new_utsname. */
+const nameBytes = 65;
+/** The kernel we say we are: a long-term release whose system calls the table has. */
+const ourRelease = '6.1.0';
+const ourVersion = '#1 SMP tsemu';
+
+function uname(task: Task, at: number, release: string): number {
+  const fields = ['Linux', hostname(), release, ourVersion, task.abi.machine, '(none)'];
+  const bytes = new Uint8Array(fields.length * nameBytes);
+  fields.forEach((field, index) => bytes.set(Buffer.from(field).subarray(0, nameBytes - 1), index * nameBytes));
+  task.memory.write(at, bytes);
+  return 0;
+}
+
+/** struct sysinfo with 32-bit longs. */
+const sysinfoStruct = guestStruct({
+  uptime: 'u32',
+  load1: 'u32',
+  load5: 'u32',
+  load15: 'u32',
+  totalram: 'u32',
+  freeram: 'u32',
+  sharedram: 'u32',
+  bufferram: 'u32',
+  totalswap: 'u32',
+  freeswap: 'u32',
+  procs: 'u16',
+  pad: 'u16',
+  totalhigh: 'u32',
+  freehigh: 'u32',
+  memUnit: 'u32',
+  spare0: 'u32',
+  spare1: 'u32',
+});
+/** Load averages are fixed point with 16 bits of fraction. */
+const loadUnit = 65536;
+const memoryUnit = 4096;
+
+function sysinfo(task: Task, at: number): number {
+  const [load1, load5, load15] = loadavg().map((load) => Math.round(load * loadUnit));
+  sysinfoStruct.store(task.memory, at, {
+    uptime: Math.floor(uptime()),
+    load1,
+    load5,
+    load15,
+    totalram: Math.floor(totalmem() / memoryUnit),
+    freeram: Math.floor(freemem() / memoryUnit),
+    procs: cpus().length,
+    memUnit: memoryUnit,
+  });
+  return 0;
+}
+
+function getrandom(task: Task, to: number, count: number, how: number, entropy: Entropy): number {
+  const { GRND_RANDOM, GRND_INSECURE, GRND_NONBLOCK } = RandomFlag;
+  if ((how & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE)) !== 0) throw new Errno('EINVAL');
+  if ((how & (GRND_RANDOM | GRND_INSECURE)) === (GRND_RANDOM | GRND_INSECURE)) throw new Errno('EINVAL');
+  const length = usableLength(task.memory, to, Math.min(count, 0x7ffff000), Access.write);
+  entropy(task.memory.u8, to - guestBias, length);
+  return length;
+}
+
+const utsname = structOut((memory, at) => {
+  const [system, node, release] = [0, 1, 2].map((index) => cstring(memory, at + nameBytes * index));
+  return `{sysname=${system}, nodename=${node}, release=${release}, ...}`;
+});
+
+const denied = (): never => {
+  throw new Errno('EPERM');
+};
+
+export interface SystemOptions {
+  /** uname -r; null for ours. */
+  readonly release: string | null;
+  readonly entropy: Entropy;
+}
+
+/** kernel/sys.c, drivers/char/random.c. */
+export function systemCalls({ release, entropy }: SystemOptions): Rows {
+  return {
+    uname: row({ name: utsname }, (task, { name }) => uname(task, name, release ?? ourRelease)),
+    sysinfo: row({ info: address }, (task, { info }) => sysinfo(task, info)),
+    getrandom: row(
+      { buffer: bufferOut, count: uint, flags: flags(RandomFlag) },
+      (task, { buffer, count, flags: how }) => getrandom(task, buffer, count, how, entropy),
+    ),
+    sethostname: row({ name: address, length: uint }, denied),
+    setdomainname: row({ name: address, length: uint }, denied),
+    reboot: row({ magic: uint, magic2: uint, command: uint, argument: address }, denied),
+  };
+}

@@ -1,0 +1,150 @@
+import { createEntropy, type Entropy } from '#linux-user/entropy.ts';
+import type { SyscallResult, SyscallTable } from '#linux-user/syscall-table.ts';
+import type { Task } from '#linux-user/task.ts';
+import { errnoNumbers, errnoOf } from '#util/errno.ts';
+import { createLog } from '#util/log.ts';
+import { armCalls } from './arm.ts';
+import { directoryCalls } from './directory.ts';
+import { fcntlCalls } from './fcntl.ts';
+import { fileCalls } from './file.ts';
+import { futexCalls } from './futex.ts';
+import { identityCalls } from './identity.ts';
+import { ioctlCalls } from './ioctl.ts';
+import { limitCalls } from './limits.ts';
+import { memoryCalls } from './memory.ts';
+import { armSyscallNames } from './nr/arm.ts';
+import { pollCalls } from './poll.ts';
+import { processCalls } from './process.ts';
+import type { Row, Rows } from './row.ts';
+import { signalCalls } from './signal.ts';
+import { statCalls } from './stat.ts';
+import { systemCalls } from './system.ts';
+import { timeCalls } from './time.ts';
+import { SyscallTracer } from './tracer.ts';
+
+const log = createLog('syscalls');
+
+export interface SyscallTableOptions {
+  /** The guest's numbers: `Abi.name`. */
+  readonly arch: 'arm';
+  /** -strace: takes pieces of lines, in order; null for none. */
+  readonly strace: ((text: string) => void) | null;
+  /** -d unimp: takes a line, without its newline, for each unimplemented call the guest makes, once per name. */
+  readonly unimplemented: ((line: string) => void) | null;
+  /** uname -r (-r); null for ours. */
+  readonly release: string | null;
+  /** All randomness of the guest; null for the host's. */
+  readonly entropy: Entropy | null;
+}
+
+/** Number to name, for each guest architecture. */
+const syscallNames: Readonly<Record<SyscallTableOptions['arch'], Readonly<Record<number, string>>>> = {
+  arm: armSyscallNames,
+};
+
+/** All calls that have a handler, by name. */
+export function allRows(release: string | null, entropy: Entropy): Rows {
+  return {
+    ...fileCalls,
+    ...directoryCalls,
+    ...statCalls,
+    ...fcntlCalls,
+    ...ioctlCalls,
+    ...pollCalls,
+    ...memoryCalls,
+    ...processCalls,
+    ...signalCalls,
+    ...futexCalls,
+    ...timeCalls,
+    ...identityCalls,
+    ...limitCalls,
+    ...systemCalls({ release, entropy }),
+    ...armCalls,
+  };
+}
+
+/** Node's own refusals of arguments that a kernel would refuse too. */
+const nodeRefusals: Readonly<Record<string, number>> = {
+  ERR_OUT_OF_RANGE: errnoNumbers.EINVAL,
+  ERR_INVALID_ARG_VALUE: errnoNumbers.EINVAL,
+  ERR_FS_FILE_TOO_LARGE: errnoNumbers.EFBIG,
+  ERR_FS_EISDIR: errnoNumbers.EISDIR,
+};
+
+/** The negative errno of what a handler threw. Rethrows what is no error of the guest's: a bug of ours. */
+function failure(error: unknown): number {
+  const number = errnoOf(error);
+  if (number !== undefined) return -number;
+  const { code, errno } = error as { code?: unknown; errno?: unknown };
+  if (typeof code === 'string' && code in nodeRefusals) return -nodeRefusals[code];
+  // An error that Node has no name for carries the host's number, which on Linux is the guest's.
+  if (code === 'UNKNOWN' && typeof errno === 'number' && errno < 0 && process.platform === 'linux') return errno;
+  throw error;
+}
+
+class Table implements SyscallTable {
+  private readonly names: Readonly<Record<number, string>>;
+  private readonly rows: (Row | undefined)[] = [];
+  private readonly tracer: SyscallTracer | null;
+  private readonly unimplemented: ((line: string) => void) | null;
+  private readonly reported = new Set<number>();
+
+  constructor(options: SyscallTableOptions) {
+    this.names = syscallNames[options.arch];
+    const rows = allRows(options.release, options.entropy ?? createEntropy(null));
+    for (const [number, name] of Object.entries(this.names)) {
+      if (Object.hasOwn(rows, name)) this.rows[Number(number)] = rows[name];
+    }
+    this.tracer = options.strace === null ? null : new SyscallTracer(options.strace);
+    this.unimplemented = options.unimplemented;
+  }
+
+  dispatch(task: Task): SyscallResult {
+    const number = task.abi.syscallNumber(task.cpu);
+    const found = this.rows[number];
+    if (this.tracer === null) return found === undefined ? this.refuse(number) : this.serve(found, task);
+    const name = this.names[number] ?? `syscall_${number}`;
+    return this.tracer.trace(task, name, found ?? null, () =>
+      found === undefined ? this.refuse(number) : this.serve(found, task),
+    );
+  }
+
+  private serve(found: Row, task: Task): SyscallResult {
+    try {
+      const result = found.call(task);
+      return typeof result === 'number' ? result : result.catch(failure);
+    } catch (error) {
+      return failure(error);
+    }
+  }
+
+  private refuse(number: number): number {
+    if (!this.reported.has(number)) {
+      this.reported.add(number);
+      const line = `unimplemented system call ${this.names[number] ?? 'of no name'} (${number})`;
+      log(line);
+      this.unimplemented?.(line);
+    }
+    return -errnoNumbers.ENOSYS;
+  }
+}
+
+/** The system calls of one guest architecture, as `src/` gives them to the kernel layer. */
+export function createSyscallTable(options: SyscallTableOptions): SyscallTable {
+  return new Table(options);
+}
+
+/** What the documented coverage says of one name. */
+export type Coverage = 'complete' | 'ENOSYS' | { readonly missing: string };
+
+/** All names of an architecture, in the order of their numbers, with what is served. */
+export function coverage(
+  arch: SyscallTableOptions['arch'],
+): readonly (readonly [number: number, name: string, Coverage])[] {
+  const rows = allRows(null, createEntropy(null));
+  return Object.entries(syscallNames[arch]).map(([number, name]) => {
+    const found = Object.hasOwn(rows, name) ? rows[name] : undefined;
+    const state = found === undefined ? 'ENOSYS' : found.missing === null ? 'complete' : { missing: found.missing };
+    return [Number(number), name, state];
+  });
+}
