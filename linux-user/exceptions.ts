@@ -30,7 +30,14 @@ export function raiseException(task: Task, reason: ExitReason): void {
       return force(task, Signal.SIGILL, SiCode.ILL_ILLOPC, pc, { kind: 'undefined' });
     case ExitReason.breakpoint:
       return force(task, Signal.SIGTRAP, SiCode.TRAP_BRKPT, pc, { kind: 'breakpoint' });
-    default:
+    case ExitReason.none:
+    case ExitReason.budget:
+    case ExitReason.syscall:
+    case ExitReason.mode:
+    case ExitReason.flush:
+    case ExitReason.miss:
+    case ExitReason.hot:
+    case ExitReason.yield:
       throw new Error(`the engine left with reason ${reason} (argument ${argument}) at pc 0x${pc.toString(16)}`);
   }
 }

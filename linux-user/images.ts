@@ -4,7 +4,8 @@ import { hostPathOf } from './loader/guest-path.ts';
 import { LoadError } from './loader/load-error.ts';
 import type { LoadedImage } from './loader/map-image.ts';
 import { ProgramFile } from './loader/program-file.ts';
-import { type Mm, pageFloor } from './mm/mm.ts';
+import type { Mm } from './mm/mm.ts';
+import { pageFloor } from './mm/page-math.ts';
 import { SymbolTable } from './symbols.ts';
 
 /** An ELF file in memory as a report needs it. */
@@ -76,7 +77,9 @@ export class ImageDirectory {
     }
     const file = image.path.slice(image.path.lastIndexOf('/') + 1);
     const name = table?.lookup(address - image.bias);
-    return name === null || name === undefined ? `0x${(address - image.bias).toString(16)} in ${file}` : `${name} (${file})`;
+    return name === null || name === undefined
+      ? `0x${(address - image.bias).toString(16)} in ${file}`
+      : `${name} (${file})`;
   }
 
   /** For `Abi.backtrace`. */

@@ -76,7 +76,8 @@ export function reportText(end: SignalEnd, target: Target, images: ImageDirector
   text += `  pc    ${hex(pc)} ${images.symbol(pc) ?? ''}\n`;
   if (info.kind === 'fault') {
     text += `  insn  ${instructionText(task, target)}\n`;
-    if (info.cause.kind === 'access' || info.cause.kind === 'alignment') text += `  ${mappingText(task.mm, info.address)}`;
+    if (info.cause.kind === 'access' || info.cause.kind === 'alignment')
+      text += `  ${mappingText(task.mm, info.address)}`;
   }
   text += registersText(task);
   return text + backtraceText(task, images);

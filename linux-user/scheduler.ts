@@ -89,24 +89,19 @@ export class Scheduler {
     engine.serveSyscall = () => this.serve(task);
     while (process.termination === null) {
       const reason = engine.run();
-      switch (reason) {
-        case ExitReason.syscall:
-          if (this.asleep) {
-            this.asleep = false;
-            return false;
-          }
-          break;
-        case ExitReason.budget:
-          if (performance.now() - this.lastTurn >= turnInterval) return true;
-          if (task.signalPending) deliverSignals(task, 0);
-          break;
-        case ExitReason.yield:
-          if (this.ready.length > 0 || performance.now() - this.lastTurn >= turnInterval) return true;
-          break;
-        default:
-          raiseException(task, reason);
-          deliverSignals(task, 0);
+      if (reason === ExitReason.syscall) {
+        if (!this.asleep) continue;
+        this.asleep = false;
+        return false;
       }
+      if (reason === ExitReason.budget || reason === ExitReason.yield) {
+        if (performance.now() - this.lastTurn >= turnInterval) return true;
+        if (reason === ExitReason.yield && this.ready.length > 0) return true;
+        if (task.signalPending) deliverSignals(task, 0);
+        continue;
+      }
+      raiseException(task, reason);
+      deliverSignals(task, 0);
     }
     return false;
   }

@@ -78,7 +78,9 @@ export function detectArchitecture(program: string, prefix: string | null): stri
  * the same signal (where the host cannot, 128 + its number is returned). Throws LoadError.
  */
 export async function startProcess(
-  options: StartOptions, table: SyscallTable, engineFactory: EngineFactory,
+  options: StartOptions,
+  table: SyscallTable,
+  engineFactory: EngineFactory,
 ): Promise<number> {
   const guest = createProcess(options, engineFactory);
   const { process: guestProcess, task, images } = guest;
@@ -121,7 +123,10 @@ export function createProcess(options: StartOptions, engineFactory: EngineFactor
   const memory = new GuestMemory();
   const taskSize = Math.min(options.addressSpaceEnd ?? abi.taskSize, abi.taskSize);
   const mm = new Mm(memory, {
-    taskSize, stackBytes, limits, effectiveAccess: (prot) => abi.effectiveAccess(prot),
+    taskSize,
+    stackBytes,
+    limits,
+    effectiveAccess: (prot) => abi.effectiveAccess(prot),
   });
   mapStack(mm, stackBytes, resolved.image.executableStack);
   const loaded = loadProgram(mm, abi, resolved, prefix);
@@ -131,8 +136,15 @@ export function createProcess(options: StartOptions, engineFactory: EngineFactor
   const random = new Uint8Array(16);
   entropy(random, 0, random.length);
   const stackPointer = fillStack(mm, {
-    abi, program: loaded.program, interpreter: loaded.interpreter, execPath: options.program, argv: resolved.argv,
-    environment, credentials, random, stackBytes,
+    abi,
+    program: loaded.program,
+    interpreter: loaded.interpreter,
+    execPath: options.program,
+    argv: resolved.argv,
+    environment,
+    credentials,
+    random,
+    stackBytes,
   });
 
   const engine = engineFactory(memory);

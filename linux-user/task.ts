@@ -15,10 +15,7 @@ export type Interruption = Extract<
 >;
 
 /** Starts waiting; returns what stops it early (a timer to clear, a queue to leave), if anything does. */
-export type StartWaiting<T> = (
-  wake: (value: T) => void,
-  fail: (error: unknown) => void,
-) => (() => void) | void;
+export type StartWaiting<T> = (wake: (value: T) => void, fail: (error: unknown) => void) => (() => void) | void;
 
 const pcIndex = cpuHeader.offset('pc') >> 2;
 
@@ -79,18 +76,18 @@ export class Task {
     if (this.signalPending) return Promise.reject(new Errno(how));
     return new Promise<T>((resolve, reject) => {
       let over = false;
-      let stop: (() => void) | void;
+      const waiting: { stop?: () => void } = {};
       const finish = (): boolean => {
         if (over) return false;
         over = true;
         this.interruptSleep = null;
-        stop?.();
+        waiting.stop?.();
         return true;
       };
       this.interruptSleep = () => {
         if (finish()) reject(new Errno(how));
       };
-      stop = start(
+      const begun = start(
         (value) => {
           if (finish()) resolve(value);
         },
@@ -98,7 +95,9 @@ export class Task {
           if (finish()) reject(error as Error);
         },
       );
-      if (over) stop?.();
+      if (!begun) return;
+      waiting.stop = begun;
+      if (over) begun();
     });
   }
 

@@ -6,7 +6,12 @@ import { GuestMemory } from '#accel/guest-memory.ts';
 import { ArmAbi } from '#linux-user/abi/arm.ts';
 import { At, fillStack, mapStack } from '#linux-user/loader/initial-stack.ts';
 import { LoadError } from '#linux-user/loader/load-error.ts';
-import { type LoadedProgram, loadProgram, type ResolvedProgram, resolveProgram } from '#linux-user/loader/load-program.ts';
+import {
+  type LoadedProgram,
+  loadProgram,
+  type ResolvedProgram,
+  resolveProgram,
+} from '#linux-user/loader/load-program.ts';
 import { Mm } from '#linux-user/mm/mm.ts';
 import { ResourceLimits } from '#linux-user/resource-limits.ts';
 import { armState } from '#target/arm/state.ts';
@@ -58,11 +63,22 @@ function changed(...edits: readonly (readonly [offset: number, value: number, by
 }
 
 interface Header {
-  type: number; offset: number; vaddr: number; filesz: number; memsz: number; flags: number; align: number;
+  type: number;
+  offset: number;
+  vaddr: number;
+  filesz: number;
+  memsz: number;
+  flags: number;
+  align: number;
 }
 
 /** A small ELF file with the program headers given; `body` follows at 0x1000. */
-function elf(type: 2 | 3, entry: number, headers: readonly Header[], body: Uint8Array = new Uint8Array(0x2000)): Buffer {
+function elf(
+  type: 2 | 3,
+  entry: number,
+  headers: readonly Header[],
+  body: Uint8Array = new Uint8Array(0x2000),
+): Buffer {
   const file = Buffer.alloc(0x1000 + body.length);
   file.set([0x7f, 0x45, 0x4c, 0x46, 1, 1, 1]);
   file.writeUInt16LE(type, 16);
@@ -85,7 +101,14 @@ function elf(type: 2 | 3, entry: number, headers: readonly Header[], body: Uint8
 }
 
 const text = (more: Partial<Header> = {}): Header => ({
-  type: 1, offset: 0, vaddr: 0x10000, filesz: 0x1800, memsz: 0x1800, flags: 5, align: 0x1000, ...more,
+  type: 1,
+  offset: 0,
+  vaddr: 0x10000,
+  filesz: 0x1800,
+  memsz: 0x1800,
+  flags: 5,
+  align: 0x1000,
+  ...more,
 });
 
 describe('good programs', () => {
@@ -129,7 +152,10 @@ describe('good programs', () => {
     symlinkSync('/lib/deep/ld.so', join(prefix, 'lib/ld-linux.so.3'));
     const body = new Uint8Array(0x2000);
     body.set(Buffer.from('/lib/ld-linux.so.3\0'));
-    const path = program('dynamic', elf(3, 0x100, [text({ type: 3, offset: 0x1000, filesz: 19 }), text({ vaddr: 0 })], body));
+    const path = program(
+      'dynamic',
+      elf(3, 0x100, [text({ type: 3, offset: 0x1000, filesz: 19 }), text({ vaddr: 0 })], body),
+    );
     const { interpreter, program: image } = load(path, prefix);
     expect(image.bias).toBe(0x40_0000);
     expect(interpreter!.entry).toBe(interpreter!.bias + 0x200);
@@ -149,9 +175,15 @@ describe('the initial stack', () => {
   test('argc, argv, envp, auxv, all aligned', () => {
     const { mm, program: image, interpreter } = load(helloPath);
     const sp = fillStack(mm, {
-      abi, program: image, interpreter, execPath: './hello', argv: ['hello', 'ä', ''], environment: ['A=1', 'B='],
+      abi,
+      program: image,
+      interpreter,
+      execPath: './hello',
+      argv: ['hello', 'ä', ''],
+      environment: ['A=1', 'B='],
       credentials: { uid: 1, euid: 1, suid: 1, fsuid: 1, gid: 2, egid: 2, sgid: 2, fsgid: 2, groups: [] },
-      random: new Uint8Array(16).fill(7), stackBytes,
+      random: new Uint8Array(16).fill(7),
+      stackBytes,
     });
     const { memory } = mm;
     const at = (word: number): number => memory.load32(sp + 4 * word);
@@ -169,9 +201,9 @@ describe('the initial stack', () => {
     expect(string(auxv.get(At.PLATFORM)!)).toBe('v7l');
     expect(memory.copy(auxv.get(At.RANDOM)!, 16)).toEqual(new Uint8Array(16).fill(7));
     expect(auxv.get(At.PHDR)).toBe(image.programHeaders);
-    expect([At.PHENT, At.PHNUM, At.BASE, At.ENTRY, At.UID, At.EGID, At.SECURE, At.PAGESZ].map((type) => auxv.get(type))).toEqual([
-      32, hello.readUInt16LE(44), 0, image.entry, 1, 2, 0, 4096,
-    ]);
+    expect(
+      [At.PHENT, At.PHNUM, At.BASE, At.ENTRY, At.UID, At.EGID, At.SECURE, At.PAGESZ].map((type) => auxv.get(type)),
+    ).toEqual([32, hello.readUInt16LE(44), 0, image.entry, 1, 2, 0, 4096]);
     expect(Buffer.from(memory.copy(mm.argStart, mm.argEnd - mm.argStart)).toString()).toBe('hello\0ä\0\0');
     expect(Buffer.from(memory.copy(mm.envStart, mm.envEnd - mm.envStart)).toString()).toBe('A=1\0B=\0');
     expect(memory.load32(mm.stackTop - 4)).toBe(0);
@@ -180,9 +212,20 @@ describe('the initial stack', () => {
   test('too many arguments', () => {
     const { mm, program: image, interpreter } = load(helloPath);
     const credentials = { uid: 0, euid: 0, suid: 0, fsuid: 0, gid: 0, egid: 0, sgid: 0, fsgid: 0, groups: [] };
-    const setup = { abi, program: image, interpreter, execPath: 'x', environment: [], credentials, random: new Uint8Array(16), stackBytes };
+    const setup = {
+      abi,
+      program: image,
+      interpreter,
+      execPath: 'x',
+      environment: [],
+      credentials,
+      random: new Uint8Array(16),
+      stackBytes,
+    };
     expect(() => fillStack(mm, { ...setup, argv: ['x'.repeat(131072)] })).toThrow(/argument list too long: one string/);
-    expect(() => fillStack(mm, { ...setup, argv: new Array(100).fill('x'.repeat(100000)) })).toThrow(/argument list too long/);
+    expect(() => fillStack(mm, { ...setup, argv: new Array(100).fill('x'.repeat(100000)) })).toThrow(
+      /argument list too long/,
+    );
   });
 });
 
@@ -210,20 +253,45 @@ describe('files that cannot run say why, in one line', () => {
     ['core', () => program('core', changed([16, 4, 2])), /core dump/, 126],
     ['no headers', () => program('phnum', changed([44, 0, 2])), /no program headers/, 1],
     ['odd headers', () => program('phent', changed([42, 31, 2])), /program headers of 31 bytes/, 1],
-    ['headers cut short', () => program('phoff', changed([28, hello.length - 8, 4])), /program headers are cut short$/, 1],
+    [
+      'headers cut short',
+      () => program('phoff', changed([28, hello.length - 8, 4])),
+      /program headers are cut short$/,
+      1,
+    ],
     ['no PT_LOAD', () => program('noload', elf(2, 0, [text({ type: 4 })])), /no PT_LOAD/, 1],
     ['segment cut short', () => program('cut', elf(2, 0, [text({ filesz: 0x9000, memsz: 0x9000 })])), /cut short/, 1],
     ['filesz > memsz', () => program('mem', elf(2, 0, [text({ memsz: 16 })])), /larger in the file/, 1],
-    ['wrapping', () => program('wrap', elf(2, 0, [text({ vaddr: 0xffff_f000, memsz: 0x2000 })])), /past the end of the address/, 1],
+    [
+      'wrapping',
+      () => program('wrap', elf(2, 0, [text({ vaddr: 0xffff_f000, memsz: 0x2000 })])),
+      /past the end of the address/,
+      1,
+    ],
     ['overlapping', () => program('overlap', elf(2, 0, [text(), text({ vaddr: 0x11000, offset: 0 })])), /overlap/, 1],
     ['page offset', () => program('offset', elf(2, 0, [text({ offset: 4 })])), /page offset/, 1],
     ['alignment', () => program('align', elf(2, 0, [text({ align: 3 })])), /no power of two/, 1],
     ['null page', () => program('null', elf(2, 0, [text({ vaddr: 0 })])), /begin below 0x10000/, 126],
     ['in the kernel', () => program('high', elf(2, 0, [text({ vaddr: 0xff00_0000 })])), /do not fit/, 126],
     ['absurd size', () => program('absurd', elf(2, 0, [text({ memsz: 0xfff0_0000 - 0x10000 })])), /do not fit/, 126],
-    ['absurd PIE', () => program('pieabsurd', elf(3, 0, [text({ vaddr: 0, memsz: 0xff80_0000 })])), /does not fit/, 126],
-    ['unterminated PT_INTERP', () => program('interp', elf(2, 0, [text({ type: 3, filesz: 6 }), text()])), /not terminated/, 1],
-    ['long PT_INTERP', () => program('interp2', elf(2, 0, [text({ type: 3, filesz: 5000 }), text()])), /no valid path/, 1],
+    [
+      'absurd PIE',
+      () => program('pieabsurd', elf(3, 0, [text({ vaddr: 0, memsz: 0xff80_0000 })])),
+      /does not fit/,
+      126,
+    ],
+    [
+      'unterminated PT_INTERP',
+      () => program('interp', elf(2, 0, [text({ type: 3, filesz: 6 }), text()])),
+      /not terminated/,
+      1,
+    ],
+    [
+      'long PT_INTERP',
+      () => program('interp2', elf(2, 0, [text({ type: 3, filesz: 5000 }), text()])),
+      /no valid path/,
+      1,
+    ],
   ];
 
   test.each(cases)('%s', (_name, path, message, exitCode) => {
@@ -255,7 +323,11 @@ test('thousands of broken files: success or a LoadError, nothing else', { timeou
     return Math.floor((seed / 2 ** 32) * limit);
   };
   const interesting = [0, 1, 0x7f, 0x80, 0xff];
-  const sources = [hello, readFileSync(join(repoRoot, 'fixtures/arm/arith')), elf(3, 0x100, [text({ vaddr: 0 }), text({ type: 3 })])];
+  const sources = [
+    hello,
+    readFileSync(join(repoRoot, 'fixtures/arm/arith')),
+    elf(3, 0x100, [text({ vaddr: 0 }), text({ type: 3 })]),
+  ];
   const path = program('mutant', hello);
   let mm = newMm();
   let good = 0;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Access, GuestMemory, pageSize } from '#accel/guest-memory.ts';
-import { Mm, type MapRequest } from '#linux-user/mm/mm.ts';
+import { type MapRequest, Mm } from '#linux-user/mm/mm.ts';
 import { type FileBacking, MapFlags, Prot, RemapFlags, SyncFlags } from '#linux-user/mm/vma.ts';
 import { ResourceLimit, ResourceLimits } from '#linux-user/resource-limits.ts';
 import type { ErrnoName } from '#util/errno.ts';

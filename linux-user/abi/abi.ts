@@ -11,8 +11,23 @@ export interface StructLayout<Fields extends string> {
 }
 
 export type Stat64Field =
-  | 'dev' | 'ino32' | 'mode' | 'nlink' | 'uid' | 'gid' | 'rdev' | 'size' | 'blksize' | 'blocks'
-  | 'atime' | 'atimeNsec' | 'mtime' | 'mtimeNsec' | 'ctime' | 'ctimeNsec' | 'ino';
+  | 'dev'
+  | 'ino32'
+  | 'mode'
+  | 'nlink'
+  | 'uid'
+  | 'gid'
+  | 'rdev'
+  | 'size'
+  | 'blksize'
+  | 'blocks'
+  | 'atime'
+  | 'atimeNsec'
+  | 'mtime'
+  | 'mtimeNsec'
+  | 'ctime'
+  | 'ctimeNsec'
+  | 'ino';
 
 /** open(2) flags whose values differ between architectures. */
 export interface OpenFlags {

@@ -1,8 +1,8 @@
 import { Access } from '#accel/guest-memory.ts';
 import { Errno } from '#util/errno.ts';
+import { Signal } from '../signal/numbers.ts';
 import { forceSignal } from '../signal/send.ts';
 import { SiCode } from '../signal/siginfo.ts';
-import { Signal } from '../signal/numbers.ts';
 import { keepRegisters } from '../syscall-table.ts';
 import type { Task } from '../task.ts';
 

@@ -101,7 +101,15 @@ export function mapVectorPage(mm: Mm): void {
   for (const piece of pieces) writeWords(mm.memory, piece);
   const prot = Prot.READ | Prot.EXEC;
   mm.vmas.insert({
-    start: vectorPage, end, prot, shared: false, file: null, offset: 0, name: '[vectors]', locked: false, snapshot: null,
+    start: vectorPage,
+    end,
+    prot,
+    shared: false,
+    file: null,
+    offset: 0,
+    name: '[vectors]',
+    locked: false,
+    snapshot: null,
   });
   mm.memory.protect(vectorPage, end, mm.access(prot));
 }

@@ -4,8 +4,15 @@ import type { StateLayout } from '#util/state-layout.ts';
 
 /** CPSR bits (DDI 0406C B1.3.3). */
 export const Cpsr = {
-  userMode: 0x10, modeMask: 0x1f, thumb: 0x20, fiqOff: 0x40, irqOff: 0x80, abortOff: 0x100, endian: 0x200,
-  itMask: 0x0600_fc00, flags: 0xff00_0000,
+  userMode: 0x10,
+  modeMask: 0x1f,
+  thumb: 0x20,
+  fiqOff: 0x40,
+  irqOff: 0x80,
+  abortOff: 0x100,
+  endian: 0x200,
+  itMask: 0x0600_fc00,
+  flags: 0xff00_0000,
 } as const;
 
 const pcIndex = cpuHeader.offset('pc') >> 2;
@@ -20,7 +27,18 @@ export class ArmRegisters {
   constructor(layout: StateLayout) {
     const word = (name: string): number => layout.offset(name) >> 2;
     const names = [
-      'nf', 'zf', 'cf', 'vf', 'qf', 'ge', 'itstate', 'endian', 'fpscr', 'fpNzcv', 'tpidruro', 'exclusiveAddress',
+      'nf',
+      'zf',
+      'cf',
+      'vf',
+      'qf',
+      'ge',
+      'itstate',
+      'endian',
+      'fpscr',
+      'fpNzcv',
+      'tpidruro',
+      'exclusiveAddress',
     ];
     this.general = word('r');
     this.index = Object.fromEntries(names.map((name) => [name, word(name)]));

@@ -1,6 +1,6 @@
 import { Access } from '#accel/guest-memory.ts';
 import { onAltStack, setBlocked } from '../signal/actions.ts';
-import { encodeSigInfo, sigInfoBytes, type SigInfo } from '../signal/siginfo.ts';
+import { encodeSigInfo, type SigInfo, sigInfoBytes } from '../signal/siginfo.ts';
 import { noAltStack, SaFlags, type SigAction, SsFlags } from '../signal/signal-state.ts';
 import type { Task } from '../task.ts';
 import { sigreturnAddress, sigreturnWords } from './arm-kuser.ts';
@@ -16,11 +16,26 @@ import { type ArmRegisters, Cpsr } from './arm-registers.ts';
  */
 const Uc = {
   flags: 0,
-  stackSp: 8, stackFlags: 12, stackSize: 16,
-  trapNumber: 20, errorCode: 24, oldMask: 28, r0: 32, pc: 92, cpsr: 96, faultAddress: 100,
+  stackSp: 8,
+  stackFlags: 12,
+  stackSize: 16,
+  trapNumber: 20,
+  errorCode: 24,
+  oldMask: 28,
+  r0: 32,
+  pc: 92,
+  cpsr: 96,
+  faultAddress: 100,
   sigmask: 104,
   /** uc_regspace: a VFP block, then a zero word. */
-  vfpMagic: 232, vfpSize: 236, vfpRegisters: 240, fpscr: 496, fpexc: 504, fpinst: 508, fpinst2: 512, end: 520,
+  vfpMagic: 232,
+  vfpSize: 236,
+  vfpRegisters: 240,
+  fpscr: 496,
+  fpexc: 504,
+  fpinst: 508,
+  fpinst2: 512,
+  end: 520,
   bytes: 744,
 } as const;
 const retcode = Uc.bytes;

@@ -146,9 +146,7 @@ function followsCall(memory: GuestMemory, value: number): boolean {
   }
   if ((address & 3) !== 0) return false;
   const word = memory.fetch32((address >>> 0) - 4);
-  return (
-    (word & 0x0f00_0000) === 0x0b00_0000 || word >>> 25 === 0x7d || (word & 0x0fff_fff0) === 0x012f_ff30
-  );
+  return (word & 0x0f00_0000) === 0x0b00_0000 || word >>> 25 === 0x7d || (word & 0x0fff_fff0) === 0x012f_ff30;
 }
 
 function byScan(memory: GuestMemory, r: readonly number[]): number[] {

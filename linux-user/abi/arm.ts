@@ -14,8 +14,20 @@ import { armBacktrace } from './arm-unwind.ts';
 
 /** AT_HWCAP bits (arch/arm/include/uapi/asm/hwcap.h). */
 const Hwcap = {
-  SWP: 1 << 0, HALF: 1 << 1, THUMB: 1 << 2, FAST_MULT: 1 << 4, VFP: 1 << 6, EDSP: 1 << 7, NEON: 1 << 12,
-  VFPv3: 1 << 13, TLS: 1 << 15, VFPv4: 1 << 16, IDIVA: 1 << 17, IDIVT: 1 << 18, VFPD32: 1 << 19, LPAE: 1 << 20,
+  SWP: 1 << 0,
+  HALF: 1 << 1,
+  THUMB: 1 << 2,
+  FAST_MULT: 1 << 4,
+  VFP: 1 << 6,
+  EDSP: 1 << 7,
+  NEON: 1 << 12,
+  VFPv3: 1 << 13,
+  TLS: 1 << 15,
+  VFPv4: 1 << 16,
+  IDIVA: 1 << 17,
+  IDIVT: 1 << 18,
+  VFPD32: 1 << 19,
+  LPAE: 1 << 20,
 } as const;
 const Hwcap2 = { CRC32: 1 << 4 } as const;
 
@@ -38,13 +50,31 @@ export class ArmAbi implements Abi {
   readonly hwcap: number = Object.values(Hwcap).reduce((all, bit) => all | bit, 0);
   readonly hwcap2: number = Hwcap2.CRC32;
   readonly openFlags: OpenFlags = {
-    O_DIRECTORY: 0o40000, O_NOFOLLOW: 0o100000, O_DIRECT: 0o200000, O_LARGEFILE: 0o400000,
+    O_DIRECTORY: 0o40000,
+    O_NOFOLLOW: 0o100000,
+    O_DIRECT: 0o200000,
+    O_LARGEFILE: 0o400000,
   };
   readonly stat64: StructLayout<Stat64Field> = {
     bytes: 104,
     at: {
-      dev: 0, ino32: 12, mode: 16, nlink: 20, uid: 24, gid: 28, rdev: 32, size: 48, blksize: 56, blocks: 64,
-      atime: 72, atimeNsec: 76, mtime: 80, mtimeNsec: 84, ctime: 88, ctimeNsec: 92, ino: 96,
+      dev: 0,
+      ino32: 12,
+      mode: 16,
+      nlink: 20,
+      uid: 24,
+      gid: 28,
+      rdev: 32,
+      size: 48,
+      blksize: 56,
+      blocks: 64,
+      atime: 72,
+      atimeNsec: 76,
+      mtime: 80,
+      mtimeNsec: 84,
+      ctime: 88,
+      ctimeNsec: 92,
+      ino: 96,
     },
   };
   readonly alignPairs = true;

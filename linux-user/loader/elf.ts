@@ -39,11 +39,27 @@ const maximumInterpreter = 4096;
 
 /** e_machine values with the name of the tsemu command that runs them, or would. */
 const machineNames: Readonly<Record<number, string>> = {
-  2: 'SPARC', 3: 'i386', 4: 'm68k', 8: 'MIPS', 20: 'PowerPC', 21: 'PowerPC64', 22: 'S/390', 40: 'ARM', 42: 'SuperH',
-  50: 'IA-64', 62: 'x86-64', 183: 'AArch64', 243: 'RISC-V', 258: 'LoongArch',
+  2: 'SPARC',
+  3: 'i386',
+  4: 'm68k',
+  8: 'MIPS',
+  20: 'PowerPC',
+  21: 'PowerPC64',
+  22: 'S/390',
+  40: 'ARM',
+  42: 'SuperH',
+  50: 'IA-64',
+  62: 'x86-64',
+  183: 'AArch64',
+  243: 'RISC-V',
+  258: 'LoongArch',
 };
 const commandOfMachine: Readonly<Record<number, string>> = {
-  3: 'tsemu-i386', 40: 'tsemu-arm', 62: 'tsemu-x86_64', 183: 'tsemu-aarch64', 243: 'tsemu-riscv64',
+  3: 'tsemu-i386',
+  40: 'tsemu-arm',
+  62: 'tsemu-x86_64',
+  183: 'tsemu-aarch64',
+  243: 'tsemu-riscv64',
 };
 
 /** The e_machine of a file's first bytes, or null if they are not those of an ELF file. */
@@ -70,7 +86,8 @@ export function readElf(file: ProgramFile, abi: Abi): ElfImage {
   const type = header.type;
   if (type === 'rel') throw new LoadError(`${file.name}: an object file (.o), not a program; link it first`, 126);
   if (type === 'core') throw new LoadError(`${file.name}: a core dump, not a program`, 126);
-  if (type !== 'exec' && type !== 'dyn') throw new LoadError(`${file.name}: ELF file of a type that is no program`, 126);
+  if (type !== 'exec' && type !== 'dyn')
+    throw new LoadError(`${file.name}: ELF file of a type that is no program`, 126);
   if (header.phentsize !== phentsizes[abi.elf.class]) fail(`program headers of ${header.phentsize} bytes each`);
   if (header.phnum === 0) fail('no program headers: nothing to load');
   if (header.phnum > maximumHeaders) fail(`${header.phnum} program headers are too many`);
@@ -98,7 +115,10 @@ function checkKind(file: ProgramFile, start: Uint8Array, abi: Abi): void {
     throw new LoadError(`${file.name}: a program for ${name}, not ${machineNames[machine]}${hint}`, 126);
   }
   if (start[4] !== class_) {
-    throw new LoadError(`${file.name}: a ${start[4] === 1 ? 32 : 64}-bit ELF file where ${class_ * 32} bits are expected`, 126);
+    throw new LoadError(
+      `${file.name}: a ${start[4] === 1 ? 32 : 64}-bit ELF file where ${class_ * 32} bits are expected`,
+      126,
+    );
   }
   if (start[5] !== data) throw new LoadError(`${file.name}: a big-endian program; only little-endian ones run`, 126);
 }
@@ -161,7 +181,8 @@ function checkLoad(file: ProgramFile, load: Segment): void {
   if (load.fileBytes > load.memoryBytes) fail('is larger in the file than in memory');
   if (load.address + load.memoryBytes > 2 ** 32) fail('runs past the end of the address space');
   if (load.offset + load.fileBytes > file.size) fail('is cut short: the file ends before it');
-  if (load.fileBytes > 0 && ((load.address ^ load.offset) & pageMask) !== 0) fail('lies at another page offset in the file');
+  if (load.fileBytes > 0 && ((load.address ^ load.offset) & pageMask) !== 0)
+    fail('lies at another page offset in the file');
   if (load.align > 1 && (load.align & (load.align - 1)) !== 0) fail(`has the alignment ${load.align}, no power of two`);
 }
 

@@ -1,15 +1,32 @@
 import type { Abi } from '../abi/abi.ts';
 import type { Credentials } from '../credentials.ts';
 import type { Mm } from '../mm/mm.ts';
+import { pageCeil } from '../mm/page-math.ts';
 import { MapFlags, Prot } from '../mm/vma.ts';
-import { pageCeil } from '../mm/mm.ts';
 import { LoadError } from './load-error.ts';
 import type { LoadedImage } from './map-image.ts';
 
 /** Auxiliary vector entry types (include/uapi/linux/auxvec.h). */
 export const At = {
-  NULL: 0, PHDR: 3, PHENT: 4, PHNUM: 5, PAGESZ: 6, BASE: 7, FLAGS: 8, ENTRY: 9, UID: 11, EUID: 12, GID: 13, EGID: 14,
-  PLATFORM: 15, HWCAP: 16, CLKTCK: 17, SECURE: 23, RANDOM: 25, HWCAP2: 26, EXECFN: 31,
+  NULL: 0,
+  PHDR: 3,
+  PHENT: 4,
+  PHNUM: 5,
+  PAGESZ: 6,
+  BASE: 7,
+  FLAGS: 8,
+  ENTRY: 9,
+  UID: 11,
+  EUID: 12,
+  GID: 13,
+  EGID: 14,
+  PLATFORM: 15,
+  HWCAP: 16,
+  CLKTCK: 17,
+  SECURE: 23,
+  RANDOM: 25,
+  HWCAP2: 26,
+  EXECFN: 31,
 } as const;
 
 /** Longest single argument (MAX_ARG_STRLEN). */

@@ -1,6 +1,6 @@
 import type { Abi } from '../abi/abi.ts';
 import type { Mm } from '../mm/mm.ts';
-import { pageCeil } from '../mm/mm.ts';
+import { pageCeil } from '../mm/page-math.ts';
 import { type ElfImage, elfMachine, readElf } from './elf.ts';
 import { hostPathOf } from './guest-path.ts';
 import { LoadError } from './load-error.ts';
@@ -23,7 +23,11 @@ const maximumScripts = 4;
  * -L folder, or the host's). Throws LoadError.
  */
 export function resolveProgram(
-  name: string, argv: readonly string[], abi: Abi, prefix: string | null, depth = 0,
+  name: string,
+  argv: readonly string[],
+  abi: Abi,
+  prefix: string | null,
+  depth = 0,
 ): ResolvedProgram {
   const file = new ProgramFile(name, depth === 0 ? name : hostPathOf(name, prefix));
   try {
@@ -42,7 +46,11 @@ export function resolveProgram(
     }
     const rest = line.argument === null ? [] : [line.argument];
     const resolved = resolveProgram(
-      line.interpreter, [line.interpreter, ...rest, name, ...argv.slice(1)], abi, prefix, depth + 1,
+      line.interpreter,
+      [line.interpreter, ...rest, name, ...argv.slice(1)],
+      abi,
+      prefix,
+      depth + 1,
     );
     file.release();
     return resolved;

@@ -1,6 +1,7 @@
 import { Access } from '#accel/guest-memory.ts';
 import { Errno } from '#util/errno.ts';
-import { type Mm, mmapMinAddress, pageCeil, pageFloor } from '../mm/mm.ts';
+import type { Mm } from '../mm/mm.ts';
+import { mmapMinAddress, pageCeil, pageFloor } from '../mm/page-math.ts';
 import { MapFlags } from '../mm/vma.ts';
 import type { ElfImage, Segment } from './elf.ts';
 import { LoadError } from './load-error.ts';
@@ -57,8 +58,7 @@ export function mapImage(mm: Mm, file: ProgramFile, image: ElfImage, preferred: 
   for (const load of image.loads) mapSegment(mm, file, load, bias);
   const holder = image.loads.find(
     ({ offset, fileBytes }) =>
-      image.programHeaderOffset >= offset &&
-      image.programHeaderOffset + image.programHeaderBytes <= offset + fileBytes,
+      image.programHeaderOffset >= offset && image.programHeaderOffset + image.programHeaderBytes <= offset + fileBytes,
   );
   return {
     name: file.name,

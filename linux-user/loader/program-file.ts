@@ -1,5 +1,5 @@
 import * as fs from 'node:fs';
-import { errnoOf, errnoNumbers } from '#util/errno.ts';
+import { errnoNumbers, errnoOf } from '#util/errno.ts';
 import type { FileBacking } from '../mm/vma.ts';
 import { LoadError } from './load-error.ts';
 

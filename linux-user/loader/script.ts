@@ -8,7 +8,10 @@ export interface ScriptLine {
 export function scriptLine(start: Buffer): ScriptLine | null {
   if (start[0] !== 0x23 || start[1] !== 0x21) return null;
   const newline = start.indexOf(10);
-  const text = start.subarray(2, newline < 0 ? Math.min(start.length, 256) : newline).toString('utf8').trim();
+  const text = start
+    .subarray(2, newline < 0 ? Math.min(start.length, 256) : newline)
+    .toString('utf8')
+    .trim();
   const [, interpreter, argument] = /^(\S*)(?:[ \t]+(.*))?$/s.exec(text) ?? ['', '', undefined];
   return { interpreter, argument: argument ?? null };
 }

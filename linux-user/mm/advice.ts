@@ -1,9 +1,10 @@
 import { pageSize } from '#accel/guest-memory.ts';
 import { Errno } from '#util/errno.ts';
 import { ResourceLimit } from '../resource-limits.ts';
-import { type Mm, pageCeil, pageFloor } from './mm.ts';
+import type { Mm } from './mm.ts';
+import { pageCeil, pageFloor } from './page-math.ts';
 import { readIn, writeBack } from './pages.ts';
-import { slice, SyncFlags, type Vma } from './vma.ts';
+import { SyncFlags, slice, type Vma } from './vma.ts';
 
 const MADV_DONTNEED = 4;
 const MADV_FREE = 8;

@@ -3,20 +3,16 @@ import { Errno } from '#util/errno.ts';
 import { ResourceLimit, type ResourceLimits } from '../resource-limits.ts';
 import { madvise, mincore, mlock, msync } from './advice.ts';
 import { mapsText } from './maps-text.ts';
+import { mmapMinAddress, pageCeil, pageFloor } from './page-math.ts';
 import { readIn, takeSnapshot, writeBack, zeroPages } from './pages.ts';
 import { mremap } from './remap.ts';
 import { type FileBacking, MapFlags, Prot, type Vma } from './vma.ts';
 import { VmaList } from './vma-list.ts';
 
-/** Pages below this cannot be mapped (vm.mmap_min_addr). */
-export const mmapMinAddress = 0x10000;
 /** Where the bottom-up search starts when there is no room below mmapBase: a third of the address space. */
 const unmappedBase = 0x5500_0000;
 /** Smallest room kept between the stack's top and the mappings, as Linux does. */
 const minimumStackGap = 128 << 20;
-
-export const pageFloor = (address: number): number => Math.floor(address / pageSize) * pageSize;
-export const pageCeil = (address: number): number => Math.ceil(address / pageSize) * pageSize;
 
 export interface MmOptions {
   /** First address that user mode cannot map; at most the memory's `taskSize`. */
@@ -289,8 +285,15 @@ export class Mm {
     if (this.vmas.bytes + newEnd - oldEnd > this.limits.get(ResourceLimit.AS).soft) return false;
     const prot = Prot.READ | Prot.WRITE;
     this.place({
-      start: oldEnd, end: newEnd, prot, shared: false, file: null, offset: 0, name: '[heap]',
-      locked: this.lockFuture, snapshot: null,
+      start: oldEnd,
+      end: newEnd,
+      prot,
+      shared: false,
+      file: null,
+      offset: 0,
+      name: '[heap]',
+      locked: this.lockFuture,
+      snapshot: null,
     });
     return true;
   }

@@ -1,6 +1,7 @@
 import { Access, pageSize } from '#accel/guest-memory.ts';
 import { Errno } from '#util/errno.ts';
-import { type Mm, mmapMinAddress, pageCeil } from './mm.ts';
+import type { Mm } from './mm.ts';
+import { mmapMinAddress, pageCeil } from './page-math.ts';
 import { copyPages, readIn, takeSnapshot, writeBack } from './pages.ts';
 import { RemapFlags, type Vma } from './vma.ts';
 

@@ -3,11 +3,10 @@ import type { Task } from '../task.ts';
 import { maskOf, Signal, signalCount, synchronousMask, unblockable } from './numbers.ts';
 import { isIgnored, recalculatePending } from './send.ts';
 import type { SigInfo } from './siginfo.ts';
-import { type AltStack, noAltStack, SaFlags, type SigAction, SIG_DFL, SIG_IGN, SsFlags } from './signal-state.ts';
+import { type AltStack, noAltStack, SaFlags, SIG_DFL, SIG_IGN, type SigAction, SsFlags } from './signal-state.ts';
 
 /** sa_flags that Linux keeps; others are cleared on the way in, so that programs can probe for them. SA_THIRTYTWO too. */
-const knownFlags =
-  Object.values(SaFlags).reduce((all, flag) => all | flag, 0x0200_0000) & ~SaFlags.SA_UNSUPPORTED;
+const knownFlags = Object.values(SaFlags).reduce((all, flag) => all | flag, 0x0200_0000) & ~SaFlags.SA_UNSUPPORTED;
 
 const minimumAltStack = 2048;
 

@@ -1,11 +1,10 @@
 import { errnoNumbers } from '#util/errno.ts';
-import { keepRegisters } from '../syscall-table.ts';
 import type { Task } from '../task.ts';
 import { isHandled, restoreMask, setBlocked } from './actions.ts';
 import { defaultAction, maskOf, synchronousMask } from './numbers.ts';
 import { forceSegv, recalculatePending } from './send.ts';
 import type { SigInfo } from './siginfo.ts';
-import { defaultSigAction, SaFlags, type SigAction, SIG_IGN } from './signal-state.ts';
+import { defaultSigAction, SaFlags, SIG_IGN, type SigAction } from './signal-state.ts';
 
 const { EINTR, ERESTARTSYS, ERESTARTNOINTR, ERESTART_RESTARTBLOCK } = errnoNumbers;
 
@@ -77,11 +76,4 @@ export function deliverSignals(task: Task, result: number): void {
   }
   restoreMask(task);
   recalculatePending(task);
-}
-
-/** sigreturn(2) and rt_sigreturn(2): goes back to what the handler interrupted. */
-export function sigreturn(task: Task, realTime: boolean): number {
-  task.restartBlock = null;
-  if (!task.abi.popSignalFrame(task, realTime)) forceSegv(task, 0);
-  return keepRegisters;
 }

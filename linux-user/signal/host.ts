@@ -6,7 +6,8 @@ import { sendToProcess } from './send.ts';
 import { SiCode } from './siginfo.ts';
 import { SIG_IGN } from './signal-state.ts';
 
-const { SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG } = Signal;
+const { SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG } =
+  Signal;
 const { SIGPIPE, SIGVTALRM, SIGWINCH, SIGIO, SIGXCPU, SIGXFSZ, SIGSYS, SIGTRAP } = Signal;
 
 /**
@@ -15,8 +16,26 @@ const { SIGPIPE, SIGVTALRM, SIGWINCH, SIGIO, SIGXCPU, SIGXFSZ, SIGSYS, SIGTRAP }
  * the guest kernel's.
  */
 const shareable = new Set<number>([
-  SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGPIPE,
-  SIGVTALRM, SIGWINCH, SIGIO, SIGXCPU, SIGXFSZ, SIGSYS, SIGTRAP,
+  SIGHUP,
+  SIGINT,
+  SIGQUIT,
+  SIGUSR1,
+  SIGUSR2,
+  SIGALRM,
+  SIGTERM,
+  SIGCONT,
+  SIGTSTP,
+  SIGTTIN,
+  SIGTTOU,
+  SIGURG,
+  SIGPIPE,
+  SIGVTALRM,
+  SIGWINCH,
+  SIGIO,
+  SIGXCPU,
+  SIGXFSZ,
+  SIGSYS,
+  SIGTRAP,
 ]);
 
 /**
@@ -47,8 +66,7 @@ export class HostSignals {
       this.listeners.delete(signo);
       return;
     }
-    const listen = (): void =>
-      sendToProcess(this.guest, { kind: 'kill', signo, code: SiCode.SI_USER, pid: 0, uid: 0 });
+    const listen = (): void => sendToProcess(this.guest, { kind: 'kill', signo, code: SiCode.SI_USER, pid: 0, uid: 0 });
     this.listeners.set(signo, listen);
     process.on(name as NodeJS.Signals, listen);
   }

@@ -1,9 +1,36 @@
 /** Signal numbers (include/uapi/asm-generic/signal.h; the same on ARM and x86). */
 export const Signal = {
-  SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGILL: 4, SIGTRAP: 5, SIGABRT: 6, SIGBUS: 7, SIGFPE: 8, SIGKILL: 9, SIGUSR1: 10,
-  SIGSEGV: 11, SIGUSR2: 12, SIGPIPE: 13, SIGALRM: 14, SIGTERM: 15, SIGSTKFLT: 16, SIGCHLD: 17, SIGCONT: 18,
-  SIGSTOP: 19, SIGTSTP: 20, SIGTTIN: 21, SIGTTOU: 22, SIGURG: 23, SIGXCPU: 24, SIGXFSZ: 25, SIGVTALRM: 26,
-  SIGPROF: 27, SIGWINCH: 28, SIGIO: 29, SIGPWR: 30, SIGSYS: 31,
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGILL: 4,
+  SIGTRAP: 5,
+  SIGABRT: 6,
+  SIGBUS: 7,
+  SIGFPE: 8,
+  SIGKILL: 9,
+  SIGUSR1: 10,
+  SIGSEGV: 11,
+  SIGUSR2: 12,
+  SIGPIPE: 13,
+  SIGALRM: 14,
+  SIGTERM: 15,
+  SIGSTKFLT: 16,
+  SIGCHLD: 17,
+  SIGCONT: 18,
+  SIGSTOP: 19,
+  SIGTSTP: 20,
+  SIGTTIN: 21,
+  SIGTTOU: 22,
+  SIGURG: 23,
+  SIGXCPU: 24,
+  SIGXFSZ: 25,
+  SIGVTALRM: 26,
+  SIGPROF: 27,
+  SIGWINCH: 28,
+  SIGIO: 29,
+  SIGPWR: 30,
+  SIGSYS: 31,
 } as const;
 export type SignalName = keyof typeof Signal;
 
@@ -24,12 +51,22 @@ export function signalName(signo: number): string {
 
 /** The words of strsignal(3). */
 export const signalTexts: Readonly<Partial<Record<number, string>>> = {
-  [Signal.SIGHUP]: 'Hangup', [Signal.SIGINT]: 'Interrupt', [Signal.SIGQUIT]: 'Quit',
-  [Signal.SIGILL]: 'Illegal instruction', [Signal.SIGTRAP]: 'Trace/breakpoint trap', [Signal.SIGABRT]: 'Aborted',
-  [Signal.SIGBUS]: 'Bus error', [Signal.SIGFPE]: 'Floating point exception', [Signal.SIGKILL]: 'Killed',
-  [Signal.SIGSEGV]: 'Segmentation fault', [Signal.SIGPIPE]: 'Broken pipe', [Signal.SIGALRM]: 'Alarm clock',
-  [Signal.SIGTERM]: 'Terminated', [Signal.SIGXCPU]: 'CPU time limit exceeded',
-  [Signal.SIGXFSZ]: 'File size limit exceeded', [Signal.SIGSYS]: 'Bad system call',
+  [Signal.SIGHUP]: 'Hangup',
+  [Signal.SIGINT]: 'Interrupt',
+  [Signal.SIGQUIT]: 'Quit',
+  [Signal.SIGILL]: 'Illegal instruction',
+  [Signal.SIGTRAP]: 'Trace/breakpoint trap',
+  [Signal.SIGABRT]: 'Aborted',
+  [Signal.SIGBUS]: 'Bus error',
+  [Signal.SIGFPE]: 'Floating point exception',
+  [Signal.SIGKILL]: 'Killed',
+  [Signal.SIGSEGV]: 'Segmentation fault',
+  [Signal.SIGPIPE]: 'Broken pipe',
+  [Signal.SIGALRM]: 'Alarm clock',
+  [Signal.SIGTERM]: 'Terminated',
+  [Signal.SIGXCPU]: 'CPU time limit exceeded',
+  [Signal.SIGXFSZ]: 'File size limit exceeded',
+  [Signal.SIGSYS]: 'Bad system call',
 };
 
 /** The bit of a signal in a mask (bit 0 is signal 1). */
@@ -43,7 +80,16 @@ export type DefaultAction = 'terminate' | 'core' | 'ignore' | 'stop' | 'continue
 
 const { SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGXCPU, SIGXFSZ, SIGSYS } = Signal;
 const coreSignals = new Set<number>([
-  SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGXCPU, SIGXFSZ, SIGSYS,
+  SIGQUIT,
+  SIGILL,
+  SIGTRAP,
+  SIGABRT,
+  SIGBUS,
+  SIGFPE,
+  SIGSEGV,
+  SIGXCPU,
+  SIGXFSZ,
+  SIGSYS,
 ]);
 const ignoredSignals = new Set<number>([Signal.SIGCHLD, Signal.SIGURG, Signal.SIGWINCH]);
 const stopSignals = new Set<number>([Signal.SIGSTOP, Signal.SIGTSTP, Signal.SIGTTIN, Signal.SIGTTOU]);

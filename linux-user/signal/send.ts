@@ -116,7 +116,13 @@ export function tgkill(task: Task, tgid: number, tid: number, signo: number): vo
 
 /** rt_sigqueueinfo(2) and, with a tid, rt_tgsigqueueinfo(2). `bytes` is what follows si_code in the guest's siginfo_t. */
 export function queueInfo(
-  task: Task, tgid: number, tid: number | null, signo: number, code: number, errno: number, bytes: Uint8Array,
+  task: Task,
+  tgid: number,
+  tid: number | null,
+  signo: number,
+  code: number,
+  errno: number,
+  bytes: Uint8Array,
 ): void {
   const own = task.process;
   checkSignal(signo);

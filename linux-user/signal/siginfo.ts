@@ -2,9 +2,20 @@ import type { FaultCause } from '../abi/abi.ts';
 
 /** Where a signal comes from (si_code, include/uapi/asm-generic/siginfo.h). */
 export const SiCode = {
-  SI_USER: 0, SI_KERNEL: 0x80, SI_QUEUE: -1, SI_TIMER: -2, SI_TKILL: -6,
-  ILL_ILLOPC: 1, SEGV_MAPERR: 1, SEGV_ACCERR: 2, BUS_ADRALN: 1, BUS_ADRERR: 2, TRAP_BRKPT: 1,
-  CLD_EXITED: 1, CLD_KILLED: 2, CLD_DUMPED: 3,
+  SI_USER: 0,
+  SI_KERNEL: 0x80,
+  SI_QUEUE: -1,
+  SI_TIMER: -2,
+  SI_TKILL: -6,
+  ILL_ILLOPC: 1,
+  SEGV_MAPERR: 1,
+  SEGV_ACCERR: 2,
+  BUS_ADRALN: 1,
+  BUS_ADRERR: 2,
+  TRAP_BRKPT: 1,
+  CLD_EXITED: 1,
+  CLD_KILLED: 2,
+  CLD_DUMPED: 3,
 } as const;
 
 interface Common {

@@ -37,8 +37,7 @@ export class IntervalTimers {
   /** setitimer(2); returns the old setting. Throws EINVAL. */
   set(which: number, setting: TimerSetting): TimerSetting {
     const old = this.get(which);
-    this.running[which] =
-      setting.value === 0 ? null : { due: now(which) + setting.value, interval: setting.interval };
+    this.running[which] = setting.value === 0 ? null : { due: now(which) + setting.value, interval: setting.interval };
     if (which === IntervalTimer.REAL) this.arm();
     return old;
   }
