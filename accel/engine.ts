@@ -10,6 +10,7 @@ import type { CpuView, Target } from '#tcg/target.ts';
 import { translateBlock } from '#tcg/translator.ts';
 import { PlaneCheckedMemory } from './checked-memory.ts';
 import { cpuBase, type GuestMemory, memoryPages, pageShift } from './guest-memory.ts';
+import { cacheEntry, clearJumpCaches } from './jump-caches.ts';
 import { type BlockOutline, type CompiledRegion, compileRegions, outlineOf } from './region/compiler.ts';
 import type { Region } from './region/emitter.ts';
 import type { FaultSite } from './region/sites.ts';
@@ -185,6 +186,10 @@ export class Engine {
         case ExitReason.flush:
           if (!this.flushed) return reason;
           break;
+        case ExitReason.none:
+          // A region went to PC −1, which for regions means that there is a reason.
+          i32[pcWord] = leftRegion;
+          break;
         case ExitReason.fault:
           if (this.resolveFault()) return reason;
           this.runExactly();
@@ -262,18 +267,17 @@ export class Engine {
   }
 
   private clearCaches(): void {
-    // No PC is −1.
-    this.engineWords.fill(-1, engineMemory.jumpCache >> 2, engineMemory.code >> 2);
+    clearJumpCaches(this.engineWords);
   }
 
   private cacheJump(pc: number, address: number): void {
-    const entry = (engineMemory.jumpCache >> 2) + (((pc << 2) & ((engineMemory.cacheEntries - 1) << 3)) >> 2);
+    const entry = (engineMemory.jumpCache >> 2) + (cacheEntry(pc) >> 2);
     this.engineWords[entry] = pc;
     this.engineWords[entry + 1] = address;
   }
 
   private cacheRegion(pc: number): void {
-    const entry = (engineMemory.regionCache >> 2) + (((pc << 2) & ((engineMemory.cacheEntries - 1) << 3)) >> 2);
+    const entry = (engineMemory.regionCache >> 2) + (cacheEntry(pc) >> 2);
     this.engineWords[entry] = pc;
     this.engineWords[entry + 1] = this.space.slots.get(pc)!;
   }

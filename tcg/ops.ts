@@ -161,6 +161,7 @@ export const opTable = {
   probe: { args: ['i32'], immediates: ['size', 'access'], effect: 'probe' },
   /**
    * Atomic compare and exchange at a (naturally aligned: the front end has tested that): if memory = b, store c.
+   * b must be zero-extended from the access's size.
    * Result: what memory held, zero-extended. Sequentially consistent.
    */
   cmpxchg8: cmpxchg('i32'),

@@ -69,7 +69,7 @@ export class Predecoder {
   private readonly uses = new Uint16Array(maxOps);
   /** Uses that need the value in a cell (not as an immediate word). */
   private readonly lastUse = new Int32Array(maxOps);
-  /** Index of the only user of a fused compare, else -1. */
+  /** The branch that is the only user of a compare and has it fused in, else -1. */
   private readonly fusedInto = new Int32Array(maxOps);
   /** First op after a value's definition that overwrites the slot it could live in. */
   private readonly overwritten = new Int32Array(maxOps);
@@ -89,7 +89,8 @@ export class Predecoder {
   encode(block: IrBlock, address: number, threshold: number): PredecodedBlock {
     this.analyse(block);
     this.at = address >> 2;
-    this.nextTemporary = this.cpuBase + temporariesStart;
+    // The first cell is never written: zero.
+    this.nextTemporary = this.cpuBase + temporariesStart + 16;
     this.ifs.length = 0;
     const marks: number[] = [];
     const links: LinkSite[] = [];
@@ -140,13 +141,10 @@ export class Predecoder {
         overwritten[i] = Math.min(helperAt, this.slotWritten(block.x[i]! >> 2, count));
         nextSet.fill(i, block.x[i]! >> 2, (block.x[i]! >> 2) + count);
       } else if (op >= Op.helper0 && op <= Op.helper3) helperAt = i;
-      const fusedUser = fusedInto[i]!;
-      if (op === Op.branch && this.fusable(block, block.a[i]!, i)) {
-        fusedInto[block.a[i]!] = i;
-        uses[block.a[i]!]!++;
-        continue;
-      }
-      const user = fusedUser >= 0 ? fusedUser : i;
+      // Only now are all uses known: a compare that something else needs too is computed where it stands.
+      if (uses[i]! > 1) fusedInto[i] = -1;
+      if (op === Op.branch && i === n - 1 && fusedCode[block.op[block.a[i]!]!]! >= 0) fusedInto[block.a[i]!] = i;
+      const user = fusedInto[i]! >= 0 ? fusedInto[i]! : i;
       const args = argCount[op]!;
       if (args > 0) this.use(block, block.a[i]!, user, true);
       if (args > 1) this.use(block, block.b[i]!, user, immediateCode[op]! < 0 || args > 2);
@@ -158,11 +156,6 @@ export class Predecoder {
     let first = never;
     for (let k = 0; k < count; k++) first = Math.min(first, this.nextSet[cell + k]!);
     return first;
-  }
-
-  /** A compare used by nothing but the branch that ends the block. */
-  private fusable(block: IrBlock, compare: number, branch: number): boolean {
-    return fusedCode[block.op[compare]!]! >= 0 && this.uses[compare] === 0 && branch === block.length - 1;
   }
 
   private use(block: IrBlock, value: number, user: number, needsCell: boolean): void {
@@ -323,10 +316,9 @@ export class Predecoder {
       case Op.helper1:
       case Op.helper2:
       case Op.helper3: {
-        // Unused operands read some cell: the first temporary.
-        const unused = this.cpuBase + temporariesStart;
+        const zero = this.cpuBase + temporariesStart;
         this.put3(t0Opcodes.helper!, this.define(block, i), x);
-        this.put3(a || unused, b || unused, c || unused);
+        this.put3(a || zero, b || zero, c || zero);
         return;
       }
       case Op.if:

@@ -72,6 +72,8 @@ export function analyseValues(block: IrBlock, variables: RegionVariables, helper
         }
         break;
       case 'marker':
+        // A load that faults must do so as part of its own instruction.
+        isAnchor = true;
         break;
       default:
         isAnchor = true;

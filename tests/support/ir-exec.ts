@@ -7,6 +7,13 @@ import { irLayout } from './ir-state.ts';
 export const memoryStart = 0x10000;
 export const memoryBytes = 0x10000;
 
+/** What the page at `address` allows: 1 read, 2 write. Most can do both, the second is read-only, the fifth has none. */
+export function pageAccess(address: number): number {
+  const offset = address - memoryStart;
+  if (offset < 0 || offset >= memoryBytes) return 0;
+  return [3, 1, 3, 3, 0][offset >> 12] ?? 3;
+}
+
 /** A machine before or after a block: the guest's state (`irLayout`, from its start) and its memory. */
 export interface IrMachine {
   readonly state: Uint8Array;

@@ -1,7 +1,7 @@
 import { ExitReason } from '#tcg/cpu-page.ts';
 import { type IrBlock, irError } from '#tcg/ir.ts';
 import { Op, type OpName, opDefs, opNames, type ValueType } from '#tcg/ops.ts';
-import { type IrExecutor, type IrMachine, type IrOutcome, irHelpers, memoryBytes, memoryStart } from './ir-exec.ts';
+import { type IrExecutor, type IrMachine, type IrOutcome, irHelpers, memoryStart, pageAccess } from './ir-exec.ts';
 import { irLayout } from './ir-state.ts';
 import { type IrValue, pureOps, readValue, valueBytes, writeValue } from './ir-values.ts';
 
@@ -121,11 +121,11 @@ class Evaluator {
         writeValue(this.state, x[i]!, args[0]!, first);
         return 0;
       case 'load':
-        return this.load(this.access((first as number) + x[i]!, accessOf(name).bytes), accessOf(name));
+        return this.load(this.access((first as number) + x[i]!, accessOf(name).bytes, 1), accessOf(name));
       case 'store':
         return this.store(name, (first as number) + x[i]!, second, third);
       case 'probe':
-        this.access(first as number, x[i]!);
+        this.access(first as number, x[i]!, y[i]!);
         return 0;
       case 'helper':
         return this.helper(x[i]!, first as number, second as number, third as number);
@@ -152,11 +152,11 @@ class Evaluator {
     return irHelpers[index]!.call(cpu, a, b, c) | 0;
   }
 
-  /** Index into memory of a guest access. */
-  private access(address: number, bytes: number): number {
-    const index = (address - memoryStart) >>> 0;
-    if (index + bytes > memoryBytes) throw new Fault(address | 0);
-    return index;
+  /** Index into memory of a guest access; `kind`: 1 read, 2 write, 3 both. */
+  private access(address: number, bytes: number, kind: number): number {
+    const ends = [address >>> 0, (address + bytes - 1) >>> 0];
+    if (ends.some((end) => (pageAccess(end) & kind) !== kind)) throw new Fault(address | 0);
+    return (address - memoryStart) >>> 0;
   }
 
   private load(index: number, { bytes, type, signed }: Access): IrValue {
@@ -168,8 +168,8 @@ class Evaluator {
 
   private store(name: OpName, address: number, second: IrValue, third: IrValue): IrValue {
     const access = accessOf(name);
-    const index = this.access(address, access.bytes);
     const exchange = name.startsWith('cmpxchg');
+    const index = this.access(address, access.bytes, exchange ? 3 : 2);
     const before = this.load(index, access);
     if (exchange && before !== second) return before;
     const padded = new Uint8Array(16);

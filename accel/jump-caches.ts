@@ -1,0 +1,15 @@
+import { engineMemory, jumpCacheMask } from '#tcg/interpreter-ops.ts';
+
+/** Byte offset in a jump cache of the entry for `pc`: what generated code computes. */
+export const cacheEntry = (pc: number): number => (pc << 2) & jumpCacheMask;
+
+/**
+ * Empties both jump caches in memory 1 (as words). Every i32 is a PC a guest may jump to, so an empty entry holds one
+ * that belongs in another entry.
+ */
+export function clearJumpCaches(words: Int32Array): void {
+  words.fill(0, engineMemory.jumpCache >> 2, engineMemory.code >> 2);
+  // PC 0 belongs in entry 0; PC −1 does not.
+  words[engineMemory.jumpCache >> 2] = -1;
+  words[engineMemory.regionCache >> 2] = -1;
+}
