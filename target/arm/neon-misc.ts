@@ -110,7 +110,7 @@ const vpadal = (u: boolean) =>
 
 /** VSWP VTRN VUZP VZIP: both registers change. */
 const exchange =
-  (maxSize: (q: number) => number, emit: (c: ArmContext, d: Value, m: Value, size: number, q: number) => [Value, Value], keeps = -1) =>
+  (maxSize: (q: number) => number, emit: (c: ArmContext, d: Value, m: Value, size: number, q: number) => [Value, Value], swaps = -1) =>
   (c: ArmContext, f: Two): void => {
     const d = fieldD(f);
     const m = fieldM(f);
@@ -119,10 +119,10 @@ const exchange =
       return;
     }
     if (oddQuad(c, f.q, d, m)) return;
-    // UNPREDICTABLE where the registers are the same: as qemu-arm, which swaps the two elements of `keeps` of a D register.
-    if (d === m && f.size === keeps) {
+    // UNPREDICTABLE where the registers are the same: as qemu-arm, which swaps neighbours of size `swaps`.
+    if (d === m && f.size === swaps) {
       const value = getVector(c, f.q, d);
-      if (!f.q) setVector(c, 0, d, shuffle(c, value, value, bytesOf((i) => i ^ 4)));
+      setVector(c, f.q, d, shuffle(c, value, value, bytesOf((i) => i ^ 4)));
       return;
     }
     const [newD, newM] = emit(c, getVector(c, f.q, d), getVector(c, f.q, m), f.size, f.q);

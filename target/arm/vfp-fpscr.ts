@@ -11,6 +11,8 @@
  * - VMSR of an FPSCR value whose flags the program cleared or replaced opens a window (feholdexcept, fma, nearbyint): the
  *   flags are kept until the old value is written back. A write that changes the flags in any other way keeps them for
  *   good; a write that changes mode bits only, or nothing, changes nothing here.
+ *   Comparing FPSCR with the old value (VMRS, EOR, BICS #0xf0000000: libm's and fesetenv's way to write only what
+ *   differs) counts as writing it back if it is the same.
  * - An operation directly followed by such a VMRS is made to raise its flags (feraiseexcept).
  *
  * What this misses: flags raised by plain code before the first observer. `fpTracked` = 1 at start is the strict mode.
@@ -99,6 +101,18 @@ function observesFlags(c: ArmContext, rt: number): boolean {
   return true;
 }
 
+/** True if one of the next instructions is BICS #0xf0000000, which drops N Z C V from a difference of FPSCR values. */
+function comparesFpscr(c: ArmContext): boolean {
+  let address = (c.pc + c.size) >>> 0;
+  for (let i = 0; i < 4; i++) {
+    const { encoding, size } = fetch(c.code, address, c.thumb);
+    if (c.thumb ? isT32Branch(encoding, size) : isA32Branch(encoding)) return false;
+    if (c.thumb ? ((encoding & 0xfff0f0ff) >>> 0) === 0xf0304070 : (encoding & 0x0ff00fff) === 0x03d0020f) return true;
+    address = (address + size) >>> 0;
+  }
+  return false;
+}
+
 /** The bits of `rt` that AND #imm keeps, if the encoding is one of `rt`. */
 function a32Mask(encoding: number, rt: number): number | undefined {
   if (((encoding >>> 16) & 15) !== rt || (encoding & 0x0fe00000) !== 0x02000000) return undefined;
@@ -158,6 +172,11 @@ function vmrs(c: ArmContext, f: { rt: number }): void {
   }
   const value = readFpscr(c);
   c.setReg(f.rt, value);
+  if ((c.fpscrMode & trackedBit) !== 0 && comparesFpscr(c)) {
+    b.helper(closeWindowHelper, false);
+    c.exit(ExitReason.mode, c.nextPc);
+    return;
+  }
   if (isSoft(c) || !observesFlags(c, f.rt)) return;
   b.set32(slotTracked, b.i32(1));
   c.exit(ExitReason.mode, c.nextPc);
@@ -212,6 +231,14 @@ function writeFpscr(cpu: CpuView, written: number, clears: number): number {
   return 0;
 }
 
+/** The helper of a comparison of FPSCR: ends the window if FPSCR is what it was before. */
+function closeWindow({ i32 }: CpuView): number {
+  const isOpen = i32[slotTracked >> 2]! === 2;
+  if (isOpen && i32[slotFpscr >> 2]! === i32[slotOpened >> 2]!) i32[slotTracked >> 2] = 0;
+  return 0;
+}
+
+const closeWindowHelper = defineHelper({ name: 'close_fpscr_window', call: closeWindow });
 const writeFpscrHelper = defineHelper({ name: 'write_fpscr', call: writeFpscr });
 
 export const fpscrRows: readonly RowPair[] = [
