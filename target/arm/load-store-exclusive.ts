@@ -179,4 +179,3 @@ export const swp =
     b.endif();
     c.setReg(f.rt, reorder(c, kind.bytes, old));
   };
-

@@ -16,7 +16,6 @@ interface Multiple {
   readonly list: number;
 }
 
-
 function countRegisters(list: number): number {
   let count = 0;
   for (let rest = list; rest !== 0; rest &= rest - 1) count++;

@@ -152,8 +152,18 @@ const storesT32: readonly ArmRow[] = (
   ] as const
 ).flatMap(([name, size, kind]) => [
   row(`${name} (immediate)`, `111110001 ${size} 0 rn:4 rt:4 imm:12`, single.storeImmediate(kind), positiveNotPc),
-  row(`${name} (immediate)`, `111110000 ${size} 0 rn:4 rt:4 1 p:1 u:1 w:1 imm:8`, single.storeImmediate(kind), indexedNotPc),
-  row(`${name} (register)`, `111110000 ${size} 0 rn:4 rt:4 000000 imm:2 rm:4`, single.storeRegister(kind), shiftedNotPc),
+  row(
+    `${name} (immediate)`,
+    `111110000 ${size} 0 rn:4 rt:4 1 p:1 u:1 w:1 imm:8`,
+    single.storeImmediate(kind),
+    indexedNotPc,
+  ),
+  row(
+    `${name} (register)`,
+    `111110000 ${size} 0 rn:4 rt:4 000000 imm:2 rm:4`,
+    single.storeRegister(kind),
+    shiftedNotPc,
+  ),
 ]);
 
 /** Loads of less than a word into R15 in the plain offset forms: PLD, PLDW, PLI and an unallocated hint. */
@@ -176,8 +186,18 @@ const loadsT32: readonly ArmRow[] = (
   ...(hint === undefined ? [] : hintsT32(hint, sign, size)),
   row(`${name} (literal)`, `1111100 ${sign} u:1 ${size} 1 1111 rt:4 imm:12`, single.loadImmediate(kind), literal),
   row(`${name} (immediate)`, `1111100 ${sign} 1 ${size} 1 rn:4 rt:4 imm:12`, single.loadImmediate(kind), positive),
-  row(`${name} (immediate)`, `1111100 ${sign} 0 ${size} 1 rn:4 rt:4 1 p:1 u:1 w:1 imm:8`, single.loadImmediate(kind), indexed),
-  row(`${name} (register)`, `1111100 ${sign} 0 ${size} 1 rn:4 rt:4 000000 imm:2 rm:4`, single.loadRegister(kind), shiftedT32),
+  row(
+    `${name} (immediate)`,
+    `1111100 ${sign} 0 ${size} 1 rn:4 rt:4 1 p:1 u:1 w:1 imm:8`,
+    single.loadImmediate(kind),
+    indexed,
+  ),
+  row(
+    `${name} (register)`,
+    `1111100 ${sign} 0 ${size} 1 rn:4 rt:4 000000 imm:2 rm:4`,
+    single.loadRegister(kind),
+    shiftedT32,
+  ),
 ]);
 
 const sizedExclusivesT32: readonly ArmRow[] = (
@@ -195,7 +215,10 @@ const sizedExclusivesT32: readonly ArmRow[] = (
 
 const exclusivesT32: readonly ArmRow[] = [
   row('STREX', '111010000100 rn:4 rt:4 rd:4 imm:8', exclusive.strex(word), { when: exclusive.goodStore }),
-  row('LDREX', '111010000101 rn:4 rt:4 1111 imm:8', exclusive.ldrex(word), { set: { ordered: 0 }, when: exclusive.goodLoad }),
+  row('LDREX', '111010000101 rn:4 rt:4 1111 imm:8', exclusive.ldrex(word), {
+    set: { ordered: 0 },
+    when: exclusive.goodLoad,
+  }),
   row('STREXB', '111010001100 rn:4 rt:4 1111 0100 rd:4', exclusive.strex(byte), storeExclusive),
   row('STREXH', '111010001100 rn:4 rt:4 1111 0101 rd:4', exclusive.strex(half), storeExclusive),
   row('STREXD', '111010001100 rn:4 rt:4 rt2:4 0111 rd:4', exclusive.strexd, storeExclusive),

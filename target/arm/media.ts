@@ -38,21 +38,59 @@ const lanes =
     c.setReg(f.rd, result);
   };
 
-const a32Rules = [['001', 'S'], ['010', 'Q'], ['011', 'SH'], ['101', 'U'], ['110', 'UQ'], ['111', 'UH']] as const;
-const a32Shapes = [['000', 'ADD16'], ['001', 'ASX'], ['010', 'SAX'], ['011', 'SUB16'], ['100', 'ADD8'], ['111', 'SUB8']] as const;
-const t32Rules = [['000', 'S'], ['001', 'Q'], ['010', 'SH'], ['100', 'U'], ['101', 'UQ'], ['110', 'UH']] as const;
-const t32Shapes = [['001', 'ADD16'], ['010', 'ASX'], ['110', 'SAX'], ['101', 'SUB16'], ['000', 'ADD8'], ['100', 'SUB8']] as const;
+const a32Rules = [
+  ['001', 'S'],
+  ['010', 'Q'],
+  ['011', 'SH'],
+  ['101', 'U'],
+  ['110', 'UQ'],
+  ['111', 'UH'],
+] as const;
+const a32Shapes = [
+  ['000', 'ADD16'],
+  ['001', 'ASX'],
+  ['010', 'SAX'],
+  ['011', 'SUB16'],
+  ['100', 'ADD8'],
+  ['111', 'SUB8'],
+] as const;
+const t32Rules = [
+  ['000', 'S'],
+  ['001', 'Q'],
+  ['010', 'SH'],
+  ['100', 'U'],
+  ['101', 'UQ'],
+  ['110', 'UH'],
+] as const;
+const t32Shapes = [
+  ['001', 'ADD16'],
+  ['010', 'ASX'],
+  ['110', 'SAX'],
+  ['101', 'SUB16'],
+  ['000', 'ADD8'],
+  ['100', 'SUB8'],
+] as const;
 
 const laneOptions = (rule: LaneRule) => (rule === 'S' || rule === 'U' ? checked : pure);
 
 const parallelA32: ArmRow[] = a32Rules.flatMap(([rule, prefix]) =>
   a32Shapes.map(([shape, suffix]) =>
-    row(`${prefix}${suffix}`, `cond:4 01100${rule} rn:4 rd:4 1111 ${shape}1 rm:4`, lanes(prefix, suffix), laneOptions(prefix)),
+    row(
+      `${prefix}${suffix}`,
+      `cond:4 01100${rule} rn:4 rd:4 1111 ${shape}1 rm:4`,
+      lanes(prefix, suffix),
+      laneOptions(prefix),
+    ),
   ),
 );
 const parallelT32: ArmRow[] = t32Rules.flatMap(([rule, prefix]) =>
   t32Shapes.map(([shape, suffix]) =>
-    row(`${prefix}${suffix}`, `111110101${shape} rn:4 1111 rd:4 0${rule} rm:4`, lanes(prefix, suffix), laneOptions(prefix)),
+    row(
+      `${prefix}${suffix}`,
+      `111110101${shape} rn:4 1111 rd:4 0${rule} rm:4`,
+      lanes(prefix, suffix),
+      laneOptions(prefix),
+    ),
   ),
 );
 

@@ -1,10 +1,10 @@
-import { Builder } from '#tcg/builder.ts';
-import { printBlock } from '#tcg/text.ts';
-import type { CodeReader } from '#tcg/target.ts';
-import { translateBlock } from '#tcg/translator.ts';
-import { verifyBlock } from '#tcg/verify.ts';
 import { armState } from '#target/arm/state.ts';
 import { armTarget } from '#target/arm/target.ts';
+import { Builder } from '#tcg/builder.ts';
+import type { CodeReader } from '#tcg/target.ts';
+import { printBlock } from '#tcg/text.ts';
+import { translateBlock } from '#tcg/translator.ts';
+import { verifyBlock } from '#tcg/verify.ts';
 
 /** Where the code of the tests lies. */
 export const codeStart = 0x10000;
