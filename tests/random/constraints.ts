@@ -11,11 +11,10 @@ export interface Choice {
 }
 
 /**
- * Rows that leave the sequence, wait, need privilege or ask the system, so they are no part of a random sequence; and
- * those of ARMv8, which the oracle's CPU lacks.
+ * Rows that leave the sequence, wait, need privilege or ask the system, so they are no part of a random sequence.
  */
 const excluded =
-  /^(BL?X?|BXJ|BLX.*|B\b.*|BL\b.*|CBN?Z|CBZ.*|TB[BH]|SVC|BKPT|HVC|SMC|HLT|UDF|CPS.*|SETEND|RFE.*|SRS.*|ERET|WFI|WFE|SEV|YIELD|DBG|IT|MCR.*|MRC.*|MCRR.*|MRRC.*|LDC.*|STC.*|CDP.*|MSR.*(banked|SPSR|system).*|MRS.*(banked|SPSR|system).*|LDA(EX)?[BHD]?|STL(EX)?[BHD]?|CRC32.*|SUBS PC.*|LDM.*(exception|User).*|STM.*User.*)(\s|\(|$)/i;
+  /^(BL?X?|BXJ|BLX.*|B\b.*|BL\b.*|CBN?Z|CBZ.*|TB[BH]|SVC|BKPT|HVC|SMC|HLT|UDF.*|VST \(unallocated.*|CPS.*|SETEND|RFE.*|SRS.*|ERET|WFI|WFE|SEV|YIELD|DBG|IT|MCR.*|MRC.*|MCRR.*|MRRC.*|LDC.*|STC.*|CDP.*|MSR.*(banked|SPSR|system).*|MRS.*(banked|SPSR|system).*|SUBS PC.*|LDM.*(exception|User).*|STM.*User.*)(\s|\(|$)/i;
 
 export const isExcluded = (name: string): boolean => excluded.test(name) || /literal/i.test(name);
 
@@ -53,7 +52,7 @@ const rules: Rule[] = [
   },
   // Doubleword transfers: an even first register in A32, two different ones in T32, no overlap with the index.
   (c) => {
-    if (!/^(LDRD|STRD|LDREXD|STREXD)/i.test(c.name)) return true;
+    if (!/^(LDRD|STRD|LDREXD|STREXD|LDAEXD|STLEXD)/i.test(c.name)) return true;
     const { rt, rt2, rm, rn } = c.fields;
     if (c.thumb) return rt !== rt2;
     return (
@@ -89,7 +88,8 @@ const rules: Rule[] = [
   (c) => c.fields['rdlo'] === undefined || c.fields['rdlo'] !== c.fields['rdhi'],
   // Bit fields lie inside the word.
   (c) => {
-    const { lsb, msb, widthm1 } = c.fields;
+    const { lsb, msb } = c.fields;
+    const widthm1 = c.fields['widthm1'] ?? c.fields['widthMinus1'];
     if (lsb !== undefined && msb !== undefined) return msb >= lsb;
     return lsb === undefined || widthm1 === undefined || lsb + widthm1 <= 31;
   },

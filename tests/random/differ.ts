@@ -5,8 +5,8 @@ import { generate, type Sequence, toRequest } from './generate.ts';
 import { type RigCommand, runRig } from './rig.ts';
 import type { InsnSet } from './rows.ts';
 
-/** The CPU of the oracle: ARMv7-A with everything tsemu has, and not ARMv8's additions. */
-const oracleCpu = 'cortex-a15';
+/** The CPU of the oracle: everything that it has, as ours has ARMv8's additions to A32 and T32 too. */
+const oracleCpu = 'max';
 
 /** The two sides of a comparison. */
 export interface Sides {
@@ -15,8 +15,8 @@ export interface Sides {
 }
 
 /** qemu-arm against tsemu in a tier, or qemu-arm against itself to try the rig. */
-export async function makeSides(tier: Tier | 'oracle'): Promise<Sides> {
-  const oracle: RigCommand = [await qemuArm(), ['-cpu', oracleCpu]];
+export async function makeSides(tier: Tier | 'oracle', cpu: string = oracleCpu): Promise<Sides> {
+  const oracle: RigCommand = [await qemuArm(), ['-cpu', cpu]];
   return { oracle, ours: tier === 'oracle' ? oracle : tsemuCommand([], tier) };
 }
 

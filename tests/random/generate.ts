@@ -178,8 +178,12 @@ function randomInsn(rng: Prng, set: InsnSet, roles: Roles): Insn {
     const { width } = rowBits(row);
     for (let attempt = 0; attempt < 40; attempt++) {
       const fields: Record<string, number> = { ...row.options.set };
+      const quads = rng.chance(65);
       for (const [field, bits] of fieldWidths(row))
         fields[field] = randomField(rng, row, field, bits, roles, set.thumb);
+      // Quad registers have even numbers and few operations work on lanes of 64 bits: the rest is undefined.
+      if (quads) for (const field of ['vd', 'vn', 'vm']) if (field in fields) fields[field] &= ~1;
+      if (quads && fields['size'] === 3) fields['size'] = rng.below(3);
       if (row.options.when && !row.options.when(fields as never)) continue;
       if (!isPredictable({ name: row.name, thumb: set.thumb, fields })) continue;
       const encoding = encode(row, fields);
@@ -233,7 +237,10 @@ function randomRegisters(rng: Prng, roles: Roles, aligned: boolean): Registers {
 /** Without exclusives of another size than the first one's: STREX after an LDREX of another size is UNPREDICTABLE. */
 function sameExclusives(pieces: Insn[][]): Insn[][] {
   const sizeOf = ({ name }: Insn): string | undefined => /^(?:LDA?|STL?)(?:R?EX)([BHD]?)/.exec(name)?.[1];
-  const size = pieces.flat().map(sizeOf).find((found) => found !== undefined);
+  const size = pieces
+    .flat()
+    .map(sizeOf)
+    .find((found) => found !== undefined);
   const kept = pieces.filter((piece) => piece.every((insn) => [undefined, size].includes(sizeOf(insn))));
   return kept.length > 0 ? kept : pieces;
 }

@@ -6,6 +6,7 @@
  * --class a32|t32|vfp|neon|t32-vfp|t32-neon|all   --tier auto|interp|region|oracle (oracle: qemu-arm against itself)
  * --length N pieces at most in a sequence         --limit N differences at most
  * --only REGEXP rows by name                      --no-fp-flags ignores cumulative FPSCR flags
+ * --cpu NAME the oracle's CPU model
  * --coverage prints how often each row was tried
  */
 import { parseArgs } from 'node:util';
@@ -24,13 +25,14 @@ const { values } = parseArgs({
     tier: { type: 'string', default: 'auto' },
     only: { type: 'string' },
     'no-fp-flags': { type: 'boolean', default: false },
+    cpu: { type: 'string' },
     coverage: { type: 'boolean', default: false },
   },
 });
 
 const classes = values.class === 'all' ? insnClasses : insnClasses.filter((name) => name === values.class);
 if (classes.length === 0) throw new Error(`no instruction class ${values.class}`);
-const sides = await makeSides(values.tier as Tier | 'oracle');
+const sides = await makeSides(values.tier as Tier | 'oracle', values.cpu);
 let different = 0;
 
 async function tryClass(insnClass: InsnClass): Promise<void> {
