@@ -103,7 +103,7 @@ function mentionedRegisters(sequence: Sequence): Set<string> {
   for (const { name, fields } of sequence.pieces.flat()) {
     if (/^V/i.test(name)) used.add('fpscr');
     for (const [field, value] of Object.entries(fields)) {
-      if (/^r/.test(field) || field === 'hi' || field === 'lo')
+      if (field.startsWith('r') || field === 'hi' || field === 'lo')
         used.add(value === 13 ? 'sp' : value === 14 ? 'lr' : `r${value}`);
       const vector = /^v([dnm])$/.exec(field);
       if (!vector) continue;

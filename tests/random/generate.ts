@@ -156,7 +156,7 @@ function randomField(rng: Prng, row: AnyRow, field: string, width: number, roles
       if (/^(imm|imm5|imm2|amount|shift)/.test(field)) return rng.below(Math.min(limit, 4));
       if (/^(type|stype|ty)/.test(field)) return 0;
     }
-    if (/^imm/.test(field) && rng.chance(85)) return rng.below(Math.min(limit, 256));
+    if (field.startsWith('imm') && rng.chance(85)) return rng.below(Math.min(limit, 256));
   }
   return rng.u32() % limit;
 }
@@ -178,7 +178,7 @@ function randomInsn(rng: Prng, set: InsnSet, roles: Roles): Insn {
     const { width } = rowBits(row);
     for (let attempt = 0; attempt < 40; attempt++) {
       const fields: Record<string, number> = { ...row.options.set };
-      const quads = rng.chance(65);
+      const quads = rng.chance(88);
       for (const [field, bits] of fieldWidths(row))
         fields[field] = randomField(rng, row, field, bits, roles, set.thumb);
       // Quad registers have even numbers and few operations work on lanes of 64 bits: the rest is undefined.

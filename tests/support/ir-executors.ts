@@ -22,11 +22,11 @@ export class IrGuest {
   readonly memory = new GuestMemory();
   private readonly bytes: number;
 
-  constructor(bytes: number) {
+  constructor(bytes: number, access = pageAccess) {
     this.bytes = bytes;
     for (let offset = 0; offset < bytes; offset += pageSize) {
       const start = memoryStart + offset;
-      this.memory.protect(start, start + pageSize, pageAccess(start));
+      this.memory.protect(start, start + pageSize, access(start));
     }
   }
 

@@ -3,7 +3,7 @@ import { ExitReason } from '#tcg/cpu-page.ts';
 import { copyBlock, type IrBlock } from '#tcg/ir.ts';
 import { Op, type OpName, opDefs, opNames, type ValueType } from '#tcg/ops.ts';
 import { type IrMachine, memoryBytes, memoryStart } from './ir-exec.ts';
-import { irLayout } from './ir-state.ts';
+import { irLayout, irRandomEnd } from './ir-state.ts';
 import { valueBytes } from './ir-values.ts';
 
 /** A repeatable random source (mulberry32). */
@@ -63,9 +63,20 @@ const makesNan = /^(add|sub|mul|div|sqrt|ceil|floor|trunc|nearest)_f\d\d$|^demot
  * A valid random block of about `size` ops with one defined meaning: divisions are guarded, NaN results replaced, most
  * addresses lie in memory and atomic ones are aligned.
  */
-export function randomBlock(random: Random, size: number): IrBlock {
-  return new Generator(random).block(size);
+export function randomBlock(random: Random, size: number, place: BlockPlace = alone): IrBlock {
+  return new Generator(random, place).block(size);
 }
+
+/** Where a block stands and where it may lead. */
+export interface BlockPlace {
+  readonly pc: number;
+  /** The pool of direct targets. */
+  target(random: Random): number;
+  /** Fuel is counted, and indirect targets come from the pool too: blocks of a program. */
+  readonly program: boolean;
+}
+
+const alone: BlockPlace = { pc: 0x10000, target: (random) => 0x10000 + 4 * random.below(64), program: false };
 
 class Generator {
   private readonly random: Random;
@@ -73,18 +84,32 @@ class Generator {
   /** Values visible now. */
   private visible: number[] = [];
 
-  constructor(random: Random) {
+  private readonly place: BlockPlace;
+
+  constructor(random: Random, place: BlockPlace) {
     this.random = random;
+    this.place = place;
   }
 
   block(size: number): IrBlock {
-    const { b } = this;
-    b.begin(0x10000);
-    b.insn(0x10000);
+    const { b, place } = this;
+    b.begin(place.pc);
+    b.insn(place.pc);
+    if (place.program) this.spendFuel();
     this.body(size, 0);
-    b.insn(0x1fff0);
+    b.insn(place.pc + 0xfff0);
     this.terminal();
     return copyBlock(b.block);
+  }
+
+  /** Leaves when the fuel is used up: every program ends. */
+  private spendFuel(): void {
+    const { b } = this;
+    const fuel = b.get32(irLayout.offset('fuel'));
+    b.if(b.eqz(fuel));
+    b.exit(ExitReason.undefined, this.place.pc);
+    b.endif();
+    b.set32(irLayout.offset('fuel'), b.addImm(fuel, -1));
   }
 
   private body(size: number, depth: number): void {
@@ -97,7 +122,7 @@ class Generator {
         continue;
       }
       // A guest instruction never begins inside a body: which instruction an op belongs to is known statically.
-      if (depth === 0 && random.below(5) === 0) b.insn(0x10000 + 4 * b.block.length);
+      if (depth === 0 && random.below(5) === 0) b.insn(this.place.pc + 4 * b.block.length);
       if (random.below(3) === 0) this.chain();
       else this.op(random.below(3) ? random.pick(favourites) : random.pick(ordinary));
       count++;
@@ -153,7 +178,7 @@ class Generator {
     // Few slots, so that they meet again.
     if (bytes === 4 && this.random.below(4)) return this.random.pick(busySlots);
     if (this.random.below(3)) return irLayout.offset('d');
-    return irLayout.start + bytes * this.random.below((irLayout.end - irLayout.start) / bytes);
+    return irLayout.start + bytes * this.random.below(Math.floor((irRandomEnd - irLayout.start) / bytes));
   }
 
   private masked(value: number, mask: number, or: number): number {
@@ -255,8 +280,10 @@ class Generator {
   private terminal(): void {
     const { b, random } = this;
     const name = random.pick(terminals);
-    const a = opDefs[Op[name]]!.args.length ? this.value('i32') : -1;
-    const pc = () => 0x10000 + 4 * random.below(64);
+    const pc = () => this.place.target(random);
+    const indirect = name === 'return' || name === 'jump_indirect' || name === 'call_indirect';
+    let a = opDefs[Op[name]]!.args.length ? this.value('i32') : -1;
+    if (indirect && this.place.program) a = this.b.emit(Op.select_i32, this.b.i32(pc()), this.b.i32(pc()), a);
     if (name === 'switch') b.switch(a, [pc(), pc()], pc());
     else if (name === 'exit') b.emit(Op.exit, a, -1, -1, random.pick([ExitReason.syscall, ExitReason.undefined]), pc());
     else {

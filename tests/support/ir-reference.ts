@@ -30,8 +30,11 @@ class Fault {
 /** The straightforward evaluator the others are compared with. */
 export const reference: IrExecutor = {
   name: 'reference',
-  run: (block, initial) => new Evaluator(block, initial).run(),
+  run: (block, initial) => evaluate(block, { state: initial.state, memory: initial.memory.slice() }),
 };
+
+/** The same, but writes to the memory it is given. */
+export const evaluate = (block: IrBlock, machine: IrMachine): IrOutcome => new Evaluator(block, machine).run();
 
 class Evaluator {
   private readonly block: IrBlock;
@@ -44,7 +47,7 @@ class Evaluator {
   constructor(block: IrBlock, initial: IrMachine) {
     this.block = block;
     this.page.set(initial.state, irLayout.start);
-    this.memory = initial.memory.slice();
+    this.memory = initial.memory;
   }
 
   run(): IrOutcome {

@@ -32,7 +32,7 @@ async function unpackedToolchain(triple: Triple): Promise<Toolchain> {
     .filter(existsSync)
     .flatMap((dir) =>
       readdirSync(dir)
-        .filter((name) => /-linux-gnu$/.test(name))
+        .filter((name) => name.endsWith('-linux-gnu'))
         .map((name) => join(dir, name)),
     );
   const bin = join(root, 'usr/bin');

@@ -1,0 +1,146 @@
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { GuestMemory } from '#accel/guest-memory.ts';
+import { abiOf } from '#linux-user/abi/architectures.ts';
+import { hostCredentials } from '#linux-user/credentials.ts';
+import { createEntropy } from '#linux-user/entropy.ts';
+import type { GuestEngine } from '#linux-user/guest-engine.ts';
+import { Mm } from '#linux-user/mm/mm.ts';
+import { MapFlags } from '#linux-user/mm/vma.ts';
+import { Process } from '#linux-user/process.ts';
+import { ResourceLimits } from '#linux-user/resource-limits.ts';
+import { IntervalTimers } from '#linux-user/signal/timers.ts';
+import { Task } from '#linux-user/task.ts';
+import { FileSystem } from '#linux-user/vfs/file-system.ts';
+import { FileTable } from '#linux-user/vfs/file-table.ts';
+import { armSyscallNames } from '#syscalls/nr/arm.ts';
+import { createSyscallTable } from '#syscalls/table.ts';
+import { armTarget } from '#target/arm/target.ts';
+import { cpuHeader } from '#tcg/cpu-page.ts';
+
+const numbers = new Map(Object.entries(armSyscallNames).map(([number, name]) => [name, Number(number)]));
+const stackBytes = 1 << 20;
+const scratchBytes = 1 << 20;
+
+export interface RigOptions {
+  /** -L. */
+  readonly prefix?: string | null;
+  readonly seed?: bigint;
+  /** Print the calls into `lines`. */
+  readonly strace?: boolean;
+}
+
+/**
+ * A guest process without code: real memory, address space and files, a temporary folder as working directory, and
+ * system calls made by name. Its engine only remembers what it was told to forget.
+ */
+export class SyscallRig {
+  readonly memory = new GuestMemory();
+  readonly task: Task;
+  readonly process: Process;
+  /** The working directory, removed by `end`. */
+  readonly folder: string;
+  /** What strace printed. */
+  trace = '';
+  readonly unimplemented: string[] = [];
+  private readonly table;
+  private readonly scratch: number;
+  private used = 0;
+
+  constructor(options: RigOptions = {}) {
+    this.folder = realpathSync(mkdtempSync(join(tmpdir(), 'tsemu-syscalls-')));
+    const abi = abiOf('arm', armTarget.layout);
+    const limits = new ResourceLimits(stackBytes);
+    const entropy = createEntropy(options.seed ?? 1n);
+    const mm = new Mm(this.memory, {
+      taskSize: abi.taskSize,
+      stackBytes,
+      limits,
+      effectiveAccess: (prot) => abi.effectiveAccess(prot),
+    });
+    mm.brkStart = mm.brkEnd = 0x20_0000;
+    const cpu = this.memory.cpu;
+    const engine = { cpu, run: () => 0, invalidate() {}, setExactState() {}, serveSyscall: () => false };
+    this.process = new Process({
+      pid: process.pid,
+      abi,
+      mm,
+      engine: engine as unknown as GuestEngine,
+      files: new FileTable(),
+      fs: new FileSystem({ cwd: this.folder, umask: 0o022, prefix: options.prefix ?? null, entropy }),
+      credentials: hostCredentials(),
+      limits,
+      timers: new IntervalTimers(),
+      exePath: join(this.folder, 'program'),
+      argv: ['program'],
+      environment: [],
+      parentPid: () => process.ppid,
+    });
+    this.task = new Task(process.pid, this.process, abi, cpu, 'program');
+    this.process.tasks.set(this.task.tid, this.task);
+    this.table = createSyscallTable({
+      arch: 'arm',
+      entropy,
+      strace: options.strace ? (text) => (this.trace += text) : null,
+      unimplemented: (line) => this.unimplemented.push(line),
+    });
+    const flags = MapFlags.PRIVATE | MapFlags.ANONYMOUS;
+    this.scratch = mm.mmap({ address: 0, length: scratchBytes, prot: 3, flags, file: null, offset: 0 });
+  }
+
+  end(): void {
+    this.process.timers.stop();
+    this.process.files.closeAll();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** Room for `bytes` in guest memory, on 8 bytes. */
+  room(bytes: number): number {
+    const at = this.scratch + this.used;
+    this.used += (bytes + 7) & ~7;
+    if (this.used > scratchBytes) throw new Error('the rig is out of scratch memory');
+    return at;
+  }
+
+  /** Forgets all that `room` gave. */
+  clear(): void {
+    this.memory.view(this.scratch, this.used, 2).fill(0);
+    this.used = 0;
+  }
+
+  /** A NUL-terminated copy in guest memory. */
+  string(text: string | Uint8Array): number {
+    const bytes = Buffer.from(text);
+    const at = this.room(bytes.length + 1);
+    this.memory.write(at, bytes);
+    this.memory.store8(at + bytes.length, 0);
+    return at;
+  }
+
+  /** The bytes at `at` as text. */
+  text(at: number, length: number): string {
+    return Buffer.from(this.memory.copy(at, length)).toString();
+  }
+
+  /** Makes the call; arguments are register values, strings become pointers. */
+  dispatch(name: string | number, ...args: readonly (number | string)[]): number | Promise<number> {
+    const number = typeof name === 'number' ? name : numbers.get(name);
+    if (number === undefined) throw new Error(`no system call ${name}`);
+    const { cpu } = this.task;
+    const set = (register: number, value: number): void => {
+      cpu.i32[armTarget.layout.offset('r', register) >> 2] = value;
+    };
+    args.forEach((value, index) => set(index, typeof value === 'string' ? this.string(value) : value));
+    set(7, number);
+    cpu.i32[cpuHeader.offset('exitArg') >> 2] = 0;
+    return this.table.dispatch(this.task);
+  }
+
+  /** The result of a call that must not sleep. */
+  call(name: string | number, ...args: readonly (number | string)[]): number {
+    const result = this.dispatch(name, ...args);
+    if (typeof result !== 'number') throw new Error(`${name} sleeps`);
+    return result;
+  }
+}
