@@ -1,6 +1,6 @@
 import type { AccessBits, MemoryModel } from '#tcg/memory-model.ts';
 import { type Code, W } from '#tcg/wasm/code.ts';
-import { guestBias, pageShift, permissionPlanes, permissionsBase } from './guest-memory.ts';
+import { pageShift, permissionPlanes, permissionsBase } from './guest-memory.ts';
 
 /** Emits the test of the permission byte whose index is on the stack. */
 function emitTest(code: Code, access: AccessBits, cold: number): void {
@@ -25,11 +25,10 @@ function pushAddress(code: Code, address: number, offset: number): void {
   code.u8(W.i32_add);
 }
 
-function emitBiasedAddress(code: Code, address: number, offset: number): number {
+/** No wrap-around in the immediate offset is lost: the check has seen the wrapped address and refused it. */
+function emitPlainAddress(code: Code, address: number, offset: number): number {
   code.get(address);
-  code.i32(offset - guestBias);
-  code.u8(W.i32_add);
-  return 0;
+  return offset;
 }
 
 /**
@@ -37,7 +36,7 @@ function emitBiasedAddress(code: Code, address: number, offset: number): number 
  * For the interpreter, and for what `PlaneCheckedMemory` is not sure of.
  */
 export class ExactCheckedMemory implements MemoryModel {
-  readonly emitAddress = emitBiasedAddress;
+  readonly emitAddress = emitPlainAddress;
 
   emitCheck(code: Code, address: number, offset: number, bytes: number, access: AccessBits, cold: number): void {
     for (const at of bytes > 1 ? [offset, offset + bytes - 1] : [offset]) {
@@ -55,7 +54,7 @@ export class ExactCheckedMemory implements MemoryModel {
  * has the exact interpreter do it.
  */
 export class PlaneCheckedMemory implements MemoryModel {
-  readonly emitAddress = emitBiasedAddress;
+  readonly emitAddress = emitPlainAddress;
 
   emitCheck(code: Code, address: number, offset: number, bytes: number, access: AccessBits, cold: number): void {
     if (bytes > permissionPlanes) {

@@ -3,9 +3,8 @@ import type { CodeReader, CpuView } from '#tcg/target.ts';
 import { Errno } from '#util/errno.ts';
 
 /*
- * One 32-bit guest address space in one WebAssembly memory. Guest address g lives at wasm address g − 0x10000 (mod
- * 2^32), so the null pages lie past the end of the memory and trap in hardware. The engine's hot data sits above the
- * guest's range, because V8 keeps only memory 0's base in a register:
+ * One 32-bit guest address space in one WebAssembly memory of 4 GiB: a guest address is a wasm address. The engine's
+ * hot data sits above the guest's range, because V8 keeps only memory 0's base in a register:
  *
  *     guest 0x00010000 … 0xfeffffff   the guest's (Linux: TASK_SIZE)
  *           0xff000000 … 0xff7fffff   permission bytes, one per 4 KiB page, in eight planes
@@ -13,8 +12,8 @@ import { Errno } from '#util/errno.ts';
  *           0xffff0000 … 0xffff0fff   ARM's vector page (kuser helpers), mapped by the kernel layer
  */
 
-/** wasm address = (guest address − guestBias) mod 2^32. */
-export const guestBias = 0x10000;
+/** wasm address = guest address − guestBias. */
+export const guestBias = 0;
 /** First guest address the kernel layer must not map (the ARM vector page excepted). */
 export const taskSize = 0xff000000;
 export const pageSize = 4096;
@@ -30,8 +29,8 @@ export const permissionPlanes = 8;
 export const pageCount = 1 << 20;
 /** wasm address of the CPU area. */
 export const cpuBase = 0xff800000 - guestBias;
-/** wasm pages (64 KiB): everything but the null pages. */
-export const memoryPages = 65535;
+/** wasm pages of 64 KiB. */
+export const memoryPages = 65536;
 
 /** Access bits: Linux's PROT_* values, also the bits of a permission byte. */
 export const Access = { read: 1, write: 2, execute: 4 } as const;
@@ -201,11 +200,11 @@ export class GuestMemory implements CodeReader {
   }
 
   fetchable(address: number, bytes: number): boolean {
-    return address >= guestBias && this.refused(address, bytes, Access.execute) < 0;
+    return this.refused(address, bytes, Access.execute) < 0;
   }
 
   constant(address: number, bytes: number): boolean {
-    if (address < guestBias || this.refused(address, bytes, Access.read) >= 0) return false;
+    if (this.refused(address, bytes, Access.read) >= 0) return false;
     const last = (address + bytes - 1) >>> pageShift;
     for (let page = address >>> pageShift; page <= last; page++) {
       if (this.permissions[page]! & Access.write) return false;

@@ -133,7 +133,9 @@ function buildRegion(pc: number, host: CompilerHost): Region {
   const graph = buildGraph(successors, switchTargets);
   const variables = new RegionVariables(
     blocks,
-    host.target.helpers,
+    host.target,
+    host.exactState,
+    liveness,
     nodeOf,
     (from, to) => graph.position[to]! <= graph.position[from]!,
   );

@@ -288,7 +288,7 @@ export class RegionEmitter {
       this.loadBudget();
     }
     if (to <= from) {
-      this.spendBudget(pc, edge.reload ? undefined : region.variables.dirtyAt(node, edge));
+      this.spendBudget(pc, edge.reload ? undefined : region.variables.dirtyAtInterrupt(node, edge));
       code.br(this.labelDepth('loop', to));
       return;
     }
@@ -598,6 +598,8 @@ export class RegionEmitter {
       const dirtyIn = this.region.variables.dirtyIn[emission.node]!;
       for (let w = 0; w < dirty.length; w++) dirty[w]! |= dirtyIn[w]!;
     }
+    const { lazy: unobserved } = this.region.variables;
+    for (let w = 0; w < dirty.length; w++) dirty[w]! &= ~unobserved[w]!;
     const key = dirty.join();
     let index = this.faultExitOf.get(key);
     if (index === undefined) {

@@ -47,6 +47,11 @@ export class CellLiveness {
     return out;
   }
 
+  /** True if the cell at byte `offset` is live at the start of block `node`. */
+  isLive(node: number, offset: number): boolean {
+    return (this.liveIn[node]![offset >> 7]! & (1 << ((offset >> 2) & 31))) !== 0;
+  }
+
   private blockLiveIn(
     block: IrBlock,
     nodeOf: (pc: number) => number,

@@ -1,7 +1,8 @@
 import { ExitReason } from '#tcg/cpu-page.ts';
 import type { IrBlock } from '#tcg/ir.ts';
 import { Op, opDefs, type ValueType } from '#tcg/ops.ts';
-import type { Helper } from '#tcg/target.ts';
+import type { Helper, Target } from '#tcg/target.ts';
+import type { CellLiveness } from './liveness.ts';
 
 /** A state slot a region keeps in a wasm local. */
 export interface Variable {
@@ -61,20 +62,31 @@ export class RegionVariables {
   readonly dirtyIn: VariableSet[] = [];
   /** By node: variables whose local must hold the current value at block entry. */
   readonly liveIn: VariableSet[] = [];
+  /** Variables that need not be exact at a fault nobody can observe. */
+  readonly lazy: VariableSet;
   /** By node. */
   readonly facts: BlockFacts[] = [];
+  private readonly liveness: CellLiveness;
   private readonly byOffset: ReadonlyMap<number, Variable>;
 
   constructor(
     blocks: readonly IrBlock[],
-    helpers: readonly Helper[],
+    target: Pick<Target, 'helpers' | 'lazySlots'>,
+    exactState: boolean,
+    liveness: CellLiveness,
     nodeOf: (pc: number) => number,
     isBackEdge: (from: number, to: number) => boolean,
   ) {
+    const { helpers } = target;
+    this.liveness = liveness;
     const { variables, byOffset } = collectVariables(blocks);
     this.variables = variables;
     this.byOffset = byOffset;
     this.words = (variables.length + 31) >> 5;
+    this.lazy = this.emptySet();
+    for (const { index, offset } of exactState ? [] : variables) {
+      if (target.lazySlots.some(([start, end]) => offset >= start && offset < end)) add(this.lazy, index);
+    }
     for (const block of blocks) {
       this.facts.push(this.scan(block, helpers, nodeOf));
       this.dirtyIn.push(this.emptySet());
@@ -97,6 +109,18 @@ export class RegionVariables {
   dirtyAt(node: number, edge: Edge): VariableSet {
     const set = edge.written.slice();
     if (!edge.cleared) addAll(set, this.dirtyIn[node]!);
+    return set;
+  }
+
+  /**
+   * What must be stored where a back-edge to `header` is interrupted: execution goes on there, so of the lazy slots
+   * only the live ones.
+   */
+  dirtyAtInterrupt(node: number, edge: Edge): VariableSet {
+    const set = this.dirtyAt(node, edge);
+    for (const { index, offset } of this.variables) {
+      if (has(this.lazy, index) && !this.liveness.isLive(edge.node, offset)) set[index >> 5]! &= ~(1 << (index & 31));
+    }
     return set;
   }
 
@@ -131,7 +155,7 @@ export class RegionVariables {
         case 'store':
         case 'probe':
           killedBeforeFault ??= killed.slice();
-          for (let w = 0; w < this.words; w++) used[w]! |= written[w]! & ~killed[w]!;
+          for (let w = 0; w < this.words; w++) used[w]! |= written[w]! & ~killed[w]! & ~this.lazy[w]!;
           break;
         case 'helper':
           if (helpers[block.x[i]!]?.pure) break;
@@ -197,12 +221,12 @@ export class RegionVariables {
         const facts = this.facts[node]!;
         const dirtyIn = this.dirtyIn[node]!;
         const live = facts.used.slice();
-        if (facts.killedBeforeFault) for (let w = 0; w < words; w++) live[w]! |= dirtyIn[w]! & ~facts.killedBeforeFault[w]!;
+        if (facts.killedBeforeFault) for (let w = 0; w < words; w++) live[w]! |= dirtyIn[w]! & ~this.lazy[w]! & ~facts.killedBeforeFault[w]!;
         for (const edge of facts.edges) {
-          const stored = edge.flush || (edge.node >= 0 && isBackEdge(node, edge.node));
+          const interrupted = edge.node >= 0 && !edge.reload && isBackEdge(node, edge.node);
+          const stored = edge.flush ? this.dirtyAt(node, edge) : interrupted ? this.dirtyAtInterrupt(node, edge) : undefined;
           for (let w = 0; w < words; w++) {
-            let needed = 0;
-            if (stored) needed |= edge.written[w]! | (edge.cleared ? 0 : dirtyIn[w]!);
+            let needed = stored ? stored[w]! : 0;
             if (edge.node >= 0 && !edge.reload) needed |= this.liveIn[edge.node]![w]!;
             live[w]! |= needed & ~edge.killed[w]!;
           }
