@@ -85,6 +85,16 @@ const againstZero = (ops: readonly number[], swapped: boolean) =>
   each(2, (c, m, size) => (swapped ? c.b.bin(ops[size]!, zeroVector(c), m) : c.b.bin(ops[size]!, m, zeroVector(c))));
 
 const vabs = each(2, (c, m, size) => c.b.un(laneOps.abs[size]!, m));
+/** VABS.F32, VNEG.F32: the sign bits. */
+const floatSign = (negates: boolean) => (c: ArmContext, f: Two) => {
+  if (f.size !== 2) {
+    c.undefined();
+    return;
+  }
+  each(2, (_c, m) =>
+    negates ? c.b.bin(Op.xor_v128, m, everyWord(c, 1 << 31)) : c.b.bin(Op.and_v128, m, everyWord(c, 0x7fffffff)),
+  )(c, f);
+};
 const vneg = each(2, (c, m, size) => c.b.un(laneOps.neg[size]!, m));
 /** VQABS, VQNEG: only the smallest value has no counterpart; it stays as it is and becomes the largest. */
 const saturatedSign = (ops: readonly number[]) =>
@@ -319,6 +329,8 @@ export const miscRows: readonly RowPair[] = [
   neonData('VCLT (zero)', '1', rest('01 vd:4 0 0100 q:1'), againstZero(laneOps.gtS, true)),
   neonData('VABS (integer)', '1', rest('01 vd:4 0 0110 q:1'), vabs),
   neonData('VNEG (integer)', '1', rest('01 vd:4 0 0111 q:1'), vneg),
+  neonData('VABS.F32', '1', rest('01 vd:4 0 1110 q:1'), floatSign(false)),
+  neonData('VNEG.F32', '1', rest('01 vd:4 0 1111 q:1'), floatSign(true)),
   neonData('VSWP', '1', rest('10 vd:4 0 0000 q:1'), vswp),
   neonData('VTRN', '1', rest('10 vd:4 0 0001 q:1'), vtrn),
   neonData('VUZP', '1', rest('10 vd:4 0 0010 q:1'), vuzp),

@@ -1,3 +1,4 @@
+import { laneRows, laneScalarRows } from './neon-lanes.ts';
 import { longRows } from './neon-long.ts';
 import { elementRows } from './neon-memory.ts';
 import { miscRows } from './neon-misc.ts';
@@ -6,10 +7,10 @@ import { sameLengthRows } from './neon-three.ts';
 import type { ArmRow } from './row.ts';
 
 /**
- * Advanced SIMD: loads and stores, bitwise and integer instructions. Not yet: floating point, saturating multiplies,
- * shifts by a register, VQSHL, long polynomial multiplies.
+ * Advanced SIMD: loads and stores, bitwise, integer and single-precision instructions. Missing: VQDMULL, VQDMLAL,
+ * VQDMLSL, VMULL.P8, VCVT with half precision.
  */
-const rows = [...elementRows, ...sameLengthRows, ...miscRows, ...shiftRows, ...longRows];
+const rows = [...elementRows, ...sameLengthRows, ...miscRows, ...shiftRows, ...laneRows, ...longRows, ...laneScalarRows];
 
 export const neonA32: readonly ArmRow[] = rows.map((pair) => pair.a32);
 export const neonT32: readonly ArmRow[] = rows.map((pair) => pair.t32);

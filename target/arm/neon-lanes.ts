@@ -1,0 +1,237 @@
+import type { CpuView } from '#tcg/target.ts';
+import type { ArmContext } from './context.ts';
+import { defineHelper } from './helpers.ts';
+import { type LaneOperation, laneOperationNames, laneOperations, newLaneEnv, qcBit } from './neon-lane-ops.ts';
+import { fieldD, fieldM, fieldN, oddQuad, type ThreeFields } from './neon-vectors.ts';
+import { armState, slotD } from './state.ts';
+import { neonData, type RowPair } from './vfp-registers.ts';
+
+/** Advanced SIMD instructions done by `neon-lane-ops.ts` (DDI 0406C A7.4). */
+
+const fpscrIndex = armState.offset('fpscr') >> 2;
+const env = newLaneEnv();
+
+/** Fields of the helper's first operand, from bit 0: operation 8, size 2, u, q, pairwise, scalar (m's lane x), x 8. */
+const sizeShift = 8;
+const uBit = 1 << 10;
+const qBit = 1 << 11;
+const pairwiseBit = 1 << 12;
+const scalarBit = 1 << 13;
+const xShift = 16;
+
+function readLane(cpu: CpuView, byte: number, size: number): bigint {
+  if (size === 3) return BigInt.asUintN(64, cpu.i64[byte >> 3]!);
+  let value = 0;
+  for (let i = (1 << size) - 1; i >= 0; i--) value = value * 256 + cpu.u8[byte + i]!;
+  return BigInt(value);
+}
+
+function writeLane(cpu: CpuView, byte: number, size: number, value: bigint): void {
+  if (size === 3) {
+    cpu.i64[byte >> 3] = BigInt.asIntN(64, value);
+    return;
+  }
+  const word = Number(BigInt.asUintN(32, value));
+  for (let i = 0; i < 1 << size; i++) cpu.u8[byte + i] = word >>> (8 * i);
+}
+
+/** (fields above, d | n << 8 | m << 16). */
+function laneHelper(cpu: CpuView, code: number, registers: number): number {
+  const op = laneOperations[laneOperationNames[code & 0xff]!];
+  const size = (code >>> sizeShift) & 3;
+  const d = slotD(registers & 0xff);
+  const n = slotD((registers >>> 8) & 0xff);
+  const m = slotD((registers >>> 16) & 0xff);
+  const x = (code >>> xShift) & 0xff;
+  const count = (code & qBit ? 16 : 8) >> size;
+  const results: bigint[] = [];
+  env.flags = 0;
+  env.qc = false;
+  for (let i = 0; i < count; i++) {
+    const lane = i << size;
+    let left = n + lane;
+    let right = code & scalarBit ? m + (x << size) : m + lane;
+    if (code & pairwiseBit) {
+      left = (2 * i < count ? n : m) + (((2 * i) % count) << size);
+      right = left + (1 << size);
+    }
+    const old = readLane(cpu, d + lane, size);
+    results.push(op(readLane(cpu, left, size), readLane(cpu, right, size), old, 8 << size, (code & uBit) !== 0, env, x));
+  }
+  for (let i = 0; i < count; i++) writeLane(cpu, d + (i << size), size, results[i]!);
+  cpu.i32[fpscrIndex] = cpu.i32[fpscrIndex]! | env.flags | (env.qc ? qcBit : 0);
+  return 0;
+}
+
+const helper = defineHelper({ name: 'neon_lanes', call: laneHelper });
+
+interface Operation {
+  readonly name: LaneOperation;
+  readonly size: number;
+  readonly u?: number;
+  readonly q: number;
+  readonly pairwise?: boolean;
+  readonly scalar?: boolean;
+  readonly x?: number;
+}
+
+function emitLanes(c: ArmContext, o: Operation, d: number, n: number, m: number): void {
+  const { b } = c;
+  const bits = (o.u ? uBit : 0) | (o.q ? qBit : 0) | (o.pairwise ? pairwiseBit : 0) | (o.scalar ? scalarBit : 0);
+  const code = laneOperationNames.indexOf(o.name) | (o.size << sizeShift) | bits | ((o.x ?? 0) << xShift);
+  b.helper(helper, false, b.i32(code), b.i32(d | (n << 8) | (m << 16)));
+}
+
+interface Same extends ThreeFields {
+  readonly size: number;
+  readonly q: number;
+}
+
+/** Floating point on three registers; the low size bit is the precision, of which only single exists. */
+const floatSame =
+  (name: LaneOperation, pairwise = false) =>
+  (c: ArmContext, f: Same): void => {
+    if (f.size & 1 || (pairwise && f.q)) {
+      c.undefined();
+      return;
+    }
+    if (oddQuad(c, f.q, fieldD(f), fieldN(f), fieldM(f))) return;
+    emitLanes(c, { name, size: 2, q: f.q, pairwise }, fieldD(f), fieldN(f), fieldM(f));
+  };
+
+/** VSHL VQSHL VRSHL VQRSHL (register). */
+const shiftSame = (name: LaneOperation) => (c: ArmContext, f: Same & { u: number }) => {
+  if (oddQuad(c, f.q, fieldD(f), fieldN(f), fieldM(f))) return;
+  emitLanes(c, { name, size: f.size, u: f.u, q: f.q }, fieldD(f), fieldN(f), fieldM(f));
+};
+
+/** VQDMULH, VQRDMULH. */
+const doublingSame = (name: LaneOperation) => (c: ArmContext, f: Same) => {
+  if (f.size === 0 || f.size === 3) c.undefined();
+  else if (!oddQuad(c, f.q, fieldD(f), fieldN(f), fieldM(f)))
+    emitLanes(c, { name, size: f.size, q: f.q }, fieldD(f), fieldN(f), fieldM(f));
+};
+
+/** By scalar: u is Q, Dm[x] with 16 or 32 bits. */
+const byScalar = (name: LaneOperation, isFloat: boolean) => (c: ArmContext, f: ThreeFields & { u: number; size: number }) => {
+  if (f.size === 0 || f.size === 3 || (isFloat && f.size !== 2)) {
+    c.undefined();
+    return;
+  }
+  if (oddQuad(c, f.u, fieldD(f), fieldN(f))) return;
+  const isHalf = f.size === 1;
+  const x = isHalf ? (f.m << 1) | (f.vm >> 3) : f.m;
+  emitLanes(c, { name, size: f.size, q: f.u, scalar: true, x }, fieldD(f), fieldN(f), isHalf ? f.vm & 7 : f.vm);
+};
+
+interface Two {
+  readonly size: number;
+  readonly d: number;
+  readonly vd: number;
+  readonly q: number;
+  readonly m: number;
+  readonly vm: number;
+}
+
+/** 32-bit elements of one register. */
+const words = (name: LaneOperation, u = 0) => (c: ArmContext, f: Two) => {
+  if (f.size !== 2) c.undefined();
+  else if (!oddQuad(c, f.q, fieldD(f), fieldM(f))) emitLanes(c, { name, size: 2, q: f.q, u }, fieldD(f), 0, fieldM(f));
+};
+
+interface Shift {
+  readonly u: number;
+  readonly d: number;
+  readonly imm: number;
+  readonly vd: number;
+  readonly l: number;
+  readonly q: number;
+  readonly m: number;
+  readonly vm: number;
+}
+
+/** VQSHL, VQSHLU (immediate). */
+const saturatingShift = (name: LaneOperation) => (c: ArmContext, f: Shift) => {
+  if (!f.l && f.imm < 8) {
+    c.undefined();
+    return;
+  }
+  if (oddQuad(c, f.q, fieldD(f), fieldM(f))) return;
+  const size = f.l ? 3 : 28 - Math.clz32(f.imm);
+  emitLanes(c, { name, size, u: f.u, q: f.q, x: f.imm & ((8 << size) - 1) }, fieldD(f), 0, fieldM(f));
+};
+
+/** VCVT between f32 and fixed point. */
+const fixedPoint = (name: LaneOperation) => (c: ArmContext, f: Shift) => {
+  if (f.l || f.imm < 32) c.undefined();
+  else if (!oddQuad(c, f.q, fieldD(f), fieldM(f)))
+    emitLanes(c, { name, size: 2, u: f.u, q: f.q, x: 64 - f.imm }, fieldD(f), 0, fieldM(f));
+};
+
+const same = <const P extends string>(opc: P) => `0 d:1 size:2 vn:4 vd:4 ${opc} vm:4` as const;
+const scalar = <const P extends string>(opc: P) => `1 d:1 size:2 vn:4 vd:4 ${opc} n:1 1 m:1 0 vm:4` as const;
+const two = <const P extends string>(opc: P) => `1 d:1 11 size:2 ${opc} q:1 m:1 0 vm:4` as const;
+const shifted = <const P extends string>(opc: P) => `1 d:1 imm:6 vd:4 ${opc} l:1 q:1 m:1 1 vm:4` as const;
+
+/** A row on three registers whose size field begins with `high`; U fixed. */
+const floatRow = (name: string, u: '0' | '1', high: '0' | '1', opc: string, b: '0' | '1', op: LaneOperation, pairwise = false): RowPair =>
+  neonData(name, u, `0 d:1 ${high} size:1 vn:4 vd:4 ${opc} n:1 q:1 m:1 ${b} vm:4`, (c, f: object) =>
+    floatSame(op, pairwise)(c, f as Same),
+  );
+
+export const laneRows: readonly RowPair[] = [
+  neonData('VSHL (register)', 'u:1', same('0100 n:1 q:1 m:1 0'), shiftSame('shl')),
+  neonData('VQSHL (register)', 'u:1', same('0100 n:1 q:1 m:1 1'), shiftSame('qshl')),
+  neonData('VRSHL', 'u:1', same('0101 n:1 q:1 m:1 0'), shiftSame('rshl')),
+  neonData('VQRSHL', 'u:1', same('0101 n:1 q:1 m:1 1'), shiftSame('qrshl')),
+  neonData('VQDMULH', '0', same('1011 n:1 q:1 m:1 0'), doublingSame('qdmulh')),
+  neonData('VQRDMULH', '1', same('1011 n:1 q:1 m:1 0'), doublingSame('qrdmulh')),
+  floatRow('VFMA', '0', '0', '1100', '1', 'fma'),
+  floatRow('VFMS', '0', '1', '1100', '1', 'fms'),
+  floatRow('VADD.F32', '0', '0', '1101', '0', 'add'),
+  floatRow('VSUB.F32', '0', '1', '1101', '0', 'sub'),
+  floatRow('VPADD.F32', '1', '0', '1101', '0', 'add', true),
+  floatRow('VABD.F32', '1', '1', '1101', '0', 'abd'),
+  floatRow('VMLA.F32', '0', '0', '1101', '1', 'mla'),
+  floatRow('VMLS.F32', '0', '1', '1101', '1', 'mls'),
+  floatRow('VMUL.F32', '1', '0', '1101', '1', 'mul'),
+  floatRow('VCEQ.F32', '0', '0', '1110', '0', 'ceq'),
+  floatRow('VCGE.F32', '1', '0', '1110', '0', 'cge'),
+  floatRow('VCGT.F32', '1', '1', '1110', '0', 'cgt'),
+  floatRow('VACGE.F32', '1', '0', '1110', '1', 'acge'),
+  floatRow('VACGT.F32', '1', '1', '1110', '1', 'acgt'),
+  floatRow('VMAX.F32', '0', '0', '1111', '0', 'max'),
+  floatRow('VMIN.F32', '0', '1', '1111', '0', 'min'),
+  floatRow('VPMAX.F32', '1', '0', '1111', '0', 'max', true),
+  floatRow('VPMIN.F32', '1', '1', '1111', '0', 'min', true),
+  floatRow('VRECPS', '0', '0', '1111', '1', 'recps'),
+  floatRow('VRSQRTS', '0', '1', '1111', '1', 'rsqrts'),
+  floatRow('VMAXNM.F32', '1', '0', '1111', '1', 'maxnm'),
+  floatRow('VMINNM.F32', '1', '1', '1111', '1', 'minnm'),
+  neonData('VCGT.F32 (zero)', '1', two('01 vd:4 0 1000'), words('cgtZero')),
+  neonData('VCGE.F32 (zero)', '1', two('01 vd:4 0 1001'), words('cgeZero')),
+  neonData('VCEQ.F32 (zero)', '1', two('01 vd:4 0 1010'), words('ceqZero')),
+  neonData('VCLE.F32 (zero)', '1', two('01 vd:4 0 1011'), words('cleZero')),
+  neonData('VCLT.F32 (zero)', '1', two('01 vd:4 0 1100'), words('cltZero')),
+  neonData('VRECPE.U32', '1', two('11 vd:4 0 1000'), words('urecpe')),
+  neonData('VRSQRTE.U32', '1', two('11 vd:4 0 1001'), words('ursqrte')),
+  neonData('VRECPE.F32', '1', two('11 vd:4 0 1010'), words('recpe')),
+  neonData('VRSQRTE.F32', '1', two('11 vd:4 0 1011'), words('rsqrte')),
+  neonData('VCVT.F32.S32', '1', two('11 vd:4 0 1100'), words('fromFixed')),
+  neonData('VCVT.F32.U32', '1', two('11 vd:4 0 1101'), words('fromFixed', 1)),
+  neonData('VCVT.S32.F32', '1', two('11 vd:4 0 1110'), words('toFixed')),
+  neonData('VCVT.U32.F32', '1', two('11 vd:4 0 1111'), words('toFixed', 1)),
+  neonData('VQSHLU', '1', shifted('0110'), (c, f) => saturatingShift('qshlu')(c, { ...f, u: 1 })),
+  neonData('VQSHL (immediate)', 'u:1', shifted('0111'), saturatingShift('qshlImmediate')),
+  neonData('VCVT (fixed-point to F32)', 'u:1', shifted('1110'), fixedPoint('fromFixed')),
+  neonData('VCVT (F32 to fixed-point)', 'u:1', shifted('1111'), fixedPoint('toFixed')),
+];
+
+/** Come after the rows with 11 in the place of size. */
+export const laneScalarRows: readonly RowPair[] = [
+  neonData('VMLA.F32 (by scalar)', 'u:1', scalar('0001'), byScalar('mla', true)),
+  neonData('VMLS.F32 (by scalar)', 'u:1', scalar('0101'), byScalar('mls', true)),
+  neonData('VMUL.F32 (by scalar)', 'u:1', scalar('1001'), byScalar('mul', true)),
+  neonData('VQDMULH (by scalar)', 'u:1', scalar('1100'), byScalar('qdmulh', false)),
+  neonData('VQRDMULH (by scalar)', 'u:1', scalar('1101'), byScalar('qrdmulh', false)),
+];
