@@ -1,6 +1,6 @@
 import { Access } from '#accel/guest-memory.ts';
 import type { Task } from '#linux-user/task.ts';
-import { Open, settableFlags } from '#linux-user/vfs/flags.ts';
+import { settableFlags } from '#linux-user/vfs/flags.ts';
 import type { OpenFile } from '#linux-user/vfs/open-file.ts';
 import { pipeCapacity } from '#linux-user/vfs/pipe.ts';
 import { Errno } from '#util/errno.ts';

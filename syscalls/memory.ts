@@ -58,10 +58,8 @@ function mlockall(task: Task, how: number): number {
   return 0;
 }
 
-const done = (action: void): number => {
-  void action;
-  return 0;
-};
+/** The result of a call that gives nothing back. */
+const done = (_action: void): number => 0;
 
 /** The type of a mapping is a value, not a bit. */
 const mapFlags: Argument<number> = {

@@ -24,21 +24,23 @@ import { SyscallTracer } from './tracer.ts';
 
 const log = createLog('syscalls');
 
+export type SyscallArch = 'arm';
+
 export interface SyscallTableOptions {
-  /** The guest's numbers: `Abi.name`. */
-  readonly arch: 'arm';
-  /** -strace: takes pieces of lines, in order; null for none. */
-  readonly strace: ((text: string) => void) | null;
-  /** -d unimp: takes a line, without its newline, for each unimplemented call the guest makes, once per name. */
-  readonly unimplemented: ((line: string) => void) | null;
+  /** Whose numbers the guest uses (`Abi.name`): 'arm' unless said otherwise. */
+  readonly arch?: SyscallArch;
+  /** -strace: takes pieces of lines, in order. */
+  readonly strace?: ((text: string) => void) | null;
+  /** -d unimp: takes a line, without its newline, for each unimplemented call the guest makes, once per number. */
+  readonly unimplemented?: ((line: string) => void) | null;
   /** uname -r (-r); null for ours. */
-  readonly release: string | null;
+  readonly release?: string | null;
   /** All randomness of the guest; null for the host's. */
-  readonly entropy: Entropy | null;
+  readonly entropy?: Entropy | null;
 }
 
 /** Number to name, for each guest architecture. */
-const syscallNames: Readonly<Record<SyscallTableOptions['arch'], Readonly<Record<number, string>>>> = {
+const syscallNames: Readonly<Record<SyscallArch, Readonly<Record<number, string>>>> = {
   arm: armSyscallNames,
 };
 
@@ -90,13 +92,13 @@ class Table implements SyscallTable {
   private readonly reported = new Set<number>();
 
   constructor(options: SyscallTableOptions) {
-    this.names = syscallNames[options.arch];
-    const rows = allRows(options.release, options.entropy ?? createEntropy(null));
+    this.names = syscallNames[options.arch ?? 'arm'];
+    const rows = allRows(options.release ?? null, options.entropy ?? createEntropy(null));
     for (const [number, name] of Object.entries(this.names)) {
       if (Object.hasOwn(rows, name)) this.rows[Number(number)] = rows[name];
     }
-    this.tracer = options.strace === null ? null : new SyscallTracer(options.strace);
-    this.unimplemented = options.unimplemented;
+    this.tracer = options.strace ? new SyscallTracer(options.strace) : null;
+    this.unimplemented = options.unimplemented ?? null;
   }
 
   dispatch(task: Task): SyscallResult {
@@ -122,7 +124,7 @@ class Table implements SyscallTable {
     if (!this.reported.has(number)) {
       this.reported.add(number);
       const line = `unimplemented system call ${this.names[number] ?? 'of no name'} (${number})`;
-      log(line);
+      log('%s', line);
       this.unimplemented?.(line);
     }
     return -errnoNumbers.ENOSYS;
@@ -139,7 +141,7 @@ export type Coverage = 'complete' | 'ENOSYS' | { readonly missing: string };
 
 /** All names of an architecture, in the order of their numbers, with what is served. */
 export function coverage(
-  arch: SyscallTableOptions['arch'],
+  arch: SyscallArch,
 ): readonly (readonly [number: number, name: string, Coverage])[] {
   const rows = allRows(null, createEntropy(null));
   return Object.entries(syscallNames[arch]).map(([number, name]) => {

@@ -84,8 +84,9 @@ export class FileSystem {
     if (stat === undefined) return path;
     if (!follow || !stat.isSymbolicLink()) return candidate;
     const target = fs.readlinkSync(candidate, { encoding: 'buffer' });
-    // An absolute link in a sysroot means the sysroot's file, not the host's.
-    return isAbsolute(target) ? this.redirect(target, follow, depth + 1) : candidate;
+    // A link in a sysroot means the sysroot's file, not the host's.
+    const directory = path.subarray(0, path.lastIndexOf('/') + 1);
+    return this.redirect(normalizePath(isAbsolute(target) ? target : joinPath(directory, target)), follow, depth + 1);
   }
 
   // ---- opening

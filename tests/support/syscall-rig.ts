@@ -85,8 +85,13 @@ export class SyscallRig {
       strace: options.strace ? (text) => (this.trace += text) : null,
       unimplemented: (line) => this.unimplemented.push(line),
     });
-    const flags = MapFlags.PRIVATE | MapFlags.ANONYMOUS;
-    this.scratch = mm.mmap({ address: 0, length: scratchBytes, prot: 3, flags, file: null, offset: 0 });
+    this.scratch = this.mapScratch(0);
+  }
+
+  private mapScratch(address: number): number {
+    const { mm } = this.process;
+    const flags = MapFlags.PRIVATE | MapFlags.ANONYMOUS | (address === 0 ? 0 : MapFlags.FIXED);
+    return mm.mmap({ address, length: scratchBytes, prot: 3, flags, file: null, offset: 0 });
   }
 
   end(): void {
@@ -103,9 +108,9 @@ export class SyscallRig {
     return at;
   }
 
-  /** Forgets all that `room` gave. */
-  clear(): void {
-    this.memory.view(this.scratch, this.used, 2).fill(0);
+  /** Forgets all that `room` gave, and maps the scratch memory again if the guest has taken it away. */
+  resetScratch(): void {
+    this.mapScratch(this.scratch);
     this.used = 0;
   }
 
