@@ -162,11 +162,14 @@ export class Engine {
     this.stats.runs++;
     i32[budgetWord] = runBudget;
     this.enterMode();
+    // The next instruction must run in the interpreter, whose checks are exact.
+    let exactly = false;
     for (;;) {
       this.flushed = false;
       i32[reasonWord] = ExitReason.none;
       const pc = i32[pcWord]!;
-      const address = this.codeAddress(pc);
+      const address = exactly ? this.exactAddress(pc) : this.codeAddress(pc);
+      exactly = false;
       this.options.trace?.exec?.(pc);
       this.interpreter.run(address);
       const reason = i32[reasonWord] as ExitReason;
@@ -192,11 +195,8 @@ export class Engine {
           break;
         case ExitReason.fault:
           if (this.resolveFault()) return reason;
-          this.runExactly();
-          if (i32[reasonWord] === ExitReason.fault) {
-            this.resolveFault();
-            return ExitReason.fault;
-          }
+          this.enterMode();
+          exactly = true;
           break;
         default:
           return reason;
@@ -474,22 +474,17 @@ export class Engine {
     return refused >= 0;
   }
 
-  /** Runs the instruction at `cpuHeader.pc` in the interpreter, whose checks are exact. */
-  private runExactly(): void {
-    const { i32 } = this.cpu;
-    this.enterMode();
-    const pc = i32[pcWord]!;
-    let address = this.space.exact.get(pc);
-    if (address === undefined) {
-      const { addresses } = this.space;
-      const usual = addresses.get(pc);
-      address = this.translate(pc, 1);
-      this.space.exact.set(pc, address);
-      if (usual === undefined) addresses.delete(pc);
-      else addresses.set(pc, usual);
-    }
-    i32[reasonWord] = ExitReason.none;
-    this.interpreter.run(address);
+  /** Interpreter code of the one instruction at `pc`, whether there is a region or not. */
+  private exactAddress(pc: number): number {
+    const known = this.space.exact.get(pc);
+    if (known !== undefined) return known;
+    const { addresses } = this.space;
+    const usual = addresses.get(pc);
+    const address = this.translate(pc, 1);
+    this.space.exact.set(pc, address);
+    if (usual === undefined) addresses.delete(pc);
+    else addresses.set(pc, usual);
+    return address;
   }
 
   /** The access at interpreter code `address`. */

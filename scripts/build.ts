@@ -27,7 +27,7 @@ const plainStringWidth: Plugin = {
 function withoutBuiltinImports(code: string): string {
   return code.replace(/import([^;"'()]*?)from"([\w:/]+)";/g, (statement, clause: string, id: string) => {
     if (!isBuiltin(id)) return statement;
-    const [, whole, names] = /^\s*(?:(?:\*as\s+)?([\w$]+))?,?(\{.*\})?$/.exec(clause) ?? [];
+    const [, whole, names] = /^\s*(?:(?:\*\s*as\s+)?([\w$]+))?\s*,?\s*(\{[^]*\})?\s*$/.exec(clause.replace(/\s*from$/, '')) ?? [];
     if ((whole === undefined && names === undefined) || /\bdefault\b/.test(clause)) {
       throw new Error(`import in a form that the build does not know: ${statement}`);
     }

@@ -2,6 +2,7 @@ import { Engine } from '#accel/engine.ts';
 import { architectures } from './architectures.ts';
 import { interpreterBytes } from './interpreter.ts';
 import { type UserConfig, UsageError } from './options.ts';
+import { createEntropy } from '#linux-user/entropy.ts';
 import { detectArchitecture, LoadError, startProcess } from '#linux-user/start.ts';
 import { createSyscallTable } from '#syscalls/table.ts';
 
@@ -11,6 +12,9 @@ export async function runUser(config: UserConfig): Promise<number> {
     const arch = config.arch ?? detectArchitecture(config.program, config.ldPrefix);
     const target = architectures[arch];
     if (!target) throw new UsageError(`${config.program}: no translator for ${arch} in this build`);
+    const log = (text: string): void => {
+      process.stderr.write(text);
+    };
     const interpreter = await interpreterBytes();
     return await startProcess(
       {
@@ -24,7 +28,12 @@ export async function runUser(config: UserConfig): Promise<number> {
         target,
         report: null,
       },
-      createSyscallTable({}),
+      createSyscallTable({
+        strace: config.log.has('strace') ? (text) => log(text) : null,
+        unimplemented: config.log.has('unimp') ? (line) => log(`${line}\n`) : null,
+        release: config.uname,
+        entropy: config.seed === null ? null : createEntropy(config.seed),
+      }),
       (memory) => new Engine(target, memory, { interpreter, tier: config.tier, oneInstruction: config.oneInsnPerTb }),
     );
   } catch (error) {
