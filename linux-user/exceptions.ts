@@ -17,9 +17,9 @@ export function raiseException(task: Task, reason: ExitReason): void {
   const pc = abi.pc(cpu);
   switch (reason) {
     case ExitReason.fault:
-      return segmentationFault(task, address, (argument & Access.write) !== 0);
+      return segmentationFault(task, address, (argument & Access.write) !== 0 ? 'write' : 'read');
     case ExitReason.fetchFault:
-      return segmentationFault(task, address, false);
+      return segmentationFault(task, address, 'fetch');
     case ExitReason.alignment:
       return force(task, Signal.SIGBUS, SiCode.BUS_ADRALN, address, {
         kind: 'alignment',
@@ -42,10 +42,10 @@ export function raiseException(task: Task, reason: ExitReason): void {
   }
 }
 
-function segmentationFault(task: Task, address: number, write: boolean): void {
+function segmentationFault(task: Task, address: number, access: 'read' | 'write' | 'fetch'): void {
   const mapped = task.mm.vmas.at(address) !== null;
   const code = mapped ? SiCode.SEGV_ACCERR : SiCode.SEGV_MAPERR;
-  force(task, Signal.SIGSEGV, code, address, { kind: 'access', write, mapped });
+  force(task, Signal.SIGSEGV, code, address, { kind: 'access', access, mapped });
 }
 
 function force(task: Task, signo: number, code: number, address: number, cause: FaultCause): void {

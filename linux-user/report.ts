@@ -19,7 +19,7 @@ function causeText(info: SigInfo): string {
   const at = hex(info.address);
   switch (info.cause.kind) {
     case 'access': {
-      const what = info.cause.write ? 'write to' : 'read or fetch from';
+      const what = { read: 'read from', write: 'write to', fetch: 'jump to' }[info.cause.access];
       return `${what} ${at}, which is ${info.cause.mapped ? 'protected' : 'not mapped'}`;
     }
     case 'alignment':

@@ -1,8 +1,8 @@
 import { GuestMemory } from '#accel/guest-memory.ts';
 import type { Target } from '#tcg/target.ts';
-import { abiOf, architectureOf } from './abi/registry.ts';
+import { abiOf, architectureOf } from './abi/architectures.ts';
 import { type Credentials, hostCredentials } from './credentials.ts';
-import { createEntropy } from './entropy.ts';
+import { createEntropy, type Entropy } from './entropy.ts';
 import type { EngineFactory } from './guest-engine.ts';
 import { ImageDirectory } from './images.ts';
 import { elfMachine } from './loader/elf.ts';
@@ -44,6 +44,8 @@ export interface StartOptions {
   readonly addressSpaceEnd: number | null;
   /** -seed, or null for the host's randomness. */
   readonly seed: bigint | null;
+  /** The source of randomness that the system calls use too, if it is shared; else one is made from `seed`. */
+  readonly entropy?: Entropy;
   readonly target: Target;
   /** Takes a report of a fatal signal; null prints it on stderr. */
   readonly report: ((text: string) => void) | null;
@@ -132,7 +134,7 @@ export function createProcess(options: StartOptions, engineFactory: EngineFactor
   const loaded = loadProgram(mm, abi, resolved, prefix);
   abi.mapKernelPages(mm);
   const credentials = hostCredentials();
-  const entropy = createEntropy(options.seed);
+  const entropy = options.entropy ?? createEntropy(options.seed);
   const random = new Uint8Array(16);
   entropy(random, 0, random.length);
   const stackPointer = fillStack(mm, {

@@ -125,7 +125,7 @@ export interface Abi {
 
 /** Why an instruction could not be carried out. */
 export type FaultCause =
-  | { readonly kind: 'access'; readonly write: boolean; readonly mapped: boolean }
+  | { readonly kind: 'access'; readonly access: 'read' | 'write' | 'fetch'; readonly mapped: boolean }
   | { readonly kind: 'alignment'; readonly write: boolean }
   | { readonly kind: 'undefined' }
   | { readonly kind: 'breakpoint' };
