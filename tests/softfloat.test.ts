@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import * as soft from '#target/arm/softfloat.ts';
-import { float16, float32, float64, type FloatEnv, type FloatFormat, Rounding } from '#target/arm/softfloat.ts';
+import { type FloatEnv, type FloatFormat, float16, float32, float64, Rounding } from '#target/arm/softfloat.ts';
 
 // Lines of tests/vectors/vfp.txt, made by fixtures/vfp-vectors.c under qemu-arm:
 // operation, format bits, FPSCR before, operands a b c, result, FPSCR after (all hexadecimal).

@@ -3,7 +3,7 @@
  * NaNs (the standard FPSCR value, DDI 0406C A2.7.3), and integer operations WebAssembly has no counterpart for.
  */
 import * as soft from './softfloat.ts';
-import { FpFlag, float32, type FloatEnv, Rounding } from './softfloat.ts';
+import { type FloatEnv, FpFlag, float32, Rounding } from './softfloat.ts';
 
 /** FPSCR.QC, set by saturation. */
 export const qcBit = 1 << 27;
@@ -16,7 +16,15 @@ export interface LaneEnv extends FloatEnv {
 export const newLaneEnv = (): LaneEnv => ({ ...soft.newEnv((1 << 24) | (1 << 25)), qc: false });
 
 /** Result of one lane: operands are unsigned, `bits` is the lane's width and d its old value; x is the operation's own. */
-export type LaneOp = (n: bigint, m: bigint, d: bigint, bits: number, isUnsigned: boolean, env: LaneEnv, x: number) => bigint;
+export type LaneOp = (
+  n: bigint,
+  m: bigint,
+  d: bigint,
+  bits: number,
+  isUnsigned: boolean,
+  env: LaneEnv,
+  x: number,
+) => bigint;
 
 const saturate = (value: bigint, bits: number, isUnsigned: boolean, env: LaneEnv): bigint => {
   const high = isUnsigned ? (1n << BigInt(bits)) - 1n : (1n << BigInt(bits - 1)) - 1n;
@@ -183,4 +191,3 @@ export const laneOperations = {
 
 export type LaneOperation = keyof typeof laneOperations;
 export const laneOperationNames = Object.keys(laneOperations) as LaneOperation[];
-

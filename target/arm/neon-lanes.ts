@@ -3,6 +3,7 @@ import type { ArmContext } from './context.ts';
 import { defineHelper } from './helpers.ts';
 import { type LaneOperation, laneOperationNames, laneOperations, newLaneEnv, qcBit } from './neon-lane-ops.ts';
 import { fieldD, fieldM, fieldN, oddQuad, type ThreeFields } from './neon-vectors.ts';
+import { convert, float16, float32 } from './softfloat.ts';
 import { armState, slotD } from './state.ts';
 import { neonData, type RowPair } from './vfp-registers.ts';
 
@@ -56,7 +57,9 @@ function laneHelper(cpu: CpuView, code: number, registers: number): number {
       right = left + (1 << size);
     }
     const old = readLane(cpu, d + lane, size);
-    results.push(op(readLane(cpu, left, size), readLane(cpu, right, size), old, 8 << size, (code & uBit) !== 0, env, x));
+    results.push(
+      op(readLane(cpu, left, size), readLane(cpu, right, size), old, 8 << size, (code & uBit) !== 0, env, x),
+    );
   }
   for (let i = 0; i < count; i++) writeLane(cpu, d + (i << size), size, results[i]!);
   cpu.i32[fpscrIndex] = cpu.i32[fpscrIndex]! | env.flags | (env.qc ? qcBit : 0);
@@ -113,16 +116,17 @@ const doublingSame = (name: LaneOperation) => (c: ArmContext, f: Same) => {
 };
 
 /** By scalar: u is Q, Dm[x] with 16 or 32 bits. */
-const byScalar = (name: LaneOperation, isFloat: boolean) => (c: ArmContext, f: ThreeFields & { u: number; size: number }) => {
-  if (f.size === 0 || f.size === 3 || (isFloat && f.size !== 2)) {
-    c.undefined();
-    return;
-  }
-  if (oddQuad(c, f.u, fieldD(f), fieldN(f))) return;
-  const isHalf = f.size === 1;
-  const x = isHalf ? (f.m << 1) | (f.vm >> 3) : f.m;
-  emitLanes(c, { name, size: f.size, q: f.u, scalar: true, x }, fieldD(f), fieldN(f), isHalf ? f.vm & 7 : f.vm);
-};
+const byScalar =
+  (name: LaneOperation, isFloat: boolean) => (c: ArmContext, f: ThreeFields & { u: number; size: number }) => {
+    if (f.size === 0 || f.size === 3 || (isFloat && f.size !== 2)) {
+      c.undefined();
+      return;
+    }
+    if (oddQuad(c, f.u, fieldD(f), fieldN(f))) return;
+    const isHalf = f.size === 1;
+    const x = isHalf ? (f.m << 1) | (f.vm >> 3) : f.m;
+    emitLanes(c, { name, size: f.size, q: f.u, scalar: true, x }, fieldD(f), fieldN(f), isHalf ? f.vm & 7 : f.vm);
+  };
 
 interface Two {
   readonly size: number;
@@ -134,10 +138,13 @@ interface Two {
 }
 
 /** 32-bit elements of one register. */
-const words = (name: LaneOperation, u = 0) => (c: ArmContext, f: Two) => {
-  if (f.size !== 2) c.undefined();
-  else if (!oddQuad(c, f.q, fieldD(f), fieldM(f))) emitLanes(c, { name, size: 2, q: f.q, u }, fieldD(f), 0, fieldM(f));
-};
+const words =
+  (name: LaneOperation, u = 0) =>
+  (c: ArmContext, f: Two) => {
+    if (f.size !== 2) c.undefined();
+    else if (!oddQuad(c, f.q, fieldD(f), fieldM(f)))
+      emitLanes(c, { name, size: 2, q: f.q, u }, fieldD(f), 0, fieldM(f));
+  };
 
 interface Shift {
   readonly u: number;
@@ -168,13 +175,48 @@ const fixedPoint = (name: LaneOperation) => (c: ArmContext, f: Shift) => {
     emitLanes(c, { name, size: 2, u: f.u, q: f.q, x: 64 - f.imm }, fieldD(f), 0, fieldM(f));
 };
 
+/** (x: to half, d | m << 16): four halves of Dm to Qd, or the other way. */
+function halfHelper(cpu: CpuView, toHalf: number, registers: number): number {
+  const d = slotD(registers & 0xff);
+  const m = slotD(registers >>> 16);
+  const [from, to] = toHalf ? ([2, 1] as const) : ([1, 2] as const);
+  const formats = [float16, float16, float32];
+  env.flags = 0;
+  env.alternativeHalf = (cpu.i32[fpscrIndex]! & (1 << 26)) !== 0;
+  const results = [0, 1, 2, 3].map((i) =>
+    convert(formats[from]!, formats[to]!, readLane(cpu, m + (i << from), from), env),
+  );
+  for (let i = 0; i < 4; i++) writeLane(cpu, d + (i << to), to, results[i]!);
+  cpu.i32[fpscrIndex] = cpu.i32[fpscrIndex]! | env.flags;
+  return 0;
+}
+
+const half = defineHelper({ name: 'neon_half', call: halfHelper });
+
+/** VCVT.F16.F32 Dd, Qm; VCVT.F32.F16 Qd, Dm. */
+const vcvtHalf = (toHalf: 0 | 1) => (c: ArmContext, f: Omit<Two, 'q' | 'size'>) => {
+  const d = fieldD(f);
+  const m = fieldM(f);
+  if (oddQuad(c, 1, toHalf ? m : d)) return;
+  const { b } = c;
+  b.helper(half, false, b.i32(toHalf), b.i32(d | (m << 16)));
+};
+
 const same = <const P extends string>(opc: P) => `0 d:1 size:2 vn:4 vd:4 ${opc} vm:4` as const;
 const scalar = <const P extends string>(opc: P) => `1 d:1 size:2 vn:4 vd:4 ${opc} n:1 1 m:1 0 vm:4` as const;
 const two = <const P extends string>(opc: P) => `1 d:1 11 size:2 ${opc} q:1 m:1 0 vm:4` as const;
 const shifted = <const P extends string>(opc: P) => `1 d:1 imm:6 vd:4 ${opc} l:1 q:1 m:1 1 vm:4` as const;
 
 /** A row on three registers whose size field begins with `high`; U fixed. */
-const floatRow = (name: string, u: '0' | '1', high: '0' | '1', opc: string, b: '0' | '1', op: LaneOperation, pairwise = false): RowPair =>
+const floatRow = (
+  name: string,
+  u: '0' | '1',
+  high: '0' | '1',
+  opc: string,
+  b: '0' | '1',
+  op: LaneOperation,
+  pairwise = false,
+): RowPair =>
   neonData(name, u, `0 d:1 ${high} size:1 vn:4 vd:4 ${opc} n:1 q:1 m:1 ${b} vm:4`, (c, f: object) =>
     floatSame(op, pairwise)(c, f as Same),
   );
@@ -221,6 +263,8 @@ export const laneRows: readonly RowPair[] = [
   neonData('VCVT.F32.U32', '1', two('11 vd:4 0 1101'), words('fromFixed', 1)),
   neonData('VCVT.S32.F32', '1', two('11 vd:4 0 1110'), words('toFixed')),
   neonData('VCVT.U32.F32', '1', two('11 vd:4 0 1111'), words('toFixed', 1)),
+  neonData('VCVT.F16.F32', '1', '1 d:1 11 01 10 vd:4 0 1100 0 m:1 0 vm:4', vcvtHalf(1)),
+  neonData('VCVT.F32.F16', '1', '1 d:1 11 01 10 vd:4 0 1110 0 m:1 0 vm:4', vcvtHalf(0)),
   neonData('VQSHLU', '1', shifted('0110'), (c, f) => saturatingShift('qshlu')(c, { ...f, u: 1 })),
   neonData('VQSHL (immediate)', 'u:1', shifted('0111'), saturatingShift('qshlImmediate')),
   neonData('VCVT (fixed-point to F32)', 'u:1', shifted('1110'), fixedPoint('fromFixed')),

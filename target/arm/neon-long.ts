@@ -2,8 +2,20 @@ import type { Value } from '#tcg/builder.ts';
 import { Op } from '#tcg/ops.ts';
 import type { ArmContext } from './context.ts';
 import { narrowed } from './neon-shift.ts';
-import { multiplied } from './neon-three.ts';
-import { bytesOf, everyLane, fieldD, fieldM, fieldN, getVector, laneOps, oddQuad, setVector, shuffle, type ThreeFields } from './neon-vectors.ts';
+import { multiplied, saturatedSum } from './neon-three.ts';
+import {
+  bytesOf,
+  everyLane,
+  fieldD,
+  fieldM,
+  fieldN,
+  getVector,
+  laneOps,
+  oddQuad,
+  setVector,
+  shuffle,
+  type ThreeFields,
+} from './neon-vectors.ts';
 import { neonData, type RowPair } from './vfp-registers.ts';
 
 /** Integer Advanced SIMD on registers of different lengths and with scalars (DDI 0406C A7.4.2, A7.4.3). */
@@ -34,7 +46,12 @@ const long =
     }
     const left = wideN ? getVector(c, 1, n) : widen(c, getVector(c, 0, n), f.size, f.u);
     const right = widen(c, getVector(c, 0, fieldM(f)), f.size, f.u);
-    setVector(c, 1, d, emit(c, left, right, f.size, f.u, () => getVector(c, 1, d)));
+    setVector(
+      c,
+      1,
+      d,
+      emit(c, left, right, f.size, f.u, () => getVector(c, 1, d)),
+    );
   };
 
 const wideAdd: Emit = (c, n, m, size) => c.b.bin(laneOps.add[size + 1]!, n, m);
@@ -42,6 +59,39 @@ const wideSub: Emit = (c, n, m, size) => c.b.bin(laneOps.sub[size + 1]!, n, m);
 const vmull: Emit = (c, n, m, size) => product(c, n, m, size);
 const vmlal: Emit = (c, n, m, size, _u, d) => c.b.bin(laneOps.add[size + 1]!, d(), product(c, n, m, size));
 const vmlsl: Emit = (c, n, m, size, _u, d) => c.b.bin(laneOps.sub[size + 1]!, d(), product(c, n, m, size));
+
+/** 2 · n · m, which saturates where both are the smallest value. */
+function doubledProduct(c: ArmContext, n: Value, m: Value, size: number): Value {
+  const value = product(c, n, m, size);
+  return saturatedSum(c, 'add', value, value, size + 1, 0);
+}
+const vqdmull: Emit = (c, n, m, size) => doubledProduct(c, n, m, size);
+const vqdmlal: Emit = (c, n, m, size, _u, d) => saturatedSum(c, 'add', d(), doubledProduct(c, n, m, size), size + 1, 0);
+const vqdmlsl: Emit = (c, n, m, size, _u, d) => saturatedSum(c, 'sub', d(), doubledProduct(c, n, m, size), size + 1, 0);
+/** Halfwords and words only. */
+const doubling = (emit: Emit) => (c: ArmContext, f: Long) => {
+  if (f.size === 0) c.undefined();
+  else long(false, emit)(c, f);
+};
+
+/** VMULL.P8: products of polynomials over {0, 1}. */
+function vmullPolynomial(c: ArmContext, f: Long): void {
+  const d = fieldD(f);
+  if (f.size !== 0 || d & 1) {
+    c.undefined();
+    return;
+  }
+  const { b } = c;
+  const n = widen(c, getVector(c, 0, fieldN(f)), 0, 1);
+  const m = widen(c, getVector(c, 0, fieldM(f)), 0, 1);
+  let sum = b.v128(0, 0, 0, 0);
+  for (let bit = 0; bit < 8; bit++) {
+    // All ones in the halfwords of m that have the bit.
+    const mask = b.bin(Op.shr_s_i16x8, b.bin(Op.shl_i16x8, m, b.i32(15 - bit)), b.i32(15));
+    sum = b.bin(Op.xor_v128, sum, b.bin(Op.and_v128, b.bin(Op.shl_i16x8, n, b.i32(bit)), mask));
+  }
+  setVector(c, 1, d, sum);
+}
 
 /** |n − m|: the difference of widened elements fits, signed. */
 function difference(c: ArmContext, n: Value, m: Value, size: number): Value {
@@ -79,7 +129,12 @@ function scalar(c: ArmContext, f: Long): Value {
   const index = isHalf ? (f.m << 1) | (f.vm >> 3) : f.m;
   const value = getVector(c, 0, register);
   const bytes = 1 << f.size;
-  return shuffle(c, value, value, bytesOf((i) => index * bytes + (i & (bytes - 1))));
+  return shuffle(
+    c,
+    value,
+    value,
+    bytesOf((i) => index * bytes + (i & (bytes - 1))),
+  );
 }
 
 /** VMUL VMLA VMLS (by scalar); u is Q. */
@@ -103,7 +158,12 @@ const longByScalar = (emit: Emit) => (c: ArmContext, f: Long) => {
   }
   const n = widen(c, getVector(c, 0, fieldN(f)), f.size, f.u);
   const m = widen(c, scalar(c, f), f.size, f.u);
-  setVector(c, 1, d, emit(c, n, m, f.size, f.u, () => getVector(c, 1, d)));
+  setVector(
+    c,
+    1,
+    d,
+    emit(c, n, m, f.size, f.u, () => getVector(c, 1, d)),
+  );
 };
 
 const rest = <const P extends string>(opc: P) => `1 d:1 size:2 vn:4 vd:4 ${opc} 0 vm:4` as const;
@@ -121,6 +181,13 @@ export const longRows: readonly RowPair[] = [
   neonData('VMLAL', 'u:1', rest('1000 n:1 0 m:1'), long(false, vmlal)),
   neonData('VMLSL', 'u:1', rest('1010 n:1 0 m:1'), long(false, vmlsl)),
   neonData('VMULL', 'u:1', rest('1100 n:1 0 m:1'), long(false, vmull)),
+  neonData('VQDMLAL', '0', rest('1001 n:1 0 m:1'), (c, f) => doubling(vqdmlal)(c, { ...f, u: 0 })),
+  neonData('VQDMLSL', '0', rest('1011 n:1 0 m:1'), (c, f) => doubling(vqdmlsl)(c, { ...f, u: 0 })),
+  neonData('VQDMULL', '0', rest('1101 n:1 0 m:1'), (c, f) => doubling(vqdmull)(c, { ...f, u: 0 })),
+  neonData('VMULL.P8', '0', rest('1110 n:1 0 m:1'), (c, f) => vmullPolynomial(c, { ...f, u: 0 })),
+  neonData('VQDMLAL (by scalar)', '0', rest('0011 n:1 1 m:1'), (c, f) => longByScalar(vqdmlal)(c, { ...f, u: 0 })),
+  neonData('VQDMLSL (by scalar)', '0', rest('0111 n:1 1 m:1'), (c, f) => longByScalar(vqdmlsl)(c, { ...f, u: 0 })),
+  neonData('VQDMULL (by scalar)', '0', rest('1011 n:1 1 m:1'), (c, f) => longByScalar(vqdmull)(c, { ...f, u: 0 })),
   neonData('VMLA (by scalar)', 'u:1', rest('0000 n:1 1 m:1'), byScalar(laneOps.add)),
   neonData('VMLAL (by scalar)', 'u:1', rest('0010 n:1 1 m:1'), longByScalar(vmlal)),
   neonData('VMLS (by scalar)', 'u:1', rest('0100 n:1 1 m:1'), byScalar(laneOps.sub)),

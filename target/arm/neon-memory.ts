@@ -2,8 +2,8 @@ import { MemoryFlag, type Value } from '#tcg/builder.ts';
 import { Op } from '#tcg/ops.ts';
 import type { ArmContext } from './context.ts';
 import { fieldD, getPair, laneOps, setPair, shuffle } from './neon-vectors.ts';
-import { neonMemory, type RowPair } from './vfp-registers.ts';
 import { slotD } from './state.ts';
+import { neonMemory, type RowPair } from './vfp-registers.ts';
 
 /**
  * Element and structure loads and stores (DDI 0406C A7.7). A whole transfer is probed before anything changes.
@@ -31,19 +31,20 @@ function refused(c: ArmContext, f: Transfer, lastRegister: number, isUndefined: 
 }
 
 /** Per type field: elements per structure, structures' register groups, register increment; `align` values refused. */
-const shapes: Readonly<Record<number, { n: number; groups: number; step: number; align: (align: number) => boolean }>> = {
-  0b0111: { n: 1, groups: 1, step: 1, align: (a) => a > 1 },
-  0b1010: { n: 1, groups: 2, step: 1, align: (a) => a === 3 },
-  0b0110: { n: 1, groups: 3, step: 1, align: (a) => a > 1 },
-  0b0010: { n: 1, groups: 4, step: 1, align: () => false },
-  0b1000: { n: 2, groups: 1, step: 1, align: (a) => a === 3 },
-  0b1001: { n: 2, groups: 1, step: 2, align: (a) => a === 3 },
-  0b0011: { n: 2, groups: 2, step: 2, align: () => false },
-  0b0100: { n: 3, groups: 1, step: 1, align: (a) => a > 1 },
-  0b0101: { n: 3, groups: 1, step: 2, align: (a) => a > 1 },
-  0b0000: { n: 4, groups: 1, step: 1, align: () => false },
-  0b0001: { n: 4, groups: 1, step: 2, align: () => false },
-};
+const shapes: Readonly<Record<number, { n: number; groups: number; step: number; align: (align: number) => boolean }>> =
+  {
+    0b0111: { n: 1, groups: 1, step: 1, align: (a) => a > 1 },
+    0b1010: { n: 1, groups: 2, step: 1, align: (a) => a === 3 },
+    0b0110: { n: 1, groups: 3, step: 1, align: (a) => a > 1 },
+    0b0010: { n: 1, groups: 4, step: 1, align: () => false },
+    0b1000: { n: 2, groups: 1, step: 1, align: (a) => a === 3 },
+    0b1001: { n: 2, groups: 1, step: 2, align: (a) => a === 3 },
+    0b0011: { n: 2, groups: 2, step: 2, align: () => false },
+    0b0100: { n: 3, groups: 1, step: 1, align: (a) => a > 1 },
+    0b0101: { n: 3, groups: 1, step: 2, align: (a) => a > 1 },
+    0b0000: { n: 4, groups: 1, step: 1, align: () => false },
+    0b0001: { n: 4, groups: 1, step: 2, align: () => false },
+  };
 
 /** VLD1…VLD4, VST1…VST4 (multiple structures). */
 function multiple(c: ArmContext, f: Transfer & { type: number; size: number; align: number }): void {

@@ -17,8 +17,8 @@ import {
   shuffle,
   type ThreeFields,
 } from './neon-vectors.ts';
-import { neonData, numberD, type RowPair } from './vfp-registers.ts';
 import { slotD } from './state.ts';
+import { neonData, numberD, type RowPair } from './vfp-registers.ts';
 
 /** Advanced SIMD on two registers, permutations and table lookups (DDI 0406C A7.4.5, A7.4.6). */
 
@@ -42,14 +42,24 @@ const each =
     }
     if (oddQuad(c, f.q, d, fieldM(f))) return;
     const value = getVector(c, f.q, fieldM(f));
-    setVector(c, f.q, d, emit(c, value, f.size, () => getVector(c, f.q, d)));
+    setVector(
+      c,
+      f.q,
+      d,
+      emit(c, value, f.size, () => getVector(c, f.q, d)),
+    );
   };
 
 /** VREV: elements of `size` the other way round within groups of `group` (log2 bytes). */
 const vrev = (group: number) =>
   each(group - 1, (c, m, size) => {
     const flip = ((1 << group) - 1) & ~((1 << size) - 1);
-    return shuffle(c, m, m, bytesOf((i) => i ^ flip));
+    return shuffle(
+      c,
+      m,
+      m,
+      bytesOf((i) => i ^ flip),
+    );
   });
 
 /** Leading zeros: all bits below the highest 1 set, then the zeros left are counted. */
@@ -120,7 +130,11 @@ const vpadal = (u: boolean) =>
 
 /** VSWP VTRN VUZP VZIP: both registers change. */
 const exchange =
-  (maxSize: (q: number) => number, emit: (c: ArmContext, d: Value, m: Value, size: number, q: number) => [Value, Value], swaps = -1) =>
+  (
+    maxSize: (q: number) => number,
+    emit: (c: ArmContext, d: Value, m: Value, size: number, q: number) => [Value, Value],
+    swaps = -1,
+  ) =>
   (c: ArmContext, f: Two): void => {
     const d = fieldD(f);
     const m = fieldM(f);
@@ -132,7 +146,17 @@ const exchange =
     // UNPREDICTABLE where the registers are the same: as qemu-arm, which swaps neighbours of size `swaps`.
     if (d === m && f.size === swaps) {
       const value = getVector(c, f.q, d);
-      setVector(c, f.q, d, shuffle(c, value, value, bytesOf((i) => i ^ 4)));
+      setVector(
+        c,
+        f.q,
+        d,
+        shuffle(
+          c,
+          value,
+          value,
+          bytesOf((i) => i ^ 4),
+        ),
+      );
       return;
     }
     const [newD, newM] = emit(c, getVector(c, f.q, d), getVector(c, f.q, m), f.size, f.q);
@@ -151,8 +175,18 @@ const vtrn = exchange(
     const element = 1 << size;
     const isOdd = (i: number): boolean => (i & element) !== 0;
     return [
-      shuffle(c, d, m, bytesOf((i) => (isOdd(i) ? 16 + i - element : i))),
-      shuffle(c, d, m, bytesOf((i) => (isOdd(i) ? 16 + i : i + element))),
+      shuffle(
+        c,
+        d,
+        m,
+        bytesOf((i) => (isOdd(i) ? 16 + i - element : i)),
+      ),
+      shuffle(
+        c,
+        d,
+        m,
+        bytesOf((i) => (isOdd(i) ? 16 + i : i + element)),
+      ),
     ];
   },
   2,
@@ -163,7 +197,9 @@ const rowByte = (q: number, i: number): number => (q || i < 8 ? i : 8 + i);
 const registerBytes = (q: number): number => (q ? 16 : 8);
 
 const unzipped = (size: number, q: number, odd: number): number[] =>
-  bytesOf((i) => rowByte(q, ((2 * (i >> size) + odd) * (1 << size) + (i & ((1 << size) - 1))) % (2 * registerBytes(q))));
+  bytesOf((i) =>
+    rowByte(q, ((2 * (i >> size) + odd) * (1 << size) + (i & ((1 << size) - 1))) % (2 * registerBytes(q))),
+  );
 const zipped = (size: number, q: number, from: number): number[] =>
   bytesOf((i) => {
     const at = (from + i) % (2 * registerBytes(q));
@@ -258,7 +294,17 @@ function vdupScalar(c: ArmContext, f: { d: number; imm: number; vd: number; q: n
   const size = 31 - Math.clz32(f.imm & -f.imm);
   const at = (f.imm >> (size + 1)) << size;
   const m = getVector(c, 0, fieldM(f));
-  setVector(c, f.q, d, shuffle(c, m, m, bytesOf((i) => at + (i & ((1 << size) - 1)))));
+  setVector(
+    c,
+    f.q,
+    d,
+    shuffle(
+      c,
+      m,
+      m,
+      bytesOf((i) => at + (i & ((1 << size) - 1))),
+    ),
+  );
 }
 
 interface Immediate {
@@ -280,7 +326,8 @@ function expandImmediate(c: ArmContext, f: Immediate): Value | undefined {
   if (cmode < 14) return everyWord(c, cmode & 1 ? (imm << 16) | 0xffff : (imm << 8) | 0xff);
   if (cmode === 14 && !f.op) return everyLane(c, 0, imm);
   if (cmode === 14) {
-    const word = (bits: number): number => [1, 2, 4, 8].reduce((sum, bit, i) => (bits & bit ? sum | (0xff << (8 * i)) : sum), 0);
+    const word = (bits: number): number =>
+      [1, 2, 4, 8].reduce((sum, bit, i) => (bits & bit ? sum | (0xff << (8 * i)) : sum), 0);
     return c.b.v128(word(imm), word(imm >> 4), word(imm), word(imm >> 4));
   }
   if (f.op) return undefined;
@@ -338,4 +385,3 @@ export const miscRows: readonly RowPair[] = [
   neonData('VMOVN, VQMOVN', '1', rest('10 vd:4 0 010 op:2'), vmovn),
   neonData('VSHLL (full width)', '1', rest('10 vd:4 0 0110 0'), vshllFull),
 ];
-

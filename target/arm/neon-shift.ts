@@ -46,7 +46,8 @@ function shiftedRight(c: ArmContext, value: Value, size: number, amount: number,
   const { b } = c;
   const width = widthOf(size);
   const op = (u ? laneOps.shrU : laneOps.shrS)[size]!;
-  const whole = amount < width ? b.bin(op, value, b.i32(amount)) : b.bin(op, b.bin(op, value, b.i32(width - 1)), b.i32(1));
+  const whole =
+    amount < width ? b.bin(op, value, b.i32(amount)) : b.bin(op, b.bin(op, value, b.i32(width - 1)), b.i32(1));
   if (!round) return whole;
   // The highest bit shifted out rounds up.
   const last = b.bin(laneOps.shrU[size]!, value, b.i32(amount - 1));

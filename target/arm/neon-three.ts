@@ -38,11 +38,15 @@ const same =
     if (oddQuad(c, f.q, d, fieldN(f), fieldM(f))) return;
     const n = getVector(c, f.q, fieldN(f));
     const m = getVector(c, f.q, fieldM(f));
-    setVector(c, f.q, d, emit(c, n, m, f.size, f.u, () => getVector(c, f.q, d)));
+    setVector(
+      c,
+      f.q,
+      d,
+      emit(c, n, m, f.size, f.u, () => getVector(c, f.q, d)),
+    );
   };
 
-const binary = (maxSize: number, ops: readonly number[]) =>
-  same(maxSize, (c, n, m, size) => c.b.bin(ops[size]!, n, m));
+const binary = (maxSize: number, ops: readonly number[]) => same(maxSize, (c, n, m, size) => c.b.bin(ops[size]!, n, m));
 const bySign = (signed: readonly number[], unsigned: readonly number[]) =>
   same(2, (c, n, m, size, u) => c.b.bin((u ? unsigned : signed)[size]!, n, m));
 
@@ -89,16 +93,20 @@ const saturating = {
   ],
 } as const;
 
-/** VQADD, VQSUB. Wide elements: the sign bit of `over` tells the saturated ones. */
-const saturated = (kind: 'add' | 'sub') =>
-  same(3, (c, n, m, size, u) => {
-    const { b } = c;
-    const wrapped = b.bin(laneOps[kind][size]!, n, m);
-    const narrow = saturating[kind][u]![size];
-    const result = narrow === undefined ? saturatedWide(c, kind, n, m, size, u, wrapped) : b.bin(narrow, n, m);
-    setQcIfDifferent(c, result, wrapped);
-    return result;
-  });
+/** n + m or n − m saturated, which sets QC. */
+export function saturatedSum(c: ArmContext, kind: 'add' | 'sub', n: Value, m: Value, size: number, u: number): Value {
+  const { b } = c;
+  const wrapped = b.bin(laneOps[kind][size]!, n, m);
+  const narrow = saturating[kind][u]![size];
+  const result = narrow === undefined ? saturatedWide(c, kind, n, m, size, u, wrapped) : b.bin(narrow, n, m);
+  setQcIfDifferent(c, result, wrapped);
+  return result;
+}
+
+/** VQADD, VQSUB. */
+const saturated = (kind: 'add' | 'sub') => same(3, (c, n, m, size, u) => saturatedSum(c, kind, n, m, size, u));
+
+/** 32- and 64-bit elements: the sign bit of `over`, `carry` or `borrow` tells the saturated ones. */
 
 function saturatedWide(
   c: ArmContext,
@@ -209,7 +217,19 @@ export const sameLengthRows: readonly RowPair[] = [
   neonData('VCEQ', '1', rest('1000 n:1 q:1 m:1 1'), (c, f) => binary(2, laneOps.eq)(c, { ...f, u: 1 })),
   neonData('VMLA/VMLS (integer)', 'u:1', rest('1001 n:1 q:1 m:1 0'), vmla),
   neonData('VMUL', 'u:1', rest('1001 n:1 q:1 m:1 1'), vmul),
-  neonData('VPMAX', 'u:1', rest('1010 n:1 q:1 m:1 0'), pairwise((u) => (u ? laneOps.maxU : laneOps.maxS))),
-  neonData('VPMIN', 'u:1', rest('1010 n:1 q:1 m:1 1'), pairwise((u) => (u ? laneOps.minU : laneOps.minS))),
-  neonData('VPADD (integer)', '0', rest('1011 n:1 q:1 m:1 1'), (c, f) => pairwise(() => laneOps.add)(c, { ...f, u: 0 })),
+  neonData(
+    'VPMAX',
+    'u:1',
+    rest('1010 n:1 q:1 m:1 0'),
+    pairwise((u) => (u ? laneOps.maxU : laneOps.maxS)),
+  ),
+  neonData(
+    'VPMIN',
+    'u:1',
+    rest('1010 n:1 q:1 m:1 1'),
+    pairwise((u) => (u ? laneOps.minU : laneOps.minS)),
+  ),
+  neonData('VPADD (integer)', '0', rest('1011 n:1 q:1 m:1 1'), (c, f) =>
+    pairwise(() => laneOps.add)(c, { ...f, u: 0 }),
+  ),
 ];

@@ -42,7 +42,13 @@ export function setVector(c: ArmContext, q: number, d: number, value: Value): vo
 export function getPair(c: ArmContext, low: number, high: number): Value {
   if (high === low + 1 && (low & 1) === 0) return c.b.get('v128', slotD(low));
   const { b } = c;
-  return b.emit(Op.replace_lane_i64x2, b.un(Op.splat_i64x2, b.get('i64', slotD(low))), b.get('i64', slotD(high)), -1, 1);
+  return b.emit(
+    Op.replace_lane_i64x2,
+    b.un(Op.splat_i64x2, b.get('i64', slotD(low))),
+    b.get('i64', slotD(high)),
+    -1,
+    1,
+  );
 }
 
 /** Writes the halves of a vector to two D registers. */
@@ -64,7 +70,12 @@ export function shuffle(c: ArmContext, a: Value, b: Value, pick: readonly number
 
 /** The even (0) or odd (1) elements of a and then of b. */
 export const alternate = (c: ArmContext, size: number, a: Value, b: Value, odd: 0 | 1): Value =>
-  shuffle(c, a, b, bytesOf((i) => (2 * (i >> size) + odd) * (1 << size) + (i & ((1 << size) - 1))));
+  shuffle(
+    c,
+    a,
+    b,
+    bytesOf((i) => (2 * (i >> size) + odd) * (1 << size) + (i & ((1 << size) - 1))),
+  );
 
 /** [f(0) … f(15)]. */
 export const bytesOf = (f: (i: number) => number): number[] => Array.from({ length: 16 }, (_, i) => f(i));

@@ -6,11 +6,16 @@ import { shiftRows } from './neon-shift.ts';
 import { sameLengthRows } from './neon-three.ts';
 import type { ArmRow } from './row.ts';
 
-/**
- * Advanced SIMD: loads and stores, bitwise, integer and single-precision instructions. Missing: VQDMULL, VQDMLAL,
- * VQDMLSL, VMULL.P8, VCVT with half precision.
- */
-const rows = [...elementRows, ...sameLengthRows, ...miscRows, ...shiftRows, ...laneRows, ...longRows, ...laneScalarRows];
+/** Advanced SIMD of ARMv7-A with VFPv4: loads and stores, bitwise, integer and single-precision instructions. */
+const rows = [
+  ...elementRows,
+  ...sameLengthRows,
+  ...miscRows,
+  ...shiftRows,
+  ...laneRows,
+  ...longRows,
+  ...laneScalarRows,
+];
 
 export const neonA32: readonly ArmRow[] = rows.map((pair) => pair.a32);
 export const neonT32: readonly ArmRow[] = rows.map((pair) => pair.t32);

@@ -19,7 +19,14 @@ export const float64: FloatFormat = { bits: 64, exponentBits: 11, fractionBits: 
 export const Rounding = { nearest: 0, plus: 1, minus: 2, zero: 3, away: 4 } as const;
 
 /** Cumulative exception flags, FPSCR bits in place. */
-export const FpFlag = { invalid: 1, divideByZero: 2, overflow: 4, underflow: 8, inexact: 16, inputDenormal: 128 } as const;
+export const FpFlag = {
+  invalid: 1,
+  divideByZero: 2,
+  overflow: 4,
+  underflow: 8,
+  inexact: 16,
+  inputDenormal: 128,
+} as const;
 
 /** What an operation reads of FPSCR, and the flags it adds to. */
 export interface FloatEnv {
@@ -59,7 +66,8 @@ const minExponent = (format: FloatFormat): number => 2 - (1 << (format.exponentB
 const maxExponent = (format: FloatFormat): number => (1 << (format.exponentBits - 1)) - 1;
 const signBit = (format: FloatFormat): bigint => 1n << BigInt(format.bits - 1);
 const quietBit = (format: FloatFormat): bigint => 1n << BigInt(format.fractionBits - 1);
-const exponentOnes = (format: FloatFormat): bigint => ((1n << BigInt(format.exponentBits)) - 1n) << BigInt(format.fractionBits);
+const exponentOnes = (format: FloatFormat): bigint =>
+  ((1n << BigInt(format.exponentBits)) - 1n) << BigInt(format.fractionBits);
 
 const signed = (format: FloatFormat, sign: boolean, magnitude: bigint): bigint =>
   sign ? magnitude | signBit(format) : magnitude;
@@ -101,7 +109,14 @@ function unpack(format: FloatFormat, bits: bigint, env: FloatEnv): Unpacked {
 }
 
 /** Whether a significand cut off above `rest` of 2^shift (sticky: something non-zero below) rounds up. */
-function roundsUp(rounding: number, sign: boolean, odd: boolean, rest: bigint, shift: number, sticky: boolean): boolean {
+function roundsUp(
+  rounding: number,
+  sign: boolean,
+  odd: boolean,
+  rest: bigint,
+  shift: number,
+  sticky: boolean,
+): boolean {
   if (rest === 0n && !sticky) return false;
   if (rounding === Rounding.plus) return !sign;
   if (rounding === Rounding.minus) return sign;
@@ -116,7 +131,14 @@ function roundsUp(rounding: number, sign: boolean, odd: boolean, rest: bigint, s
  * FPRound: ±(significand + a little if sticky) · 2^exponent to the format. With `sticky` the significand must have at
  * least two bits more than the format.
  */
-function round(format: FloatFormat, sign: boolean, significand: bigint, exponent: number, sticky: boolean, env: FloatEnv): bigint {
+function round(
+  format: FloatFormat,
+  sign: boolean,
+  significand: bigint,
+  exponent: number,
+  sticky: boolean,
+  env: FloatEnv,
+): bigint {
   const { fractionBits } = format;
   const top = exponent + bitLength(significand) - 1;
   const tiny = top < minExponent(format);
@@ -137,7 +159,8 @@ function round(format: FloatFormat, sign: boolean, significand: bigint, exponent
     }
   }
   const alternative = format === float16 && env.alternativeHalf;
-  if (result !== 0n && unit + fractionBits > maxExponent(format) + (alternative ? 1 : 0)) return overflow(format, sign, env);
+  if (result !== 0n && unit + fractionBits > maxExponent(format) + (alternative ? 1 : 0))
+    return overflow(format, sign, env);
   if (inexact) env.flags |= tiny ? FpFlag.underflow | FpFlag.inexact : FpFlag.inexact;
   const hidden = 1n << BigInt(fractionBits);
   if (result < hidden) return signed(format, sign, result);
@@ -314,7 +337,14 @@ function orderOf(x: Unpacked): number {
 }
 
 /** FPMax, FPMin; `number`: a lone quiet NaN loses (VMAXNM, VMINNM). */
-export function minMax(format: FloatFormat, a: bigint, b: bigint, max: boolean, number: boolean, env: FloatEnv): bigint {
+export function minMax(
+  format: FloatFormat,
+  a: bigint,
+  b: bigint,
+  max: boolean,
+  number: boolean,
+  env: FloatEnv,
+): bigint {
   const x = unpack(format, a, { ...env });
   const y = unpack(format, b, { ...env });
   if (number && x.kind === 'quiet' && !isNan(y)) return minMax(format, infinity(format, max), b, max, false, env);
@@ -380,7 +410,9 @@ export function toFixed(
   const high = isSigned ? (1n << BigInt(width - 1)) - 1n : (1n << BigInt(width)) - 1n;
   const low = isSigned ? -(1n << BigInt(width - 1)) : 0n;
   const huge = x.kind === 'infinity' || x.exponent + fraction > 64;
-  const { magnitude, inexact } = huge ? { magnitude: 1n << 70n, inexact: false } : toIntegerMagnitude(x, fraction, rounding);
+  const { magnitude, inexact } = huge
+    ? { magnitude: 1n << 70n, inexact: false }
+    : toIntegerMagnitude(x, fraction, rounding);
   const value = x.sign ? -magnitude : magnitude;
   if (value > high || value < low) {
     env.flags |= FpFlag.invalid;
@@ -397,7 +429,13 @@ export function fromFixed(format: FloatFormat, value: bigint, fraction: number, 
 }
 
 /** FPRoundInt; `exact`: an inexact result sets IXC (VRINTX). */
-export function roundToIntegral(format: FloatFormat, a: bigint, rounding: number, exact: boolean, env: FloatEnv): bigint {
+export function roundToIntegral(
+  format: FloatFormat,
+  a: bigint,
+  rounding: number,
+  exact: boolean,
+  env: FloatEnv,
+): bigint {
   const x = unpack(format, a, env);
   const nan = processNans(format, env, [x]);
   if (nan !== undefined) return nan;

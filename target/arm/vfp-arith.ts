@@ -1,7 +1,15 @@
 import type { Value } from '#tcg/builder.ts';
 import { Op } from '#tcg/ops.ts';
 import type { ArmContext } from './context.ts';
-import { hasVectors, isSoft, rememberCompare, slotFpNzcv, vectorLength, vectorStride, wantsFlags } from './vfp-fpscr.ts';
+import {
+  hasVectors,
+  isSoft,
+  rememberCompare,
+  slotFpNzcv,
+  vectorLength,
+  vectorStride,
+  wantsFlags,
+} from './vfp-fpscr.ts';
 import { arithmeticHelper } from './vfp-helpers.ts';
 import { VfpOp } from './vfp-ops.ts';
 import {

@@ -1,6 +1,8 @@
 import type { Value } from '#tcg/builder.ts';
 import { Op } from '#tcg/ops.ts';
 import type { ArmContext } from './context.ts';
+import { Rounding } from './softfloat.ts';
+import { slotS } from './state.ts';
 import { emitSoft } from './vfp-arith.ts';
 import { isSoft } from './vfp-fpscr.ts';
 import { currentRounding, VfpOp } from './vfp-ops.ts';
@@ -18,8 +20,6 @@ import {
   vfp,
   vfpAlways,
 } from './vfp-registers.ts';
-import { Rounding } from './softfloat.ts';
-import { slotS } from './state.ts';
 
 /** Floating-point conversions and rounding to integers (DDI 0406C A7.5, DDI 0487 for the ARMv8 ones). */
 

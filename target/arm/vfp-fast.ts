@@ -1,7 +1,7 @@
 /** Double-precision operations on JS numbers, for the cases in which native results and flags are provably right. */
 import type { CpuView } from '#tcg/target.ts';
-import { VfpOp } from './vfp-ops.ts';
 import { armState, slotD } from './state.ts';
+import { VfpOp } from './vfp-ops.ts';
 
 const inexactBit = 16;
 /** DN FZ RMode. */

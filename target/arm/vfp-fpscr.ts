@@ -23,8 +23,8 @@ import { Op } from '#tcg/ops.ts';
 import type { CodeReader, CpuView } from '#tcg/target.ts';
 import type { ArmContext } from './context.ts';
 import { defineHelper } from './helpers.ts';
-import { type RowPair, vfp } from './vfp-registers.ts';
 import { armState } from './state.ts';
+import { type RowPair, vfp } from './vfp-registers.ts';
 
 const slotFpscr = armState.offset('fpscr');
 export const slotFpNzcv = armState.offset('fpNzcv');
@@ -107,7 +107,7 @@ function comparesFpscr(c: ArmContext): boolean {
   for (let i = 0; i < 4; i++) {
     const { encoding, size } = fetch(c.code, address, c.thumb);
     if (c.thumb ? isT32Branch(encoding, size) : isA32Branch(encoding)) return false;
-    if (c.thumb ? ((encoding & 0xfff0f0ff) >>> 0) === 0xf0304070 : (encoding & 0x0ff00fff) === 0x03d0020f) return true;
+    if (c.thumb ? (encoding & 0xfff0f0ff) >>> 0 === 0xf0304070 : (encoding & 0x0ff00fff) === 0x03d0020f) return true;
     address = (address + size) >>> 0;
   }
   return false;
@@ -134,7 +134,12 @@ const isA32Branch = (encoding: number): boolean =>
   (encoding & 0x0e000000) === 0x0a000000 || (encoding & 0x0ffffff0) === 0x012fff10;
 const isT32Branch = (encoding: number, size: number): boolean => {
   if (size === 4) return (encoding & 0xf8008000) >>> 0 === 0xf0008000;
-  return (encoding & 0xf000) === 0xd000 || (encoding & 0xf800) === 0xe000 || (encoding & 0xff00) === 0x4700 || (encoding & 0xf500) === 0xb100;
+  return (
+    (encoding & 0xf000) === 0xd000 ||
+    (encoding & 0xf800) === 0xe000 ||
+    (encoding & 0xff00) === 0x4700 ||
+    (encoding & 0xf500) === 0xb100
+  );
 };
 
 /** What FPSCR reads as. */

@@ -1,10 +1,10 @@
 import type { CpuView } from '#tcg/target.ts';
 import { defineHelper } from './helpers.ts';
 import * as soft from './softfloat.ts';
-import { type FloatEnv, float16, float32, float64, type FloatFormat } from './softfloat.ts';
+import { type FloatEnv, type FloatFormat, float16, float32, float64 } from './softfloat.ts';
+import { armState, slotD, slotS } from './state.ts';
 import { fastDouble, fastFma } from './vfp-fast.ts';
 import { currentRounding, VfpOp } from './vfp-ops.ts';
-import { armState, slotD, slotS } from './state.ts';
 
 const fpscrIndex = armState.offset('fpscr') >> 2;
 const nzcvIndex = armState.offset('fpNzcv') >> 2;

@@ -1,8 +1,8 @@
 import type { Value } from '#tcg/builder.ts';
 import { Op } from '#tcg/ops.ts';
 import type { ArmContext } from './context.ts';
-import { numberD, numberS, type RowPair, vfp } from './vfp-registers.ts';
 import { slotD, slotS } from './state.ts';
+import { numberD, numberS, type RowPair, vfp } from './vfp-registers.ts';
 
 /** Transfers between core and extension registers (DDI 0406C A7.8, A7.9). */
 

@@ -116,7 +116,8 @@ export const neonData = <const P extends string>(
   u: '0' | '1' | 'u:1',
   rest: P,
   translate: (c: ArmContext, f: Fields<`u:1 ${P}`>) => void,
-): RowPair => pair(name, `1111001 ${u} ${rest}`, `111 ${u} 1111 ${rest}`, translate as (c: ArmContext, f: never) => void);
+): RowPair =>
+  pair(name, `1111001 ${u} ${rest}`, `111 ${u} 1111 ${rest}`, translate as (c: ArmContext, f: never) => void);
 
 /** Advanced SIMD element or structure load or store; `rest` is bits 23…0. */
 export const neonMemory = <const P extends string>(
