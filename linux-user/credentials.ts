@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+
 /** Who a process is (credentials(7)). Ids are u32. */
 export interface Credentials {
   uid: number;
@@ -17,6 +19,16 @@ export function hostCredentials(): Credentials {
   const euid = process.geteuid?.() ?? uid;
   const gid = process.getgid?.() ?? 1000;
   const egid = process.getegid?.() ?? gid;
-  const groups = process.getgroups?.() ?? [gid];
+  const groups = supplementaryGroups() ?? process.getgroups?.() ?? [gid];
   return { uid, euid, suid: euid, fsuid: euid, gid, egid, sgid: egid, fsgid: egid, groups };
+}
+
+/** The kernel's own list: Node puts the effective group into its answer. Null where there is no /proc. */
+function supplementaryGroups(): number[] | null {
+  try {
+    const line = /^Groups:(.*)$/m.exec(readFileSync('/proc/self/status', 'latin1'));
+    return line === null ? null : line[1].split(/\s+/).filter((text) => text !== '').map(Number);
+  } catch {
+    return null;
+  }
 }
