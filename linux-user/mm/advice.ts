@@ -28,7 +28,7 @@ export function madvise(mm: Mm, address: number, length: number, advice: number)
 function discard(mm: Mm, vma: Vma): void {
   if (vma.locked || vma.start >= mm.taskSize) throw new Errno('EINVAL');
   if (vma.shared) return;
-  mm.codeMayChange(vma.start, vma.end);
+  mm.codeMayChange(vma);
   mm.clear(vma.start, vma.end);
   if (vma.file !== null) {
     mm.makeWritable(vma.start, vma.end);

@@ -181,7 +181,7 @@ export class Mm {
   drop(pieces: readonly Vma[]): void {
     for (const vma of pieces) {
       writeBack(this.memory, vma);
-      this.codeMayChange(vma.start, vma.end);
+      this.codeMayChange(vma);
       this.clear(vma.start, vma.end);
       this.memory.protect(vma.start, vma.end, 0);
       vma.file?.release();
@@ -190,7 +190,6 @@ export class Mm {
 
   /** Sets the permission bytes of mapped pages. */
   setAccess(start: number, end: number, access: number): void {
-    this.codeMayChange(start, end);
     this.memory.protect(start, end, access);
     if ((access & Access.write) !== 0) this.everWritable.fill(1, start / pageSize, end / pageSize);
   }
@@ -203,27 +202,24 @@ export class Mm {
 
   /** Makes pages zero and leaves them closed or open as it falls: the caller sets their access afterwards. */
   clear(start: number, end: number): void {
-    const last = end / pageSize;
-    for (let page = this.everWritable.indexOf(1, start / pageSize); page >= 0 && page < last; ) {
-      const stop = this.everWritable.indexOf(0, page);
-      const runEnd = stop < 0 || stop > last ? last : stop;
-      this.memory.protect(page * pageSize, runEnd * pageSize, Access.read | Access.write);
-      zeroPages(this.memory, page * pageSize, runEnd * pageSize);
-      this.everWritable.fill(0, page, runEnd);
-      page = this.everWritable.indexOf(1, runEnd);
+    const flags = this.everWritable.subarray(start / pageSize, end / pageSize);
+    for (let page = flags.indexOf(1); page >= 0; ) {
+      const stop = flags.indexOf(0, page);
+      const last = stop < 0 ? flags.length : stop;
+      const from = start + page * pageSize;
+      const to = start + last * pageSize;
+      this.memory.protect(from, to, Access.read | Access.write);
+      zeroPages(this.memory, from, to);
+      flags.fill(0, page, last);
+      page = flags.indexOf(1, last);
     }
   }
 
-  /** Tells the engine if the pages hold anything that translated code may rest on. */
-  codeMayChange(start: number, end: number): void {
-    const { permissions } = this.memory;
-    const last = end / pageSize;
-    for (let page = start / pageSize; page < last; page++) {
-      const access = permissions[page];
-      if ((access & Access.execute) === 0 && (access & (Access.read | Access.write)) !== Access.read) continue;
-      this.onCodeChange(start, end);
-      return;
-    }
+  /** Tells the engine if these pages, as they were, hold anything that translated code may rest on. */
+  codeMayChange(vma: Vma): void {
+    const access = this.access(vma.prot);
+    const constant = (access & (Access.read | Access.write)) === Access.read;
+    if (constant || (access & Access.execute) !== 0) this.onCodeChange(vma.start, vma.end);
   }
 
   /** munmap(2). */
@@ -259,6 +255,7 @@ export class Mm {
     if (vma.start >= this.taskSize) throw new Errno('EACCES');
     if ((prot & Prot.WRITE) !== 0 && vma.shared && vma.file !== null && !vma.file.writable) throw new Errno('EACCES');
     const [piece] = this.vmas.carve(start, end);
+    this.codeMayChange(piece);
     this.vmas.insert({ ...piece, prot });
     this.setAccess(start, end, this.access(prot));
   }

@@ -57,7 +57,7 @@ function move(mm: Mm, address: number, oldLength: number, newLength: number, fla
 
   const [old] = mm.vmas.carve(address, address + oldLength);
   writeBack(mm.memory, old);
-  mm.codeMayChange(address, address + oldLength);
+  mm.codeMayChange(old);
   const copied = Math.min(oldLength, newLength);
   mm.memory.protect(address, address + oldLength, Access.read | Access.write);
   mm.makeWritable(target, target + newLength);
