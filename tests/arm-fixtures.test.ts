@@ -43,7 +43,9 @@ describe.each(tiers)('committed programs, tier %s', (tier) => {
     expect(lines[0]).toBe('argc 00000004');
     expect(lines[1]).toMatch(new RegExp(`^arg .*${name}$`));
     expect(lines.slice(2, 5)).toEqual(['arg a', 'arg ', 'arg b c']);
-    expect(lines.filter((line) => line.startsWith('env ')).sort()).toEqual(expect.arrayContaining(['env EMPTY=', 'env ONE=1']));
+    expect(lines.filter((line) => line.startsWith('env ')).sort()).toEqual(
+      expect.arrayContaining(['env EMPTY=', 'env ONE=1']),
+    );
     expect(lines).toContain('page size 00001000');
   });
 });
