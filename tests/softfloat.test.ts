@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import * as soft from '#target/arm/softfloat.ts';
 import { type FloatEnv, type FloatFormat, float16, float32, float64, Rounding } from '#target/arm/softfloat.ts';
 
-// Lines of tests/vectors/vfp.txt, made by fixtures/vfp-vectors.c under qemu-arm:
+// Lines of tests/vectors/vfp.txt, made by vfp-vectors.c beside it under qemu-arm:
 // operation, format bits, FPSCR before, operands a b c, result, FPSCR after (all hexadecimal).
 const file = process.env.VFP_VECTORS ?? new URL('./vectors/vfp.txt', import.meta.url);
 
