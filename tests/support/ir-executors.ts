@@ -1,5 +1,5 @@
 import { ExactCheckedMemory } from '#accel/checked-memory.ts';
-import { cpuBase, GuestMemory, memoryPages, pageSize } from '#accel/guest-memory.ts';
+import { cpuBase, GuestMemory, guestBias, memoryPages, pageSize } from '#accel/guest-memory.ts';
 import { clearJumpCaches } from '#accel/jump-caches.ts';
 import { RegionEmitter } from '#accel/region/emitter.ts';
 import { buildGraph } from '#accel/region/graph.ts';
@@ -43,7 +43,8 @@ export class IrGuest {
 
   private guestBytes(): Uint8Array {
     // Some pages refuse access: not through the checked view.
-    return this.memory.u8.subarray(memoryStart - 0x10000, memoryStart - 0x10000 + this.bytes);
+    const start = memoryStart - guestBias;
+    return this.memory.u8.subarray(start, start + this.bytes);
   }
 }
 

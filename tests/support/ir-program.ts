@@ -5,7 +5,7 @@ import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import { generateInterpreter } from '#tcg/interpreter-module.ts';
 import type { IrBlock } from '#tcg/ir.ts';
 import type { Target } from '#tcg/target.ts';
-import { type IrMachine, type IrOutcome, irHelpers, memoryBytes } from './ir-exec.ts';
+import { type IrMachine, type IrOutcome, irHelpers, memoryBytes, memoryStart } from './ir-exec.ts';
 import { IrGuest } from './ir-executors.ts';
 import { Random, randomBlock, randomMachine } from './ir-random.ts';
 import { evaluate } from './ir-reference.ts';
@@ -54,7 +54,7 @@ export function evaluateProgram(program: IrProgram, initial: IrMachine): IrOutco
   for (let pc = programStart; ; ) {
     const block = program.get(pc);
     if (!block) return { reason: ExitReason.undefined, pc, argument: 0, state, memory };
-    const outcome = evaluate(block, { state, memory });
+    const outcome = evaluate(block, { state, memory }, access);
     state = outcome.state.slice();
     if (outcome.reason === ExitReason.syscall) new DataView(state.buffer).setInt32(...served(state));
     else if (outcome.reason !== ExitReason.none) return { ...outcome, state };
@@ -68,8 +68,9 @@ function served(state: Uint8Array): [number, number, boolean] {
 }
 
 const interpreter = generateInterpreter(new ExactCheckedMemory(), { cpuBase, memoryPages });
-// All of it readable and writable: an access that engine and evaluator see alike, however it is aligned.
-const guest = new IrGuest(memoryBytes, () => 3);
+/** All of it readable and writable: no access inside is in doubt, however it is aligned. */
+const access = (address: number): number => (address >= memoryStart && address < memoryStart + memoryBytes ? 3 : 0);
+const guest = new IrGuest(memoryBytes, access);
 
 /** Runs the program in a fresh engine. System calls cut the budget to `budget`. */
 export function runProgram(

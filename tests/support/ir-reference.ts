@@ -34,7 +34,8 @@ export const reference: IrExecutor = {
 };
 
 /** The same, but writes to the memory it is given. */
-export const evaluate = (block: IrBlock, machine: IrMachine): IrOutcome => new Evaluator(block, machine).run();
+export const evaluate = (block: IrBlock, machine: IrMachine, access = pageAccess): IrOutcome =>
+  new Evaluator(block, machine, access).run();
 
 class Evaluator {
   private readonly block: IrBlock;
@@ -42,10 +43,12 @@ class Evaluator {
   private readonly state = new DataView(this.page.buffer);
   private readonly memory: Uint8Array;
   private readonly values: IrValue[] = [];
+  private readonly pageAccessOf: typeof pageAccess;
   private insnPc = 0;
 
-  constructor(block: IrBlock, initial: IrMachine) {
+  constructor(block: IrBlock, initial: IrMachine, pageAccessOf: typeof pageAccess) {
     this.block = block;
+    this.pageAccessOf = pageAccessOf;
     this.page.set(initial.state, irLayout.start);
     this.memory = initial.memory;
   }
@@ -158,7 +161,7 @@ class Evaluator {
   /** Index into memory of a guest access; `kind`: 1 read, 2 write, 3 both. */
   private access(address: number, bytes: number, kind: number): number {
     const ends = [address >>> 0, (address + bytes - 1) >>> 0];
-    if (ends.some((end) => (pageAccess(end) & kind) !== kind)) throw new Fault(address | 0);
+    if (ends.some((end) => (this.pageAccessOf(end) & kind) !== kind)) throw new Fault(address | 0);
     return (address - memoryStart) >>> 0;
   }
 

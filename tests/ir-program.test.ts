@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest';
+import type { Tier } from '#accel/engine.ts';
+import { ExitReason } from '#tcg/cpu-page.ts';
+import { printBlock } from '#tcg/text.ts';
+import type { IrOutcome } from './support/ir-exec.ts';
+import { evaluateProgram, programMachine, randomProgram, runProgram } from './support/ir-program.ts';
+import { Random } from './support/ir-random.ts';
+import { irLayout, irLazySlots } from './support/ir-state.ts';
+
+const programs = Number(process.env.IR_PROGRAMS ?? 80);
+const firstSeed = Number(process.env.IR_SEED ?? 1);
+
+/** Faults are compared by PC: the engine's address is the first byte refused, the evaluator's the access's. */
+function observable({ reason, pc, argument, state, memory }: IrOutcome, exactState: boolean) {
+  const seen = state.slice();
+  const fault = reason === ExitReason.fault;
+  if (fault && !exactState) {
+    for (const [start, end] of irLazySlots) seen.fill(0, start - irLayout.start, end - irLayout.start);
+  }
+  return { reason, pc, argument: fault ? 0 : argument, state: Buffer.from(seen), memory: Buffer.from(memory) };
+}
+
+/** Programs of random blocks with random control flow, through the whole engine. */
+describe.each<[Tier, number]>([
+  ['interp', 60],
+  ['region', 60],
+  // Enough rounds for blocks to become hot.
+  ['auto', 1500],
+])('random programs, tier %s', (tier, fuel) => {
+  it.each([false, true])('end as the evaluator says, exact state %s', (exactState) => {
+    const count = tier === 'auto' ? programs / 4 : programs;
+    for (let seed = firstSeed; seed < firstSeed + count; seed++) {
+      const random = new Random(seed);
+      const program = randomProgram(random);
+      const machine = programMachine(random, fuel);
+      const wanted = observable(evaluateProgram(program, machine), exactState);
+      const outcome = observable(runProgram(program, machine, { tier, exactState, budget: seed % 7 }), exactState);
+      const { memory, ...rest } = outcome;
+      const { memory: wantedMemory, ...wantedRest } = wanted;
+      const text = [`seed ${seed}`, ...[...program.values()].map((block) => printBlock(block, irLayout))].join('\n');
+      expect(rest, text).toEqual(wantedRest);
+      expect(memory.equals(wantedMemory), text).toBe(true);
+    }
+  });
+});
