@@ -19,9 +19,9 @@ describe.skipIf(reason !== undefined)(
   `random instructions as under qemu-arm${reason ? ` (skipped: ${reason})` : ''}`,
   () => {
     describe.each(insnClasses)('%s', (insnClass) => {
-      test.each(tiers)(
+      test.each(counts)(
         'tier %s',
-        async (tier) => {
+        async (tier, count) => {
           const set = await loadRows(insnClass);
           expect(set.candidates.length).toBeGreaterThan(0);
           const sides = await makeSides(tier);
