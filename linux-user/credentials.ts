@@ -27,7 +27,12 @@ export function hostCredentials(): Credentials {
 function supplementaryGroups(): number[] | null {
   try {
     const line = /^Groups:(.*)$/m.exec(readFileSync('/proc/self/status', 'latin1'));
-    return line === null ? null : line[1].split(/\s+/).filter((text) => text !== '').map(Number);
+    return line === null
+      ? null
+      : line[1]
+          .split(/\s+/)
+          .filter((text) => text !== '')
+          .map(Number);
   } catch {
     return null;
   }

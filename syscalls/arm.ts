@@ -3,7 +3,7 @@ import { armBreakpoint } from '#linux-user/abi/arm-calls.ts';
 import { keepRegisters } from '#linux-user/syscall-table.ts';
 import { Errno } from '#util/errno.ts';
 import { address, hexWord } from './arguments.ts';
-import { row, type Rows } from './row.ts';
+import { type Rows, row } from './row.ts';
 
 /** ARM's own calls (arch/arm/kernel/traps.c, arm_syscall). */
 export const armCalls: Rows = {

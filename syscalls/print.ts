@@ -102,5 +102,5 @@ export function fileMode(mode: number): string {
   return `${parts.join('|')}|${octalMode(mode & 0o777)}`;
 }
 
-/** Octal with a leading zero and at least three digits. */
-export const octalMode = (mode: number): string => `0${mode.toString(8).padStart(3, '0')}`;
+/** Octal with a leading zero, three digits at least: `022`, `0644`. */
+export const octalMode = (mode: number): string => `0${mode.toString(8)}`.padStart(3, '0');

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { cpus, freemem, hostname, loadavg, totalmem, uptime } from 'node:os';
 import { Access, guestBias } from '#accel/guest-memory.ts';
 import type { Entropy } from '#linux-user/entropy.ts';
@@ -48,15 +49,32 @@ const sysinfoStruct = guestStruct({
 const loadUnit = 65536;
 const memoryUnit = 4096;
 
+/** Bytes by name from /proc/meminfo; Node's own figures elsewhere (its "free" is what Linux calls available). */
+function memoryFigures(): (name: string) => number {
+  let text = `MemTotal: ${totalmem() / 1024} kB\nMemFree: ${freemem() / 1024} kB\n`;
+  try {
+    text = readFileSync('/proc/meminfo', 'latin1');
+  } catch {
+    // A host without /proc.
+  }
+  return (name) => 1024 * Number(new RegExp(`^${name}:\\s*(\\d+)`, 'm').exec(text)?.[1] ?? 0);
+}
+
 function sysinfo(task: Task, at: number): number {
   const [load1, load5, load15] = loadavg().map((load) => Math.round(load * loadUnit));
+  const figure = memoryFigures();
+  const pages = (name: string): number => Math.floor(figure(name) / memoryUnit);
   sysinfoStruct.store(task.memory, at, {
     uptime: Math.floor(uptime()),
     load1,
     load5,
     load15,
-    totalram: Math.floor(totalmem() / memoryUnit),
-    freeram: Math.floor(freemem() / memoryUnit),
+    totalram: pages('MemTotal'),
+    freeram: pages('MemFree'),
+    sharedram: pages('Shmem'),
+    bufferram: pages('Buffers'),
+    totalswap: pages('SwapTotal'),
+    freeswap: pages('SwapFree'),
     procs: cpus().length,
     memUnit: memoryUnit,
   });

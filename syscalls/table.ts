@@ -140,9 +140,7 @@ export function createSyscallTable(options: SyscallTableOptions): SyscallTable {
 export type Coverage = 'complete' | 'ENOSYS' | { readonly missing: string };
 
 /** All names of an architecture, in the order of their numbers, with what is served. */
-export function coverage(
-  arch: SyscallArch,
-): readonly (readonly [number: number, name: string, Coverage])[] {
+export function coverage(arch: SyscallArch): readonly (readonly [number: number, name: string, Coverage])[] {
   const rows = allRows(null, createEntropy(null));
   return Object.entries(syscallNames[arch]).map(([number, name]) => {
     const found = Object.hasOwn(rows, name) ? rows[name] : undefined;

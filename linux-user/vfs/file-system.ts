@@ -193,14 +193,14 @@ export class FileSystem {
     const { node } = place;
     if (node?.kind === 'descriptor') {
       const file = process.files.get(this.checkedDescriptor(process, node.fd));
-      return follow ? file.stat() : anonymousStat(Mode.link | 0o700, 64n);
+      return follow ? file.stat() : anonymousStat(Mode.link | descriptorMode(file), 64n);
     }
     if (node?.kind === 'link') {
       if (follow) return fs.statSync(Buffer.from(node.target()), { bigint: true });
       return anonymousStat(Mode.link | 0o777);
     }
-    if (node?.kind === 'text') return anonymousStat(Mode.regular | 0o444);
-    if (node?.kind === 'descriptors') return anonymousStat(Mode.directory | 0o500);
+    if (node?.kind === 'text') return hostStat(place.host) ?? anonymousStat(Mode.regular | 0o444);
+    if (node?.kind === 'descriptors') return hostStat(place.host) ?? anonymousStat(Mode.directory | 0o500);
     return follow ? fs.statSync(place.host, { bigint: true }) : fs.lstatSync(place.host, { bigint: true });
   }
 
@@ -293,6 +293,16 @@ export class FileSystem {
     copy.mayBlock = this.mayBlock;
     return copy;
   }
+}
+
+/** Permission bits of /proc/self/fd/N: what it was opened for. */
+function descriptorMode(file: OpenFile): number {
+  return 0o100 | (file.readable ? 0o400 : 0) | (file.writable ? 0o200 : 0);
+}
+
+/** The host's stat of a file that we only fill ourselves; null on a host that has none. */
+function hostStat(path: Buffer): FileStat | null {
+  return fs.statSync(path, { bigint: true, throwIfNoEntry: false }) ?? null;
 }
 
 /** What /proc/self/fd/N shows. */

@@ -1,0 +1,25 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { createEntropy } from '#linux-user/entropy.ts';
+import { armSyscallNames } from '#syscalls/nr/arm.ts';
+import { allRows } from '#syscalls/table.ts';
+import { supportedSyscalls, syscallsDocument } from '../scripts/supported-syscalls.ts';
+
+test('docs/supported/syscalls.md is what the table says', () => {
+  expect(readFileSync(syscallsDocument, 'utf8')).toBe(supportedSyscalls());
+});
+
+test('names are numbered once', () => {
+  const names = Object.values(armSyscallNames);
+  expect(new Set(names).size).toBe(names.length);
+  expect(names.length).toBeGreaterThan(420);
+});
+
+/** Rows that the ARM EABI has no number for: other guests have. */
+const otherGuests = ['time', 'alarm', 'getrlimit'];
+
+test('every row has a number', () => {
+  const names = new Set(Object.values(armSyscallNames));
+  const left = Object.keys(allRows(null, createEntropy(1n))).filter((name) => !names.has(name));
+  expect(left.sort()).toEqual([...otherGuests].sort());
+});
