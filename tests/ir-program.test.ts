@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Tier } from '#accel/engine.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
-import { printBlock } from '#tcg/text.ts';
+import { parseBlock, printBlock } from '#tcg/text.ts';
 import type { IrOutcome } from './support/ir-exec.ts';
-import { evaluateProgram, programMachine, randomProgram, runProgram } from './support/ir-program.ts';
+import { evaluateProgram, programMachine, programStart, randomProgram, runProgram } from './support/ir-program.ts';
 import { Random } from './support/ir-random.ts';
 import { irLayout, irLazySlots } from './support/ir-state.ts';
 
@@ -41,5 +41,33 @@ describe.each<[Tier, number]>([
       expect(rest, text).toEqual(wantedRest);
       expect(memory.equals(wantedMemory), text).toBe(true);
     }
+  });
+});
+
+/** Blocks as text; the first stands at `programStart`. */
+function programOf(...texts: string[]) {
+  const blocks = texts.map((text) => parseBlock(text, irLayout));
+  expect(blocks[0].pc).toBe(programStart);
+  return new Map(blocks.map((block) => [block.pc, block]));
+}
+
+describe.each<Tier>(['interp', 'region'])('small programs, tier %s', (tier) => {
+  it('keep flags exact at a fault in a later block that overwrites them afterwards', () => {
+    const program = programOf(
+      `block 00100000
+         insn 0x100000
+         v1 = const_i32 5
+         set_i32 nf, v1
+         jump 0x110000`,
+      `block 00110000
+         insn 0x110000
+         v1 = const_i32 16
+         v2 = load_i32 [v1]
+         set_i32 nf, v2
+         jump 0x100000`,
+    );
+    const machine = programMachine(new Random(1), 10);
+    const outcome = runProgram(program, machine, { tier, exactState: true, budget: 9 });
+    expect(outcome).toEqual({ ...evaluateProgram(program, machine), argument: 16 });
   });
 });

@@ -122,7 +122,10 @@ function buildRegion(pc: number, host: CompilerHost): Region {
   }
   const { blocks, nodes } = translated;
   const nodeOf = (at: number): number => nodes.get(at) ?? -1;
-  const liveness = new CellLiveness(blocks, nodeOf, host.target);
+  // With exact state an access that may fault reads the lazy slots too.
+  const { layout, helpers } = host.target;
+  const lazySlots = host.exactState ? [] : host.target.lazySlots;
+  const liveness = new CellLiveness(blocks, nodeOf, { layout, helpers, lazySlots });
   for (const block of blocks) {
     host.optimizer.run(block, {
       exactState: host.exactState,

@@ -3,6 +3,7 @@ import { cpuBase, GuestMemory, guestBias, memoryPages, pageSize } from '#accel/g
 import { clearJumpCaches } from '#accel/jump-caches.ts';
 import { RegionEmitter } from '#accel/region/emitter.ts';
 import { buildGraph } from '#accel/region/graph.ts';
+import { CellLiveness } from '#accel/region/liveness.ts';
 import type { FaultSite } from '#accel/region/sites.ts';
 import { RegionVariables } from '#accel/region/variables.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
@@ -12,7 +13,7 @@ import type { IrBlock } from '#tcg/ir.ts';
 import { Predecoder } from '#tcg/predecode.ts';
 import { encodeModule } from '#tcg/wasm/module.ts';
 import { type IrExecutor, type IrMachine, type IrOutcome, irHelpers, memoryStart, pageAccess } from './ir-exec.ts';
-import { irLayout } from './ir-state.ts';
+import { irLayout, irLazySlots } from './ir-state.ts';
 
 const word = (field: keyof typeof cpuHeader.fields): number => cpuHeader.fields[field].offset >> 2;
 const layout = { cpuBase, memoryPages };
@@ -89,6 +90,8 @@ class Bench {
   }
 }
 
+const irTarget = { layout: irLayout, lazySlots: irLazySlots, helpers: irHelpers };
+
 let bench: Bench | undefined;
 const theBench = (bytes: number): Bench => (bench ??= new Bench(bytes));
 
@@ -134,7 +137,7 @@ function compileAlone(
 ): { bytes: Uint8Array<ArrayBuffer>; sites: FaultSite[] } {
   const nodeOf = (): number => -1;
   const graph = buildGraph([[]], [[]]);
-  const variables = new RegionVariables([block], irHelpers, nodeOf, () => false);
+  const variables = new RegionVariables([block], irTarget, true, new CellLiveness([block], nodeOf, irTarget), nodeOf, () => false);
   const sites: FaultSite[] = [];
   const emitter = new RegionEmitter(
     { pc: block.pc, blocks: [block], graph, variables, nodeOf },
