@@ -91,6 +91,26 @@ export class ArmAbi implements Abi {
     this.frames = new ArmSignalFrames(this.registers_);
   }
 
+  /** One processor, since guest threads take turns; the text's form is arch/arm/kernel/setup.c's (c_show). */
+  cpuInfo(): string {
+    return [
+      'processor\t: 0',
+      'model name\t: ARMv7 Processor rev 0 (v7l)',
+      'BogoMIPS\t: 100.00',
+      'Features\t: swp half thumb fastmult vfp edsp neon vfpv3 tls vfpv4 idiva idivt vfpd32 lpae crc32',
+      'CPU implementer\t: 0x41',
+      'CPU architecture: 7',
+      'CPU variant\t: 0x0',
+      'CPU part\t: 0xc0f',
+      'CPU revision\t: 0',
+      '',
+      'Hardware\t: tsemu',
+      'Revision\t: 0000',
+      'Serial\t\t: 0000000000000000',
+      '',
+    ].join('\n');
+  }
+
   syscallNumber(cpu: CpuView): number {
     const immediate = cpu.i32[exitArgIndex];
     // Thumb's immediates are 8 bits wide: always EABI.
