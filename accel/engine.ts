@@ -27,8 +27,10 @@ export interface EngineTrace {
   readonly region?: (region: Region) => void;
   /** A module was compiled. */
   readonly module?: (bytes: Uint8Array, regions: readonly CompiledRegion[]) => void;
-  /** A block is about to run (needs `tier: 'interp'` and one block per entry to be complete). */
+  /** The dispatcher is about to run the block at `pc`: every block that runs, if `EngineOptions.everyBlock` is set. */
   readonly exec?: (pc: number) => void;
+  /** Generated code was left, or a system call is served in the midst of it; the CPU header says more. */
+  readonly exit?: (reason: ExitReason) => void;
 }
 
 export interface EngineOptions {
@@ -38,6 +40,8 @@ export interface EngineOptions {
   /** Translate one guest instruction per block (-one-insn-per-tb). */
   readonly oneInstruction?: boolean;
   readonly trace?: EngineTrace;
+  /** Come back to the dispatcher after each block, for `trace.exec`. Needs `tier: 'interp'`. */
+  readonly everyBlock?: boolean;
 }
 
 /** What an engine did, for `--stats`. */
@@ -158,9 +162,25 @@ export class Engine {
 
   /** Runs from `cpuHeader.pc` until something must be served. */
   run(): ExitReason {
-    const { i32 } = this.cpu;
     this.stats.runs++;
-    i32[budgetWord] = runBudget;
+    this.cpu.i32[budgetWord] = runBudget;
+    const reason = this.options.everyBlock ? this.runByBlocks() : this.dispatch();
+    // A system call has been told of where it happened.
+    if (reason !== ExitReason.syscall) this.options.trace?.exit?.(reason);
+    return reason;
+  }
+
+  /** The same with one block to each visit of the dispatcher. */
+  private runByBlocks(): ExitReason {
+    for (let left = runBudget; left > 0; left--) {
+      const reason = this.dispatch();
+      if (reason !== ExitReason.budget) return reason;
+    }
+    return ExitReason.budget;
+  }
+
+  private dispatch(): ExitReason {
+    const { i32 } = this.cpu;
     this.enterMode();
     // The next instruction must run in the interpreter, whose checks are exact.
     let exactly = false;
@@ -171,6 +191,8 @@ export class Engine {
       const address = exactly ? this.exactAddress(pc) : this.codeAddress(pc);
       exactly = false;
       this.options.trace?.exec?.(pc);
+      // The block at the entry takes the last of the budget; the one after it finds none.
+      if (this.options.everyBlock) i32[budgetWord] = 1;
       this.interpreter.run(address);
       const reason = i32[reasonWord] as ExitReason;
       switch (reason) {
@@ -446,6 +468,7 @@ export class Engine {
   /** The `syscall` import of generated code. */
   private syscall(): number {
     const { i32 } = this.cpu;
+    this.options.trace?.exit?.(ExitReason.syscall);
     if (!this.serveSyscall()) {
       i32[reasonWord] = ExitReason.syscall;
       return leftRegion;

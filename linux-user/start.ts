@@ -49,6 +49,8 @@ export interface StartOptions {
   readonly target: Target;
   /** Takes a report of a fatal signal; null prints it on stderr. */
   readonly report: ((text: string) => void) | null;
+  /** Sees the process before it runs: for `-d page`. */
+  readonly watch?: (process: Process) => void;
 }
 
 /**
@@ -177,6 +179,7 @@ function assemble(options: StartOptions, loaded: LoadedProgram, parts: Parts): S
   const images = new ImageDirectory(parts.mm, parts.abi, options.prefix);
   images.add(loaded.program);
   if (loaded.interpreter !== null) images.add(loaded.interpreter);
+  options.watch?.(guest);
   return { process: guest, task, images };
 }
 

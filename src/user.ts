@@ -12,9 +12,8 @@ export async function runUser(config: UserConfig): Promise<number> {
     const arch = config.arch ?? detectArchitecture(config.program, config.ldPrefix);
     const target = architectures[arch];
     if (!target) throw new UsageError(`${config.program}: no translator for ${arch} in this build`);
-    const log = (text: string): void => {
-      process.stderr.write(text);
-    };
+    const dump = config.log.size === 0 ? null : await (await import('./dump.ts')).createDump(config, target);
+    const log = dump?.log;
     const interpreter = await interpreterBytes();
     return await startProcess(
       {
@@ -27,14 +26,21 @@ export async function runUser(config: UserConfig): Promise<number> {
         seed: config.seed,
         target,
         report: null,
+        ...(dump && { watch: dump.watch }),
       },
       createSyscallTable({
-        strace: config.log.has('strace') ? (text) => log(text) : null,
-        unimplemented: config.log.has('unimp') ? (line) => log(`${line}\n`) : null,
+        strace: log && config.log.has('strace') ? log : null,
+        unimplemented: log && config.log.has('unimp') ? (line) => log(`${line}\n`) : null,
         release: config.uname,
         entropy: config.seed === null ? null : createEntropy(config.seed),
       }),
-      (memory) => new Engine(target, memory, { interpreter, tier: config.tier, oneInstruction: config.oneInsnPerTb }),
+      (memory) =>
+        new Engine(target, memory, {
+          interpreter,
+          tier: config.tier,
+          oneInstruction: config.oneInsnPerTb,
+          ...dump?.engineOptions(memory),
+        }),
     );
   } catch (error) {
     if (!(error instanceof LoadError)) throw error;

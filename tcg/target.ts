@@ -81,8 +81,12 @@ export interface Target<BlockState = unknown> {
   canStop(context: DisasContext & { readonly target: BlockState }): boolean;
   /** The PC in the target's encoding for `context.pc`. */
   encodePc(context: DisasContext & { readonly target: BlockState }): number;
+  /** Puts the aux word of `b.insn` back into the state: the instruction faulted, and the guest may look. */
+  restoreAux?(cpu: CpuView, aux: number): void;
   /** Resets the state as exec leaves it, with the entry PC (target's encoding) and stack pointer. */
   reset(cpu: CpuView, pc: number, stackPointer: number): void;
   /** Assembly text of the instruction at `address` for dumps, without a disassembler library. */
   describe(code: CodeReader, pc: number): { text: string; bytes: number };
+  /** The registers as lines of text, for `-d cpu`; with the floating-point ones if `fpu`. */
+  describeState?(cpu: CpuView, fpu: boolean): string;
 }

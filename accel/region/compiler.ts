@@ -25,6 +25,8 @@ export interface BlockOutline {
   readonly successors: readonly number[];
   /** PCs of direct calls in it. */
   readonly calls: readonly number[];
+  /** An extended block that holds it may run on past its end. */
+  readonly runsOn: boolean;
   /** True if it has been executed. */
   executed: boolean;
 }
@@ -74,7 +76,10 @@ export function outlineOf(block: IrBlock, executed: boolean): BlockOutline {
     if (block.op[i] === Op.call) calls.push(block.x[i]!);
     else if (block.op[i] === Op.exit && block.x[i] === ExitReason.syscall) successors.push(block.y[i]!);
   }
-  return { pc: block.pc, start: block.start, end: block.end, instructions: block.instructions, successors, calls, executed };
+  const { pc, start, end, instructions } = block;
+  const last = block.op[block.length - 1];
+  const runsOn = last === Op.jump || last === Op.branch;
+  return { pc, start, end, instructions, successors, calls, runsOn, executed };
 }
 
 /** Compiles the regions that begin at `entries` into one module. */
@@ -208,7 +213,7 @@ function findHeads(roots: readonly number[], host: CompilerHost): Set<number> {
   for (const outline of outlines.values()) {
     for (const successor of outline.successors) {
       predecessors.set(successor, (predecessors.get(successor) ?? 0) + 1);
-      if (host.target.address(successor) !== outline.end || outline.calls.length > 0) notFallen.add(successor);
+      if (host.target.address(successor) !== outline.end || !outline.runsOn) notFallen.add(successor);
     }
   }
   // A block that another one runs through (both were translated, from different entries) is reached from it too.

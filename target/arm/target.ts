@@ -4,6 +4,7 @@ import type { CodeReader, CpuView, DisasContext, Target } from '#tcg/target.ts';
 import { decodeA32 } from './a32.decode.ts';
 import { setsFlags } from './alu.ts';
 import { ArmContext, Cond, ModeBits } from './context.ts';
+import { describeState } from './describe-state.ts';
 import { armHelpers } from './helpers.ts';
 import type { ArmRow } from './row.ts';
 import { armState } from './state.ts';
@@ -224,4 +225,5 @@ export const armTarget: Target<ArmBlock> = {
     cpu.i32[cpuHeader.offset('pc') >> 2] = pc;
   },
   describe,
+  describeState,
 };

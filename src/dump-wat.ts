@@ -1,0 +1,18 @@
+import loadWabt from 'wabt';
+
+/** The text of a compiled module's functions, the guest's names for them included. */
+export type WatPrinter = (module: Uint8Array) => string;
+
+export async function createWatPrinter(): Promise<WatPrinter> {
+  const wabt = await loadWabt();
+  const features = { threads: true, simd: true, tail_call: true, sat_float_to_int: true, sign_extension: true };
+  return (bytes) => {
+    const module = wabt.readWasm(bytes, { readDebugNames: true, check: false, ...features });
+    try {
+      module.applyNames();
+      return module.toText({ foldExprs: false, inlineExport: true });
+    } finally {
+      module.destroy();
+    }
+  };
+}

@@ -1,0 +1,120 @@
+// The logs of -d. Loaded only if something is logged.
+import type { EngineOptions, EngineTrace } from '#accel/engine.ts';
+import type { GuestMemory } from '#accel/guest-memory.ts';
+import type { Process } from '#linux-user/process.ts';
+import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
+import { printBlock } from '#tcg/text.ts';
+import type { Target } from '#tcg/target.ts';
+import { type LogWriter, openLog } from './dump-log.ts';
+import type { LogItem, UserConfig } from './options.ts';
+
+/** What a run with -d does more than one without. */
+export interface Dump {
+  readonly log: LogWriter;
+  /** Takes the process before it runs. */
+  readonly watch: (process: Process) => void;
+  /** What goes into the options of the engine of `memory`. */
+  engineOptions(memory: GuestMemory): Pick<EngineOptions, 'trace'> & Partial<Pick<EngineOptions, 'tier' | 'everyBlock'>>;
+}
+
+export type DumpConfig = Pick<UserConfig, 'log' | 'logFile' | 'logFilter'>;
+
+const hex = (value: number): string => (value >>> 0).toString(16).padStart(8, '0');
+const reasonNames = Object.fromEntries(Object.entries(ExitReason).map(([name, reason]) => [reason, name]));
+
+/** Opens the log and loads what its items need. Throws UsageError. */
+export async function createDump(config: DumpConfig, target: Target): Promise<Dump> {
+  const wants = (item: LogItem): boolean => config.log.has(item);
+  const log = openLog(config.logFile);
+  const inRange = (pc: number): boolean => {
+    const address = target.address(pc);
+    return config.logFilter.length === 0 || config.logFilter.some(({ first, last }) => address >= first && address <= last);
+  };
+  const disassemble = wants('in_asm') ? await (await import('./dump-asm.ts')).createDisassembler(target) : null;
+  const printWat = wants('out_asm') ? await (await import('./dump-wat.ts')).createWatPrinter() : null;
+  const everyBlock = wants('exec') || wants('cpu');
+
+  const traceOf = (memory: GuestMemory): EngineTrace => ({
+    ...((disassemble || wants('op') || wants('op_opt')) && {
+      block: (block, stage) => {
+        if (!inRange(block.pc)) return;
+        if (disassemble && stage === 'op') {
+          log(`----------------\nIN: \n${disassemble(memory, block.pc, block.start, block.end)}\n`);
+        }
+        if (!wants(stage)) return;
+        log(`${stage === 'op' ? 'OP' : 'OP after optimization'}:\n${printBlock(block, target.layout)}\n`);
+      },
+    }),
+    ...(wants('op_opt') && {
+      region: (region) => {
+        if (!inRange(region.pc)) return;
+        log(`OP after optimization, region 0x${hex(region.pc)}:\n`);
+        for (const block of region.blocks) log(`${printBlock(block, target.layout)}\n`);
+      },
+    }),
+    ...(printWat && {
+      module: (bytes, regions) => {
+        if (!regions.some(({ pc }) => inRange(pc))) return;
+        const names = regions.map(({ pc, instructions }) => `0x${hex(pc)} (${instructions} instructions)`);
+        log(`OUT: [${bytes.length} bytes] ${names.join(', ')}\n${printWat(bytes)}\n`);
+      },
+    }),
+    ...(everyBlock && {
+      exec: (pc) => {
+        if (!inRange(pc)) return;
+        if (wants('exec')) log(`Trace 0: [${hex(target.address(pc))}/${hex(target.mode(memory.cpu))}] \n`);
+        if (wants('cpu')) log(target.describeState?.(memory.cpu, wants('fpu')) ?? '');
+      },
+    }),
+    ...(wants('int') && { exit: (reason) => log(describeExit(memory, target, reason)) }),
+  });
+
+  return {
+    log,
+    watch: (process) => {
+      if (wants('page')) watchMaps(process, log);
+    },
+    engineOptions: (memory) => ({
+      trace: traceOf(memory),
+      ...(everyBlock && ({ tier: 'interp', everyBlock } as const)),
+    }),
+  };
+}
+
+/** A line for an exception the guest took. Ends of time slices are none. */
+function describeExit({ cpu }: GuestMemory, target: Target, reason: ExitReason): string {
+  if (reason === ExitReason.budget || reason === ExitReason.none) return '';
+  const header = (field: 'pc' | 'exitArg' | 'faultAddress'): number => cpu.i32[cpuHeader.fields[field].offset >> 2]!;
+  const at = `pc 0x${hex(target.address(header('pc')))}`;
+  switch (reason) {
+    case ExitReason.fault:
+      return `Taking exception: ${header('exitArg') === 1 ? 'read' : 'write'} fault at 0x${hex(header('faultAddress'))}, ${at}\n`;
+    case ExitReason.fetchFault:
+    case ExitReason.alignment:
+      return `Taking exception: ${reasonNames[reason]} at 0x${hex(header('faultAddress'))}, ${at}\n`;
+    default:
+      return `Taking exception: ${reasonNames[reason]} 0x${header('exitArg').toString(16)}, ${at}\n`;
+  }
+}
+
+/** Logs the memory map now and after each call that changes it. */
+function watchMaps({ mm }: Process, log: LogWriter): void {
+  let shown = mm.mapsText();
+  log(`memory map at the start\n${shown}`);
+  const report = (call: string): void => {
+    const text = mm.mapsText();
+    if (text === shown) return;
+    shown = text;
+    log(`memory map after ${call}\n${text}`);
+  };
+  for (const call of ['mmap', 'munmap', 'mprotect', 'mremap', 'brk'] as const) {
+    const plain = mm[call].bind(mm) as (...given: unknown[]) => unknown;
+    Object.defineProperty(mm, call, {
+      value: (...given: unknown[]): unknown => {
+        const result = plain(...given);
+        report(call);
+        return result;
+      },
+    });
+  }
+}
