@@ -13,5 +13,6 @@ declare module 'capstone-wasm' {
   const Const: Readonly<Record<'CS_ARCH_ARM' | 'CS_MODE_ARM' | 'CS_MODE_THUMB' | 'CS_MODE_V8', number>>;
   /** Loads the library; to be awaited before anything else. */
   function loadCapstone(): Promise<void>;
+
   export { Capstone, Const, loadCapstone };
 }

@@ -58,5 +58,8 @@ const hex = (value: number): string => (value >>> 0).toString(16).padStart(8, '0
 
 /** The encoding as the manual writes it: a word, or halfwords in order where it is shorter. */
 function encoding(bytes: Uint8Array): string {
-  return [...bytes].reverse().map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  return [...bytes]
+    .reverse()
+    .map((byte) => byte.toString(16).padStart(2, '0'))
+    .join('');
 }

@@ -3,8 +3,8 @@ import type { EngineOptions, EngineTrace } from '#accel/engine.ts';
 import type { GuestMemory } from '#accel/guest-memory.ts';
 import type { Process } from '#linux-user/process.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
-import { printBlock } from '#tcg/text.ts';
 import type { Target } from '#tcg/target.ts';
+import { printBlock } from '#tcg/text.ts';
 import { type LogWriter, openLog } from './dump-log.ts';
 import type { LogItem, UserConfig } from './options.ts';
 
@@ -14,7 +14,9 @@ export interface Dump {
   /** Takes the process before it runs. */
   readonly watch: (process: Process) => void;
   /** What goes into the options of the engine of `memory`. */
-  engineOptions(memory: GuestMemory): Pick<EngineOptions, 'trace'> & Partial<Pick<EngineOptions, 'tier' | 'everyBlock'>>;
+  engineOptions(
+    memory: GuestMemory,
+  ): Pick<EngineOptions, 'trace'> & Partial<Pick<EngineOptions, 'tier' | 'everyBlock'>>;
 }
 
 export type DumpConfig = Pick<UserConfig, 'log' | 'logFile' | 'logFilter'>;
@@ -28,7 +30,9 @@ export async function createDump(config: DumpConfig, target: Target): Promise<Du
   const log = openLog(config.logFile);
   const inRange = (pc: number): boolean => {
     const address = target.address(pc);
-    return config.logFilter.length === 0 || config.logFilter.some(({ first, last }) => address >= first && address <= last);
+    return (
+      config.logFilter.length === 0 || config.logFilter.some(({ first, last }) => address >= first && address <= last)
+    );
   };
   const disassemble = wants('in_asm') ? await (await import('./dump-asm.ts')).createDisassembler(target) : null;
   const printWat = wants('out_asm') ? await (await import('./dump-wat.ts')).createWatPrinter() : null;
@@ -93,7 +97,7 @@ function describeExit({ cpu }: GuestMemory, target: Target, reason: ExitReason):
     case ExitReason.alignment:
       return `Taking exception: ${reasonNames[reason]} at 0x${hex(header('faultAddress'))}, ${at}\n`;
     default:
-      return `Taking exception: ${reasonNames[reason]} 0x${header('exitArg').toString(16)}, ${at}\n`;
+      return `Taking exception: ${reasonNames[reason]} 0x${(header('exitArg') >>> 0).toString(16)}, ${at}\n`;
   }
 }
 

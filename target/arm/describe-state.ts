@@ -19,8 +19,17 @@ export function describeState(cpu: CpuView, fpu: boolean): string {
   const [n, z, c, v] = [field('nf') < 0, field('zf') === 0, field('cf') !== 0, field('vf') < 0];
   const it = field('itstate');
   const psr =
-    (Number(n) << 31) | (Number(z) << 30) | (Number(c) << 29) | (Number(v) << 28) | (field('qf') << 27) |
-    ((it & 3) << 25) | (field('ge') << 16) | ((it & 0xfc) << 8) | (field('endian') ? 1 << 9 : 0) | (thumb << 5) | 0x10;
+    (Number(n) << 31) |
+    (Number(z) << 30) |
+    (Number(c) << 29) |
+    (Number(v) << 28) |
+    (field('qf') << 27) |
+    ((it & 3) << 25) |
+    (field('ge') << 16) |
+    ((it & 0xfc) << 8) |
+    (field('endian') ? 1 << 9 : 0) |
+    (thumb << 5) |
+    0x10;
   text += `PSR=${hex(psr)} ${n ? 'N' : '-'}${z ? 'Z' : '-'}${c ? 'C' : '-'}${v ? 'V' : '-'} ${thumb ? 'T' : 'A'} usr32\n`;
   return fpu ? text + describeFloats(cpu, field('fpscr') | field('fpNzcv')) : text;
 }

@@ -137,7 +137,14 @@ function compileAlone(
 ): { bytes: Uint8Array<ArrayBuffer>; sites: FaultSite[] } {
   const nodeOf = (): number => -1;
   const graph = buildGraph([[]], [[]]);
-  const variables = new RegionVariables([block], irTarget, true, new CellLiveness([block], nodeOf, irTarget), nodeOf, () => false);
+  const variables = new RegionVariables(
+    [block],
+    irTarget,
+    true,
+    new CellLiveness([block], nodeOf, irTarget),
+    nodeOf,
+    () => false,
+  );
   const sites: FaultSite[] = [];
   const emitter = new RegionEmitter(
     { pc: block.pc, blocks: [block], graph, variables, nodeOf },

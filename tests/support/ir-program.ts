@@ -1,5 +1,5 @@
-import { Engine, type Tier } from '#accel/engine.ts';
 import { ExactCheckedMemory } from '#accel/checked-memory.ts';
+import { Engine, type Tier } from '#accel/engine.ts';
 import { cpuBase, memoryPages } from '#accel/guest-memory.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import { generateInterpreter } from '#tcg/interpreter-module.ts';
