@@ -90,15 +90,13 @@ function describeExit({ cpu }: GuestMemory, target: Target, reason: ExitReason):
   if (reason === ExitReason.budget || reason === ExitReason.none) return '';
   const header = (field: 'pc' | 'exitArg' | 'faultAddress'): number => cpu.i32[cpuHeader.fields[field].offset >> 2]!;
   const at = `pc 0x${hex(target.address(header('pc')))}`;
-  switch (reason) {
-    case ExitReason.fault:
-      return `Taking exception: ${header('exitArg') === 1 ? 'read' : 'write'} fault at 0x${hex(header('faultAddress'))}, ${at}\n`;
-    case ExitReason.fetchFault:
-    case ExitReason.alignment:
-      return `Taking exception: ${reasonNames[reason]} at 0x${hex(header('faultAddress'))}, ${at}\n`;
-    default:
-      return `Taking exception: ${reasonNames[reason]} 0x${(header('exitArg') >>> 0).toString(16)}, ${at}\n`;
+  if (reason === ExitReason.fault) {
+    const access = header('exitArg') === 1 ? 'read' : 'write';
+    return `Taking exception: ${access} fault at 0x${hex(header('faultAddress'))}, ${at}\n`;
   }
+  const addressed = reason === ExitReason.fetchFault || reason === ExitReason.alignment;
+  const argument = addressed ? `at 0x${hex(header('faultAddress'))}` : `0x${(header('exitArg') >>> 0).toString(16)}`;
+  return `Taking exception: ${reasonNames[reason]} ${argument}, ${at}\n`;
 }
 
 /** Logs the memory map now and after each call that changes it. */

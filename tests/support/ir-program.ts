@@ -7,7 +7,7 @@ import type { IrBlock } from '#tcg/ir.ts';
 import type { Target } from '#tcg/target.ts';
 import { type IrMachine, type IrOutcome, irHelpers, memoryBytes, memoryStart } from './ir-exec.ts';
 import { IrGuest } from './ir-executors.ts';
-import { Random, randomBlock, randomMachine } from './ir-random.ts';
+import { type Random, randomBlock, randomMachine } from './ir-random.ts';
 import { evaluate } from './ir-reference.ts';
 import { irLayout, irLazySlots } from './ir-state.ts';
 
