@@ -393,6 +393,7 @@ export class Engine {
       isFunction: (pc) => this.space.functions.has(pc),
       slotOf: (pc, call) => this.slotOf(pc, call),
       addSite: (site) => ~(this.sites.push(site) - 1),
+      ...(this.options.trace?.block && { onBlock: (block) => this.options.trace!.block!(block, 'op') }),
       ...(this.options.trace?.region && { onRegion: this.options.trace.region }),
     });
     this.options.trace?.module?.(bytes, regions);

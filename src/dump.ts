@@ -34,6 +34,10 @@ export async function createDump(config: DumpConfig, target: Target): Promise<Du
       config.logFilter.length === 0 || config.logFilter.some(({ first, last }) => address >= first && address <= last)
     );
   };
+  const filtered = (start: number, end: number): boolean =>
+    config.logFilter.length === 0 || config.logFilter.some(({ first, last }) => first < end && last >= start);
+  /** Code that in_asm has shown: a block may be translated for both tiers. */
+  const shown = new Set<string>();
   const disassemble = wants('in_asm') ? await (await import('./dump-asm.ts')).createDisassembler(target) : null;
   const printWat = wants('out_asm') ? await (await import('./dump-wat.ts')).createWatPrinter() : null;
   const everyBlock = wants('exec') || wants('cpu');
@@ -42,7 +46,9 @@ export async function createDump(config: DumpConfig, target: Target): Promise<Du
     ...((disassemble || wants('op') || wants('op_opt')) && {
       block: (block, stage) => {
         if (!inRange(block.pc)) return;
-        if (disassemble && stage === 'op') {
+        const extent = `${block.pc} ${block.end}`;
+        if (disassemble && stage === 'op' && !shown.has(extent)) {
+          shown.add(extent);
           log(`----------------\nIN: \n${disassemble(memory, block.pc, block.start, block.end)}\n`);
         }
         if (!wants(stage)) return;
@@ -51,14 +57,14 @@ export async function createDump(config: DumpConfig, target: Target): Promise<Du
     }),
     ...(wants('op_opt') && {
       region: (region) => {
-        if (!inRange(region.pc)) return;
+        if (!region.blocks.some(({ start, end }) => filtered(start, end))) return;
         log(`OP after optimization, region 0x${hex(region.pc)}:\n`);
         for (const block of region.blocks) log(`${printBlock(block, target.layout)}\n`);
       },
     }),
     ...(printWat && {
       module: (bytes, regions) => {
-        if (!regions.some(({ pc }) => inRange(pc))) return;
+        if (!regions.some(({ ranges }) => ranges.some(([start, end]) => filtered(start, end)))) return;
         const names = regions.map(({ pc, instructions }) => `0x${hex(pc)} (${instructions} instructions)`);
         log(`OUT: [${bytes.length} bytes] ${names.join(', ')}\n${printWat(bytes)}\n`);
       },

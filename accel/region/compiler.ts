@@ -48,7 +48,8 @@ export interface CompilerHost {
   isFunction(pc: number): boolean;
   slotOf(pc: number, call: boolean): number;
   addSite(site: FaultSite): number;
-  /** Sees each optimized region block: for dumps. */
+  /** Sees each block of a region as translated, and the region with its blocks optimized: for dumps. */
+  readonly onBlock?: (block: IrBlock) => void;
   readonly onRegion?: (region: Region) => void;
 }
 
@@ -126,6 +127,7 @@ function buildRegion(pc: number, host: CompilerHost): Region {
     translated = translateHeads(findHeads(roots, host), host);
   }
   const { blocks, nodes } = translated;
+  if (host.onBlock) blocks.forEach(host.onBlock);
   const nodeOf = (at: number): number => nodes.get(at) ?? -1;
   // With exact state an access that may fault reads the lazy slots too.
   const { layout, helpers } = host.target;
