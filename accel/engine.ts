@@ -14,7 +14,15 @@ import { cacheEntry, clearJumpCaches } from './jump-caches.ts';
 import { type BlockOutline, type CompiledRegion, compileRegions, outlineOf } from './region/compiler.ts';
 import type { Region } from './region/emitter.ts';
 import type { FaultSite } from './region/sites.ts';
-import { batchFraction, hotThreshold, interpreterBlockInstructions, maxBatch, maxModules, runBudget, tableSize } from './tunables.ts';
+import {
+  batchFraction,
+  hotThreshold,
+  interpreterBlockInstructions,
+  maxBatch,
+  maxModules,
+  runBudget,
+  tableSize,
+} from './tunables.ts';
 
 /** Which tiers run: `interp` T0 only, `region` everything compiled at once, `auto` by profile. */
 export type Tier = 'interp' | 'region' | 'auto';
@@ -99,8 +107,16 @@ const codeLimit = engineMemory.pages * 65536 - (1 << 20);
 export class Engine {
   readonly cpu: CpuView;
   readonly stats: EngineStats = {
-    blocks: 0, blockInstructions: 0, regions: 0, regionInstructions: 0, modules: 0, moduleBytes: 0,
-    compileMilliseconds: 0, runs: 0, misses: 0, flushes: 0,
+    blocks: 0,
+    blockInstructions: 0,
+    regions: 0,
+    regionInstructions: 0,
+    modules: 0,
+    moduleBytes: 0,
+    compileMilliseconds: 0,
+    runs: 0,
+    misses: 0,
+    flushes: 0,
   };
   /**
    * Serves a system call without leaving generated code: called with the state in memory and `cpuHeader.pc` after the
@@ -111,7 +127,11 @@ export class Engine {
   private readonly memory: GuestMemory;
   private readonly options: EngineOptions;
   private readonly model = new PlaneCheckedMemory();
-  private readonly engineMemory = new WebAssembly.Memory({ initial: engineMemory.pages, maximum: engineMemory.pages, shared: true });
+  private readonly engineMemory = new WebAssembly.Memory({
+    initial: engineMemory.pages,
+    maximum: engineMemory.pages,
+    shared: true,
+  });
   private readonly engineWords = new Int32Array(this.engineMemory.buffer);
   private readonly table: WebAssembly.Table;
   private readonly imports: WebAssembly.Imports;
@@ -228,7 +248,7 @@ export class Engine {
 
   /** Translated code of guest [start, end) is stale. */
   invalidate(start: number, end: number): void {
-    const last = Math.min(this.codePages.length - 1, (Math.max(start, end - 1)) >>> pageShift);
+    const last = Math.min(this.codePages.length - 1, Math.max(start, end - 1) >>> pageShift);
     for (let page = start >>> pageShift; page <= last; page++) {
       if (!this.codePages[page]) continue;
       this.flush();
@@ -311,7 +331,10 @@ export class Engine {
     return this.space.addresses.get(pc) ?? this.translate(pc);
   }
 
-  private translate(pc: number, maxInstructions = this.options.oneInstruction ? 1 : interpreterBlockInstructions): number {
+  private translate(
+    pc: number,
+    maxInstructions = this.options.oneInstruction ? 1 : interpreterBlockInstructions,
+  ): number {
     if (this.codeEnd > codeLimit) this.flush();
     const { space, builder } = this;
     const { block } = builder;

@@ -60,7 +60,7 @@ const { outputFiles } = await build({
   logLevel: 'warning',
 });
 await mkdir(join(dist, 'chunks'), { recursive: true });
-await writeFile(join(dist, interpreterFile), buildInterpreter());
+await writeFile(join(dist, 'chunks', interpreterFile), buildInterpreter());
 // The old bundle stays runnable until the new main.js replaces its own: others may be using it.
 const files = outputFiles.toSorted((a, b) => Number(a.path === main) - Number(b.path === main));
 for (const { path, text } of files) {

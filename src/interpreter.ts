@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The interpreter module's name in the bundle's folder. */
+/** The interpreter module's name, beside the bundle's chunks. */
 export const interpreterFile = 'interpreter.wasm';
 
 /** The bytes of the interpreter module: prebuilt beside the bundle, generated when run from source. */

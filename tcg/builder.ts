@@ -220,7 +220,8 @@ export class Builder {
   get(type: ValueType, offset: number): Value {
     const cell = offset >> 2;
     const known = this.cellValue[cell]!;
-    if (known >= 0 && this.cellBytes[cell] === slotBytes[type] && opDefs[this.block.op[known]!]!.result === type) return known;
+    if (known >= 0 && this.cellBytes[cell] === slotBytes[type] && opDefs[this.block.op[known]!]!.result === type)
+      return known;
     const value = this.emit(getOps[type], -1, -1, -1, offset);
     // A cell inside a wider known slot keeps its owner: forgetting it here would lose nothing but the forwarding.
     this.forget(offset, slotBytes[type]);
@@ -386,8 +387,20 @@ export class Builder {
   }
 }
 
-const getOps: Record<ValueType, number> = { i32: Op.get_i32, i64: Op.get_i64, f32: Op.get_f32, f64: Op.get_f64, v128: Op.get_v128 };
-const setOps: Record<ValueType, number> = { i32: Op.set_i32, i64: Op.set_i64, f32: Op.set_f32, f64: Op.set_f64, v128: Op.set_v128 };
+const getOps: Record<ValueType, number> = {
+  i32: Op.get_i32,
+  i64: Op.get_i64,
+  f32: Op.get_f32,
+  f64: Op.get_f64,
+  v128: Op.get_v128,
+};
+const setOps: Record<ValueType, number> = {
+  i32: Op.set_i32,
+  i64: Op.set_i64,
+  f32: Op.set_f32,
+  f64: Op.set_f64,
+  v128: Op.set_v128,
+};
 const helperOps = [Op.helper0, Op.helper1, Op.helper2, Op.helper3];
 
 export { MemoryFlag, Op, opNames };

@@ -1,5 +1,13 @@
 import { cpuHeader, ExitReason } from './cpu-page.ts';
-import { engineMemory, fusedCompares, immediateOps, jumpCacheMask, plainOps, type T0Name, t0Names } from './interpreter-ops.ts';
+import {
+  engineMemory,
+  fusedCompares,
+  immediateOps,
+  jumpCacheMask,
+  plainOps,
+  type T0Name,
+  t0Names,
+} from './interpreter-ops.ts';
 import type { MemoryModel } from './memory-model.ts';
 import { memoryAccess } from './memory-ops.ts';
 import { Op, opDefs, type OpName, type ValueType } from './ops.ts';
@@ -56,18 +64,33 @@ const d1 = 10;
 const d2 = 11;
 const v0 = 12;
 const localTypes: readonly WasmType[] = [
-  wasmTypes.i32, wasmTypes.i32, wasmTypes.i32,
-  wasmTypes.i64, wasmTypes.i64,
-  wasmTypes.f32, wasmTypes.f32, wasmTypes.f32,
-  wasmTypes.f64, wasmTypes.f64, wasmTypes.f64,
+  wasmTypes.i32,
+  wasmTypes.i32,
+  wasmTypes.i32,
+  wasmTypes.i64,
+  wasmTypes.i64,
+  wasmTypes.f32,
+  wasmTypes.f32,
+  wasmTypes.f32,
+  wasmTypes.f64,
+  wasmTypes.f64,
+  wasmTypes.f64,
   wasmTypes.v128,
 ];
 
 const loads: Record<ValueType, readonly number[]> = {
-  i32: [W.i32_load], i64: [W.i64_load], f32: [W.f32_load], f64: [W.f64_load], v128: [0xfd, 0],
+  i32: [W.i32_load],
+  i64: [W.i64_load],
+  f32: [W.f32_load],
+  f64: [W.f64_load],
+  v128: [0xfd, 0],
 };
 const stores: Record<ValueType, readonly number[]> = {
-  i32: [W.i32_store], i64: [W.i64_store], f32: [W.f32_store], f64: [W.f64_store], v128: [0xfd, 11],
+  i32: [W.i32_store],
+  i64: [W.i64_store],
+  f32: [W.f32_store],
+  f64: [W.f64_store],
+  v128: [0xfd, 11],
 };
 
 /** Generates T0: one wasm function, a `br_table` loop over predecoded IR. */

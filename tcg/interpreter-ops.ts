@@ -14,7 +14,16 @@ export type T0Name = string;
 
 /** i32 comparisons that fuse with `branch` and `if`. */
 export const fusedCompares = [
-  'eq_i32', 'ne_i32', 'lt_s_i32', 'lt_u_i32', 'gt_s_i32', 'gt_u_i32', 'le_s_i32', 'le_u_i32', 'ge_s_i32', 'ge_u_i32',
+  'eq_i32',
+  'ne_i32',
+  'lt_s_i32',
+  'lt_u_i32',
+  'gt_s_i32',
+  'gt_u_i32',
+  'le_s_i32',
+  'le_u_i32',
+  'ge_s_i32',
+  'ge_u_i32',
 ] as const satisfies readonly OpName[];
 
 const memoryOps = opNames.filter((name) => /^(load|store)/.test(name));
@@ -77,7 +86,9 @@ export const t0Names: readonly T0Name[] = [
 ];
 
 /** Opcode by name. */
-export const t0Opcodes: Readonly<Record<T0Name, number>> = Object.fromEntries(t0Names.map((name, index) => [name, index]));
+export const t0Opcodes: Readonly<Record<T0Name, number>> = Object.fromEntries(
+  t0Names.map((name, index) => [name, index]),
+);
 
 /** Where things are in memory 1, the engine's own memory (byte addresses). */
 export const engineMemory = {

@@ -77,14 +77,26 @@ export interface OpDef {
 }
 
 const unary = (type: ValueType, result: ValueType, wasm: number | readonly number[], fold?: (a: number) => number) =>
-  ({ args: [type], result, effect: 'pure', wasm: typeof wasm === 'number' ? [wasm] : wasm, ...(fold && { fold }) }) as const;
+  ({
+    args: [type],
+    result,
+    effect: 'pure',
+    wasm: typeof wasm === 'number' ? [wasm] : wasm,
+    ...(fold && { fold }),
+  }) as const;
 const binary = (
   type: ValueType,
   result: ValueType,
   wasm: number | readonly number[],
   fold?: (a: number, b: number) => number | undefined,
 ) =>
-  ({ args: [type, type], result, effect: 'pure', wasm: typeof wasm === 'number' ? [wasm] : wasm, ...(fold && { fold }) }) as const;
+  ({
+    args: [type, type],
+    result,
+    effect: 'pure',
+    wasm: typeof wasm === 'number' ? [wasm] : wasm,
+    ...(fold && { fold }),
+  }) as const;
 const commuting = (
   type: ValueType,
   result: ValueType,
@@ -175,7 +187,9 @@ export const opTable = {
   sub_i32: binary('i32', 'i32', 0x6b, (a, b) => (a - b) | 0),
   mul_i32: commuting('i32', 'i32', 0x6c, (a, b) => Math.imul(a, b)),
   /** The divisor must not be 0, nor the quotient 2^31: the front end guards with `select`. The same for all divisions. */
-  div_s_i32: binary('i32', 'i32', 0x6d, (a, b) => (b === 0 || (b === -1 && a === -0x80000000) ? undefined : (a / b) | 0)),
+  div_s_i32: binary('i32', 'i32', 0x6d, (a, b) =>
+    b === 0 || (b === -1 && a === -0x80000000) ? undefined : (a / b) | 0,
+  ),
   div_u_i32: binary('i32', 'i32', 0x6e, (a, b) => (b === 0 ? undefined : ((a >>> 0) / (b >>> 0)) | 0)),
   rem_s_i32: binary('i32', 'i32', 0x6f, (a, b) => (b === 0 ? undefined : (a % b) | 0)),
   rem_u_i32: binary('i32', 'i32', 0x70, (a, b) => (b === 0 ? undefined : ((a >>> 0) % (b >>> 0)) | 0)),
@@ -204,7 +218,13 @@ export const opTable = {
   extend8_s_i32: unary('i32', 'i32', 0xc0, (a) => (a << 24) >> 24),
   extend16_s_i32: unary('i32', 'i32', 0xc1, (a) => (a << 16) >> 16),
   /** c ≠ 0 ? a : b (both are always evaluated). */
-  select_i32: { args: ['i32', 'i32', 'i32'], result: 'i32', effect: 'pure', wasm: [0x1b], fold: (a, b, c) => (c ? a : b) },
+  select_i32: {
+    args: ['i32', 'i32', 'i32'],
+    result: 'i32',
+    effect: 'pure',
+    wasm: [0x1b],
+    fold: (a, b, c) => (c ? a : b),
+  },
 
   // ---- i64
   add_i64: commuting('i64', 'i64', 0x7c),

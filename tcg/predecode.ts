@@ -40,7 +40,11 @@ for (const name of fusedCompares) {
 
 const cells: Record<ValueType, number> = { i32: 1, i64: 2, f32: 1, f64: 2, v128: 4 };
 const movOps: Record<ValueType, number> = {
-  i32: t0Opcodes.mov32!, i64: t0Opcodes.mov64!, f32: t0Opcodes.mov32!, f64: t0Opcodes.mov64!, v128: t0Opcodes.mov128!,
+  i32: t0Opcodes.mov32!,
+  i64: t0Opcodes.mov64!,
+  f32: t0Opcodes.mov32!,
+  f64: t0Opcodes.mov64!,
+  v128: t0Opcodes.mov128!,
 };
 const never = 0x7fffffff;
 const maxOps = 8192;
@@ -134,7 +138,8 @@ export class Predecoder {
     for (let i = n - 1; i >= 0; i--) {
       const op = block.op[i]!;
       const kind = opKind[op];
-      if (kind === Kind.get) overwritten[i] = Math.min(helperAt, this.slotWritten(block.x[i]! >> 2, cells[opDefs[op]!.result!]));
+      if (kind === Kind.get)
+        overwritten[i] = Math.min(helperAt, this.slotWritten(block.x[i]! >> 2, cells[opDefs[op]!.result!]));
       else if (kind === Kind.set) {
         // The value may live in this slot until the slot is written again.
         const count = cells[opDefs[op]!.args[0]!];

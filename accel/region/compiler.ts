@@ -1,5 +1,11 @@
 import type { Builder } from '#tcg/builder.ts';
-import { sharedImports, sharedTypes, type SpaceLayout, importedFunctionCount, typeIndex } from '#tcg/interpreter-module.ts';
+import {
+  sharedImports,
+  sharedTypes,
+  type SpaceLayout,
+  importedFunctionCount,
+  typeIndex,
+} from '#tcg/interpreter-module.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import { copyBlock, forEachSuccessor, type IrBlock } from '#tcg/ir.ts';
 import type { MemoryModel } from '#tcg/memory-model.ts';
@@ -231,7 +237,10 @@ function findHeads(roots: readonly number[], host: CompilerHost): Set<number> {
   return heads;
 }
 
-function controlFlow(blocks: readonly IrBlock[], nodeOf: (pc: number) => number): { successors: number[][]; switchTargets: number[][] } {
+function controlFlow(
+  blocks: readonly IrBlock[],
+  nodeOf: (pc: number) => number,
+): { successors: number[][]; switchTargets: number[][] } {
   const successors: number[][] = [];
   const switchTargets: number[][] = [];
   for (const block of blocks) {

@@ -36,14 +36,25 @@ export interface EmitterHost {
 }
 
 const loadOps: Record<ValueType, readonly number[]> = {
-  i32: [W.i32_load, 2], i64: [W.i64_load, 3], f32: [W.f32_load, 2], f64: [W.f64_load, 3], v128: [0xfd, 0, 4],
+  i32: [W.i32_load, 2],
+  i64: [W.i64_load, 3],
+  f32: [W.f32_load, 2],
+  f64: [W.f64_load, 3],
+  v128: [0xfd, 0, 4],
 };
 const storeOps: Record<ValueType, readonly number[]> = {
-  i32: [W.i32_store, 2], i64: [W.i64_store, 3], f32: [W.f32_store, 2], f64: [W.f64_store, 3], v128: [0xfd, 11, 4],
+  i32: [W.i32_store, 2],
+  i64: [W.i64_store, 3],
+  f32: [W.f32_store, 2],
+  f64: [W.f64_store, 3],
+  v128: [0xfd, 11, 4],
 };
 /** Reinterpretation between types of one size. */
 const reinterprets: Partial<Record<string, number>> = {
-  'f32>i32': 0xbc, 'f64>i64': 0xbd, 'i32>f32': 0xbe, 'i64>f64': 0xbf,
+  'f32>i32': 0xbc,
+  'f64>i64': 0xbd,
+  'i32>f32': 0xbe,
+  'i64>f64': 0xbf,
 };
 
 // Parameters of a region function.
@@ -78,7 +89,8 @@ export class RegionEmitter {
     this.region = region;
     this.host = host;
     this.variableLocal = new Int32Array(region.variables.variables.length);
-    for (const variable of region.variables.variables) this.variableLocal[variable.index] = this.newLocal(wasmTypes[variable.type]);
+    for (const variable of region.variables.variables)
+      this.variableLocal[variable.index] = this.newLocal(wasmTypes[variable.type]);
     const mayFault = region.variables.facts.some((facts) => facts.killedBeforeFault !== undefined);
     this.addressLocal = mayFault ? this.newLocal(wasmTypes.i32) : -1;
     this.siteLocal = mayFault ? this.newLocal(wasmTypes.i32) : -1;
@@ -202,7 +214,9 @@ export class RegionEmitter {
   private emitEntry(): void {
     const { code, region } = this;
     const calls = region.blocks.some((block) => {
-      for (let i = 0; i < block.length; i++) if (block.op[i] === Op.call || block.op[i] === Op.call_indirect || block.op[i] === Op.jump_indirect) return true;
+      for (let i = 0; i < block.length; i++)
+        if (block.op[i] === Op.call || block.op[i] === Op.call_indirect || block.op[i] === Op.jump_indirect)
+          return true;
       return false;
     });
     // Recursion and tail jumps make loops without back-edges: whoever calls spends budget at entry.
@@ -375,10 +389,24 @@ export class RegionEmitter {
     const edges = this.region.variables.facts[node]!.edges;
     let nextEdge = 0;
     const live: { local: number; type: WasmType; until: number }[] = [];
-    const emission: BlockEmission = { node, block, values, live, written: this.region.variables.emptySet(), cleared: false, pc: block.pc, aux: 0, ifs: 0 };
+    const { variables } = this.region;
+    const emission: BlockEmission = {
+      node,
+      block,
+      values,
+      live,
+      written: variables.emptySet(),
+      cleared: false,
+      lazyLive: variables.lazyLiveness(block),
+      op: 0,
+      pc: block.pc,
+      aux: 0,
+      ifs: 0,
+    };
     for (let i = 0; i < block.length; i++) {
       const op = block.op[i]!;
       const def = opDefs[op]!;
+      emission.op = i;
       switch (def.effect) {
         case 'marker':
           emission.pc = block.x[i]!;
@@ -469,7 +497,8 @@ export class RegionEmitter {
     const op = block.op[i]!;
     const def = opDefs[op]!;
     if (def.wasm) {
-      for (const operand of [block.a[i]!, block.b[i]!, block.c[i]!].slice(0, def.args.length)) this.push(emission, operand);
+      for (const operand of [block.a[i]!, block.b[i]!, block.c[i]!].slice(0, def.args.length))
+        this.push(emission, operand);
       code.append(def.wasm);
       if (def.immediates?.[0] === 'lane') code.u8(block.x[i]!);
       return;
@@ -598,8 +627,8 @@ export class RegionEmitter {
       const dirtyIn = this.region.variables.dirtyIn[emission.node]!;
       for (let w = 0; w < dirty.length; w++) dirty[w]! |= dirtyIn[w]!;
     }
-    const { lazy: unobserved } = this.region.variables;
-    for (let w = 0; w < dirty.length; w++) dirty[w]! &= ~unobserved[w]!;
+    // Execution may go on after all (`PlaneCheckedMemory`): what is live must be right, seen or not.
+    this.region.variables.removeDead(dirty, emission.lazyLive[emission.op]!);
     const key = dirty.join();
     let index = this.faultExitOf.get(key);
     if (index === undefined) {
@@ -688,7 +717,9 @@ export class RegionEmitter {
       own.push(local);
       return local;
     };
-    const operands = [block.b[i]!, block.c[i]!].slice(0, opDefs[op]!.args.length - 1).map((value) => inLocal(value, false));
+    const operands = [block.b[i]!, block.c[i]!]
+      .slice(0, opDefs[op]!.args.length - 1)
+      .map((value) => inLocal(value, false));
     const result = inLocal(block.a[i]!, true);
     const bits = this.temporary(nanScratchType[type]);
     emitFpNan(code, type, result, operands, { bits });
@@ -798,7 +829,8 @@ export class RegionEmitter {
     // Targets without a label to branch to (outside, backward) get a block around the br_table.
     const direct = (edge: Edge): boolean => edge.node >= 0 && graph.position[edge.node]! > from;
     const detours: number[] = [];
-    for (let k = 0; k < table.length; k++) if (!direct(edges[k]!) && !detours.includes(table[k]!)) detours.push(table[k]!);
+    for (let k = 0; k < table.length; k++)
+      if (!direct(edges[k]!) && !detours.includes(table[k]!)) detours.push(table[k]!);
     this.push(emission, block.a[i]!);
     const index = this.temporary(wasmTypes.i32);
     code.set(index);
@@ -898,6 +930,10 @@ interface BlockEmission {
   /** Variables set so far (since the last helper). */
   readonly written: VariableSet;
   cleared: boolean;
+  /** `RegionVariables.lazyLiveness` of the block. */
+  readonly lazyLive: Int32Array;
+  /** Op being emitted. */
+  op: number;
   /** Guest instruction being emitted. */
   pc: number;
   aux: number;

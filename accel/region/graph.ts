@@ -53,7 +53,14 @@ export function buildGraph(
   });
   const children: number[][] = order.map(() => []);
   for (let at = 1; at < count; at++) children[idom[at]!]!.push(at);
-  return { order, position, children, loopHeader, merge, irreducible: (from, to) => to <= from && !dominates(to, from) };
+  return {
+    order,
+    position,
+    children,
+    loopHeader,
+    merge,
+    irreducible: (from, to) => to <= from && !dominates(to, from),
+  };
 }
 
 function reversePostorder(successors: readonly (readonly number[])[]): number[] {

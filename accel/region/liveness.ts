@@ -11,7 +11,11 @@ export class CellLiveness {
   private readonly liveIn: Int32Array[] = [];
   private readonly words: number;
 
-  constructor(blocks: readonly IrBlock[], nodeOf: (pc: number) => number, target: Pick<Target, 'layout' | 'lazySlots' | 'helpers'>) {
+  constructor(
+    blocks: readonly IrBlock[],
+    nodeOf: (pc: number) => number,
+    target: Pick<Target, 'layout' | 'lazySlots' | 'helpers'>,
+  ) {
     this.words = (target.layout.end + 127) >> 7;
     const eager = new Int32Array(this.words).fill(-1);
     for (const [start, end] of target.lazySlots) {
@@ -50,6 +54,48 @@ export class CellLiveness {
   /** True if the cell at byte `offset` is live at the start of block `node`. */
   isLive(node: number, offset: number): boolean {
     return (this.liveIn[node]![offset >> 7]! & (1 << ((offset >> 2) & 31))) !== 0;
+  }
+
+  /**
+   * By op of the block: bit k is set if the cell at `offsets[k]` is live before the op. At most 32 cells, none of
+   * which a helper or a fault reads.
+   */
+  liveBefore(block: IrBlock, offsets: readonly number[], nodeOf: (pc: number) => number): Int32Array {
+    const result = new Int32Array(block.length);
+    const joins: number[] = [];
+    let live = 0;
+    for (let i = block.length - 1; i >= 0; i--) {
+      const op = block.op[i]!;
+      const { effect } = opDefs[op]!;
+      switch (effect) {
+        case 'terminal': {
+          const out = this.liveOut(block, i, nodeOf);
+          live = 0;
+          for (const [k, offset] of offsets.entries()) {
+            if (!out || out[offset >> 7]! & (1 << ((offset >> 2) & 31))) live |= 1 << k;
+          }
+          break;
+        }
+        case 'get':
+        case 'set': {
+          const k = offsets.indexOf(block.x[i]!);
+          if (k >= 0) live = effect === 'get' ? live | (1 << k) : live & ~(1 << k);
+          break;
+        }
+        case 'helper':
+          live = -1;
+          break;
+        case 'structure':
+          if (op === Op.endif) joins.push(live);
+          else if (op === Op.else) [live, joins[joins.length - 1]] = [joins.at(-1)!, live];
+          else live |= joins.pop()!;
+          break;
+        default:
+          break;
+      }
+      result[i] = live;
+    }
+    return result;
   }
 
   private blockLiveIn(
@@ -116,4 +162,3 @@ function cellBits(type: string): number {
   if (type === 'v128') return 15;
   return type === 'i64' || type === 'f64' ? 3 : 1;
 }
-

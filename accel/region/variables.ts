@@ -67,6 +67,8 @@ export class RegionVariables {
   /** By node. */
   readonly facts: BlockFacts[] = [];
   private readonly liveness: CellLiveness;
+  private readonly lazyVariables: readonly Variable[];
+  private readonly nodeOf: (pc: number) => number;
   private readonly byOffset: ReadonlyMap<number, Variable>;
 
   constructor(
@@ -79,14 +81,16 @@ export class RegionVariables {
   ) {
     const { helpers } = target;
     this.liveness = liveness;
+    this.nodeOf = nodeOf;
     const { variables, byOffset } = collectVariables(blocks);
     this.variables = variables;
     this.byOffset = byOffset;
     this.words = (variables.length + 31) >> 5;
     this.lazy = this.emptySet();
-    for (const { index, offset } of exactState ? [] : variables) {
-      if (target.lazySlots.some(([start, end]) => offset >= start && offset < end)) add(this.lazy, index);
-    }
+    const isLazy = (offset: number): boolean =>
+      target.lazySlots.some(([start, end]) => offset >= start && offset < end);
+    this.lazyVariables = exactState ? [] : variables.filter(({ offset }) => isLazy(offset)).slice(0, 32);
+    for (const { index } of this.lazyVariables) add(this.lazy, index);
     for (const block of blocks) {
       this.facts.push(this.scan(block, helpers, nodeOf));
       this.dirtyIn.push(this.emptySet());
@@ -124,6 +128,22 @@ export class RegionVariables {
     return set;
   }
 
+  /** By op of the block: bit k is set if lazy variable k is live there. */
+  lazyLiveness(block: IrBlock): Int32Array {
+    return this.liveness.liveBefore(
+      block,
+      this.lazyVariables.map(({ offset }) => offset),
+      this.nodeOf,
+    );
+  }
+
+  /** Removes from `set` the lazy variables that `live` (of `lazyLiveness`) has no bit for: nothing will read them. */
+  removeDead(set: VariableSet, live: number): void {
+    for (const [k, { index }] of this.lazyVariables.entries()) {
+      if (!(live & (1 << k))) set[index >> 5]! &= ~(1 << (index & 31));
+    }
+  }
+
   private scan(block: IrBlock, helpers: readonly Helper[], nodeOf: (pc: number) => number): BlockFacts {
     const edges: Edge[] = [];
     const used = this.emptySet();
@@ -134,7 +154,15 @@ export class RegionVariables {
     let ifs = 0;
     const edge = (op: number, pc: number | undefined, flush: boolean, reload: boolean): void => {
       const node = pc === undefined ? -1 : nodeOf(pc);
-      edges.push({ op, node, flush: flush || node < 0, reload, killed: killed.slice(), written: written.slice(), cleared });
+      edges.push({
+        op,
+        node,
+        flush: flush || node < 0,
+        reload,
+        killed: killed.slice(),
+        written: written.slice(),
+        cleared,
+      });
     };
     for (let i = 0; i < block.length; i++) {
       const op = block.op[i]!;
@@ -221,10 +249,15 @@ export class RegionVariables {
         const facts = this.facts[node]!;
         const dirtyIn = this.dirtyIn[node]!;
         const live = facts.used.slice();
-        if (facts.killedBeforeFault) for (let w = 0; w < words; w++) live[w]! |= dirtyIn[w]! & ~this.lazy[w]! & ~facts.killedBeforeFault[w]!;
+        if (facts.killedBeforeFault)
+          for (let w = 0; w < words; w++) live[w]! |= dirtyIn[w]! & ~this.lazy[w]! & ~facts.killedBeforeFault[w]!;
         for (const edge of facts.edges) {
           const interrupted = edge.node >= 0 && !edge.reload && isBackEdge(node, edge.node);
-          const stored = edge.flush ? this.dirtyAt(node, edge) : interrupted ? this.dirtyAtInterrupt(node, edge) : undefined;
+          const stored = edge.flush
+            ? this.dirtyAt(node, edge)
+            : interrupted
+              ? this.dirtyAtInterrupt(node, edge)
+              : undefined;
           for (let w = 0; w < words; w++) {
             let needed = stored ? stored[w]! : 0;
             if (edge.node >= 0 && !edge.reload) needed |= this.liveIn[edge.node]![w]!;

@@ -12,7 +12,13 @@ export interface NanScratch {
  * ARM FPProcessNaNs (DDI 0406C A2.7.7) on locals: if `result` is a NaN, replaces it by what the operands demand. The
  * replacement stays inline in a cold `if`: a call there would spill every vector register of the loop around it.
  */
-export function emitFpNan(code: Code, type: 'f32' | 'f64', result: number, operands: readonly number[], scratch: NanScratch): void {
+export function emitFpNan(
+  code: Code,
+  type: 'f32' | 'f64',
+  result: number,
+  operands: readonly number[],
+  scratch: NanScratch,
+): void {
   code.get(result);
   code.get(result);
   code.u8(type === 'f32' ? W.f32_ne : W.f64_ne);
@@ -39,7 +45,13 @@ function pushBits(code: Code, type: 'f32' | 'f64', single: number, high: number,
 }
 
 /** bits = operand is a quiet (or signalling) NaN ? operand made quiet : bits. */
-function emitCandidate(code: Code, type: 'f32' | 'f64', operand: number, scratch: NanScratch, signalling: boolean): void {
+function emitCandidate(
+  code: Code,
+  type: 'f32' | 'f64',
+  operand: number,
+  scratch: NanScratch,
+  signalling: boolean,
+): void {
   const single = type === 'f32';
   const reinterpret = single ? 0xbc : 0xbd;
   code.get(operand);

@@ -83,7 +83,9 @@ export function encodeModule(spec: ModuleSpec, bodyOffsets?: number[]): Uint8Arr
   for (const fn of spec.functions) section.uleb(fn.type);
   flush(3);
 
-  const exported = spec.functions.flatMap((fn, index) => (fn.exportName === undefined ? [] : [{ name: fn.exportName, index }]));
+  const exported = spec.functions.flatMap((fn, index) =>
+    fn.exportName === undefined ? [] : [{ name: fn.exportName, index }],
+  );
   section.uleb(exported.length);
   for (const { name, index } of exported) {
     section.name(name);
