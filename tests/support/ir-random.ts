@@ -1,7 +1,7 @@
 import { Builder } from '#tcg/builder.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import { copyBlock, type IrBlock } from '#tcg/ir.ts';
-import { Op, type OpName, opDefs, opNames, type ValueType } from '#tcg/ops.ts';
+import { MemoryFlag, Op, type OpName, opDefs, opNames, type ValueType } from '#tcg/ops.ts';
 import { type IrMachine, memoryBytes, memoryStart } from './ir-exec.ts';
 import { irLayout, irRandomEnd } from './ir-state.ts';
 import { valueBytes } from './ir-values.ts';
@@ -270,6 +270,10 @@ class Generator {
     });
     const bytes = () => random.word() & 0x1f1f1f1f;
     if (bytes16) words.push(bytes(), bytes(), bytes(), bytes());
+    if ((effect === 'load' || effect === 'store') && !exchange && words[0]! < 200 && random.below(5) === 0) {
+      this.emit('probe', operands[0], -1, -1, words[0]! + 16, effect === 'load' ? 1 : 2);
+      words[1] = MemoryFlag.probed;
+    }
     const value = this.emit(name, operands[0], operands[1], operands[2], words[0], words[1], words[2], words[3]);
     if (!makesNan.test(name)) return;
     const ordered = this.emit(`eq_${result as 'f32' | 'f64'}`, value, value);
