@@ -15,7 +15,8 @@ export async function runUser(config: UserConfig): Promise<number> {
     const dump = config.log.size === 0 ? null : await (await import('./dump.ts')).createDump(config, target);
     const log = dump?.log;
     const interpreter = await interpreterBytes();
-    return await startProcess(
+    const engines: Engine[] = [];
+    const exitCode = await startProcess(
       {
         program: config.program,
         argv: config.argv,
@@ -34,14 +35,19 @@ export async function runUser(config: UserConfig): Promise<number> {
         release: config.uname,
         entropy: config.seed === null ? null : createEntropy(config.seed),
       }),
-      (memory) =>
-        new Engine(target, memory, {
+      (memory) => {
+        const engine = new Engine(target, memory, {
           interpreter,
           tier: config.tier,
           oneInstruction: config.oneInsnPerTb,
           ...dump?.engineOptions(memory),
-        }),
+        });
+        engines.push(engine);
+        return engine;
+      },
     );
+    if (config.stats) for (const { stats } of engines) process.stderr.write(`${JSON.stringify(stats)}\n`);
+    return exitCode;
   } catch (error) {
     if (!(error instanceof LoadError)) throw error;
     process.stderr.write(`${config.command}: ${error.message}\n`);
