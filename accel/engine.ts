@@ -9,8 +9,9 @@ import { type PredecodedBlock, Predecoder } from '#tcg/predecode.ts';
 import type { CpuView, Target } from '#tcg/target.ts';
 import { translateBlock } from '#tcg/translator.ts';
 import { PlaneCheckedMemory } from './checked-memory.ts';
-import { cpuBase, type GuestMemory, memoryPages, pageShift } from './guest-memory.ts';
-import { cacheEntry, clearJumpCaches } from './jump-caches.ts';
+import { CodePages, type CodeSpace, newCodeSpace, type Translation } from './code-space.ts';
+import { cpuBase, type GuestMemory, memoryPages } from './guest-memory.ts';
+import { cacheEntry, clearJumpCaches, forgetJump } from './jump-caches.ts';
 import { type BlockOutline, type CompiledRegion, compileRegions, outlineOf } from './region/compiler.ts';
 import type { Region } from './region/emitter.ts';
 import type { FaultSite } from './region/sites.ts';
@@ -20,6 +21,7 @@ import {
   interpreterBlockInstructions,
   maxBatch,
   maxModules,
+  maxSites,
   runBudget,
   tableSize,
 } from './tunables.ts';
@@ -64,24 +66,7 @@ export interface EngineStats {
   runs: number;
   misses: number;
   flushes: number;
-}
-
-/** Translations of one CPU mode. */
-interface CodeSpace {
-  readonly mode: number;
-  /** T0 code address by PC. */
-  readonly addresses: Map<number, number>;
-  readonly outlines: Map<number, BlockOutline>;
-  /** Table index by PC. */
-  readonly slots: Map<number, number>;
-  /** PCs with a compiled region. */
-  readonly compiled: Set<number>;
-  /** PCs that are called. */
-  readonly functions: Set<number>;
-  /** T0 code of single instructions that must not run in a region. */
-  readonly exact: Map<number, number>;
-  /** Link words that wait for a block to be translated. */
-  readonly waiting: Map<number, number[]>;
+  invalidations: number;
 }
 
 interface InterpreterExports {
@@ -117,6 +102,7 @@ export class Engine {
     runs: 0,
     misses: 0,
     flushes: 0,
+    invalidations: 0,
   };
   /**
    * Serves a system call without leaving generated code: called with the state in memory and `cpuHeader.pc` after the
@@ -139,7 +125,10 @@ export class Engine {
   private readonly builder = new Builder();
   private readonly optimizer: Optimizer;
   private readonly predecoder: Predecoder;
-  private readonly threshold: number;
+  /** Entries after which a block is hot. */
+  private threshold: number;
+  /** True until the program has run long enough for the region compiler to be worth its start. */
+  private cold: boolean;
   private readonly spaces = new Map<number, CodeSpace>();
   private space: CodeSpace;
   private exactState = false;
@@ -147,8 +136,7 @@ export class Engine {
   /** All predecoded blocks by ascending address, for fault addresses. */
   private predecoded: PredecodedBlock[] = [];
   private sites: FaultSite[] = [];
-  /** 1 for each guest page that code was translated from. */
-  private readonly codePages = new Uint8Array(1 << 20);
+  private readonly codePages = new CodePages();
   private nextSlot = 1;
   private liveModules = 0;
   /** Translations were thrown away while generated code was running. */
@@ -159,7 +147,8 @@ export class Engine {
     this.memory = memory;
     this.options = options;
     this.cpu = memory.cpu;
-    this.threshold = { interp: neverHot, region: 1, auto: hotThreshold }[options.tier];
+    this.threshold = options.tier === 'region' ? 1 : neverHot;
+    this.cold = options.tier === 'auto';
     this.optimizer = new Optimizer(target);
     this.predecoder = new Predecoder(cpuBase, this.engineMemory);
     this.table = new WebAssembly.Table({ element: 'anyfunc', initial: tableSize, maximum: tableSize });
@@ -183,11 +172,28 @@ export class Engine {
   /** Runs from `cpuHeader.pc` until something must be served. */
   run(): ExitReason {
     this.stats.runs++;
-    this.cpu.i32[budgetWord] = runBudget;
-    const reason = this.options.everyBlock ? this.runByBlocks() : this.dispatch();
+    this.cpu.i32[budgetWord] = this.cold ? coldBudget : runBudget;
+    let reason = this.options.everyBlock ? this.runByBlocks() : this.dispatch();
+    if (this.cold && reason === ExitReason.budget) {
+      this.warmUp();
+      this.cpu.i32[budgetWord] = runBudget;
+      reason = this.dispatch();
+    }
     // A system call has been told of where it happened.
     if (reason !== ExitReason.syscall) this.options.trace?.exit?.(reason);
     return reason;
+  }
+
+  /** From now on hot blocks are compiled; what they have run so far counts. */
+  private warmUp(): void {
+    this.cold = false;
+    this.threshold = hotThreshold;
+    for (const { address } of this.predecoded) {
+      const word = address >> 2;
+      if (this.engineWords[word] !== t0Opcodes.enter) continue;
+      const entered = neverHot - this.engineWords[word + 1]!;
+      this.engineWords[word + 1] = Math.max(1, hotThreshold - entered);
+    }
   }
 
   /** The same with one block to each visit of the dispatcher. */
@@ -246,14 +252,57 @@ export class Engine {
     }
   }
 
-  /** Translated code of guest [start, end) is stale. */
+  /** Translated code of guest [start, end) is stale: whatever was made from its pages is dropped. */
   invalidate(start: number, end: number): void {
-    const last = Math.min(this.codePages.length - 1, Math.max(start, end - 1) >>> pageShift);
-    for (let page = start >>> pageShift; page <= last; page++) {
-      if (!this.codePages[page]) continue;
-      this.flush();
-      return;
+    const stale = this.codePages.take(start, end);
+    if (!stale) return;
+    // What runs now may be stale itself: it leaves when it has been served.
+    this.flushed = true;
+    this.stats.invalidations++;
+    for (const translation of stale) this.drop(translation);
+  }
+
+  private drop(translation: Translation): void {
+    const { space, kind } = translation;
+    switch (kind) {
+      case 'block':
+        this.dropBlock(space, translation.pc, translation.code);
+        return;
+      case 'outline':
+        space.outlines.delete(translation.pc);
+        return;
+      case 'module':
+        // Its other pages still list a module that was dropped with one of them.
+        if (!translation.live) return;
+        translation.live = false;
+        for (const pc of translation.pcs) this.uninstall(space, pc);
+        this.liveModules--;
+        return;
+      default:
+        kind satisfies never;
     }
+  }
+
+  /** Forgets a T0 block. Its code stays where it is: it may be running. */
+  private dropBlock({ addresses, exact, incoming }: CodeSpace, pc: number, code: PredecodedBlock): void {
+    for (const site of code.links) incoming.get(site.pc)?.delete(site.address);
+    if (exact.get(pc) === code.address) exact.delete(pc);
+    if (addresses.get(pc) !== code.address) return;
+    addresses.delete(pc);
+    for (const word of incoming.get(pc) ?? []) this.engineWords[word >> 2] = 0;
+    forgetJump(this.engineWords, pc);
+  }
+
+  /** Takes a region's code away; its table slot leads back to the dispatcher. */
+  private uninstall(space: CodeSpace, pc: number): void {
+    const slot = space.slots.get(pc);
+    if (slot !== undefined) this.table.set(slot, this.interpreter.miss);
+    space.compiled.delete(pc);
+    forgetJump(this.engineWords, pc);
+    const address = space.addresses.get(pc);
+    if (address === undefined) return;
+    this.engineWords[address >> 2] = t0Opcodes.enter!;
+    this.engineWords[(address >> 2) + 1] = this.threshold;
   }
 
   /** Whether the guest can observe the state at a fault. */
@@ -270,7 +319,7 @@ export class Engine {
     this.codeEnd = engineMemory.code;
     this.predecoded = [];
     this.sites = [];
-    this.codePages.fill(0);
+    this.codePages.clear();
     for (let slot = 1; slot < this.nextSlot; slot++) this.table.set(slot, this.interpreter.miss);
     this.nextSlot = 1;
     this.liveModules = 0;
@@ -285,16 +334,7 @@ export class Engine {
   private spaceOf(mode: number): CodeSpace {
     let space = this.spaces.get(mode);
     if (!space) {
-      space = {
-        mode,
-        addresses: new Map(),
-        outlines: new Map(),
-        slots: new Map(),
-        compiled: new Set(),
-        functions: new Set(),
-        exact: new Map(),
-        waiting: new Map(),
-      };
+      space = newCodeSpace(mode);
       this.spaces.set(mode, space);
     }
     return space;
@@ -331,19 +371,24 @@ export class Engine {
     return this.space.addresses.get(pc) ?? this.translate(pc);
   }
 
-  private translate(
-    pc: number,
-    maxInstructions = this.options.oneInstruction ? 1 : interpreterBlockInstructions,
-  ): number {
+  private translate(pc: number): number {
+    const { address } = this.predecode(pc, this.options.oneInstruction ? 1 : interpreterBlockInstructions);
+    const { addresses, incoming } = this.space;
+    addresses.set(pc, address);
+    for (const word of incoming.get(pc) ?? []) this.engineWords[word >> 2] = address;
+    return address;
+  }
+
+  /** Makes the T0 code for `pc` and links it to what it leads to. */
+  private predecode(pc: number, maxInstructions: number): PredecodedBlock {
     if (this.codeEnd > codeLimit) this.flush();
     const { space, builder } = this;
     const { block } = builder;
     translateBlock(this.target, builder, this.memory, pc, space.mode, { maxInstructions });
-    this.notePages(block.start, block.end);
     this.options.trace?.block?.(block, 'op');
     const known = space.outlines.get(pc);
     if (known) known.executed = true;
-    else space.outlines.set(pc, outlineOf(block, true));
+    else this.noteOutline(outlineOf(block, true));
     for (const callee of space.outlines.get(pc)!.calls) space.functions.add(callee);
     this.optimizer.run(block, { exactState: this.exactState });
     this.options.trace?.block?.(block, 'op_opt');
@@ -352,30 +397,26 @@ export class Engine {
     this.predecoded.push(code);
     this.stats.blocks++;
     this.stats.blockInstructions += block.instructions;
-    space.addresses.set(pc, code.address);
+    this.codePages.note(block.start, block.end, { kind: 'block', space, pc, code });
     this.link(code);
-    return code.address;
+    return code;
   }
 
   private link(code: PredecodedBlock): void {
-    const { addresses, waiting } = this.space;
-    const pc = this.engineWords[(code.address >> 2) + 2]!;
-    for (const word of waiting.get(pc) ?? []) this.engineWords[word >> 2] = code.address;
-    waiting.delete(pc);
+    const { addresses, incoming } = this.space;
     for (const site of code.links) {
-      const to = addresses.get(site.pc);
-      if (to !== undefined) {
-        this.engineWords[site.address >> 2] = to;
-        continue;
-      }
-      const others = waiting.get(site.pc);
-      if (others) others.push(site.address);
-      else waiting.set(site.pc, [site.address]);
+      const others = incoming.get(site.pc);
+      if (others) others.add(site.address);
+      else incoming.set(site.pc, new Set([site.address]));
+      this.engineWords[site.address >> 2] = addresses.get(site.pc) ?? 0;
     }
   }
 
-  private notePages(start: number, end: number): void {
-    for (let page = start >>> pageShift; page <= (end - 1) >>> pageShift; page++) this.codePages[page] = 1;
+  private noteOutline(outline: BlockOutline): void {
+    const { space } = this;
+    const { pc, start, end } = outline;
+    space.outlines.set(pc, outline);
+    this.codePages.note(start, end, { kind: 'outline', space, pc });
   }
 
   // ---- T1
@@ -388,15 +429,14 @@ export class Engine {
         maxInstructions: this.options.oneInstruction ? 1 : interpreterBlockInstructions,
       });
       outline = outlineOf(this.builder.block, false);
-      this.notePages(outline.start, outline.end);
-      outlines.set(pc, outline);
+      this.noteOutline(outline);
     }
     return outline;
   }
 
   private compile(entry: number): void {
     if (this.space.compiled.has(entry)) return;
-    if (this.liveModules >= maxModules || this.nextSlot > tableSize - 2000) {
+    if (this.liveModules >= maxModules || this.nextSlot > tableSize - 2000 || this.sites.length > maxSites) {
       this.flush();
       return;
     }
@@ -424,9 +464,10 @@ export class Engine {
     this.liveModules++;
     for (const [index, region] of regions.entries()) {
       this.install(region.pc, exports[`r${index}`]);
-      for (const [start, end] of region.ranges) this.notePages(start, end);
       this.stats.regionInstructions += region.instructions;
     }
+    const module: Translation = { kind: 'module', space: this.space, pcs: regions.map(({ pc }) => pc), live: true };
+    for (const [start, end] of regions.flatMap(({ ranges }) => ranges)) this.codePages.note(start, end, module);
     this.stats.modules++;
     this.stats.regions += regions.length;
     this.stats.moduleBytes += bytes.length;
@@ -525,12 +566,8 @@ export class Engine {
   private exactAddress(pc: number): number {
     const known = this.space.exact.get(pc);
     if (known !== undefined) return known;
-    const { addresses } = this.space;
-    const usual = addresses.get(pc);
-    const address = this.translate(pc, 1);
+    const { address } = this.predecode(pc, 1);
     this.space.exact.set(pc, address);
-    if (usual === undefined) addresses.delete(pc);
-    else addresses.set(pc, usual);
     return address;
   }
 

@@ -1,7 +1,12 @@
 /** Limits of the engine, each with unit and reason. */
 
+/**
+ * Interpreter blocks a program runs before anything is compiled, some 30 ms: the region compiler's own code is cold
+ * then, and its first region costs 60–90 ms.
+ */
+export const coldBudget = 600_000;
 /** Entries of a block before its region is compiled. Liftoff pays back after some 500–1000 executions. */
-export const hotThreshold = 400;
+export const hotThreshold = 2000;
 /** A callee joins the module being built if it is this far (of the threshold) on its way to being hot. */
 export const batchFraction = 0.25;
 /** Regions per module: module creation has a fixed cost, long modules a latency. */
@@ -20,3 +25,5 @@ export const runBudget = 2_000_000;
 export const tableSize = 1 << 16;
 /** Live modules before everything is thrown away: V8 keeps memory maps for each. */
 export const maxModules = 4000;
+/** Fault sites, of dropped modules too, before everything is thrown away: some 50 MB. */
+export const maxSites = 1 << 20;
