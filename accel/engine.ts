@@ -17,6 +17,7 @@ import type { Region } from './region/emitter.ts';
 import type { FaultSite } from './region/sites.ts';
 import {
   batchFraction,
+  coldBudget,
   hotThreshold,
   interpreterBlockInstructions,
   maxBatch,

@@ -13,3 +13,11 @@ export function clearJumpCaches(words: Int32Array): void {
   words[engineMemory.jumpCache >> 2] = -1;
   words[engineMemory.regionCache >> 2] = -1;
 }
+
+/** Takes the entry for `pc` out of both jump caches, if it is there. */
+export function forgetJump(words: Int32Array, pc: number): void {
+  for (const cache of [engineMemory.jumpCache, engineMemory.regionCache]) {
+    const at = (cache + cacheEntry(pc)) >> 2;
+    if (words[at] === pc) words[at] = at === cache >> 2 ? -1 : 0;
+  }
+}

@@ -1,0 +1,75 @@
+import type { PredecodedBlock } from '#tcg/predecode.ts';
+import { pageShift } from './guest-memory.ts';
+import type { BlockOutline } from './region/compiler.ts';
+
+/** Translations of one CPU mode. */
+export interface CodeSpace {
+  readonly mode: number;
+  /** T0 code address by PC. */
+  readonly addresses: Map<number, number>;
+  readonly outlines: Map<number, BlockOutline>;
+  /** Table index by PC. Other modules hold it: it outlives the region. */
+  readonly slots: Map<number, number>;
+  /** PCs with a compiled region. */
+  readonly compiled: Set<number>;
+  /** PCs that are called. */
+  readonly functions: Set<number>;
+  /** T0 code of single instructions that must not run in a region. */
+  readonly exact: Map<number, number>;
+  /** Link words of live T0 blocks by the PC they lead to, whether that has been translated or not. */
+  readonly incoming: Map<number, Set<number>>;
+}
+
+export const newCodeSpace = (mode: number): CodeSpace => ({
+  mode,
+  addresses: new Map(),
+  outlines: new Map(),
+  slots: new Map(),
+  compiled: new Set(),
+  functions: new Set(),
+  exact: new Map(),
+  incoming: new Map(),
+});
+
+/** Something made from guest code, to be dropped when the code changes. */
+export type Translation =
+  | { readonly kind: 'block'; readonly space: CodeSpace; readonly pc: number; readonly code: PredecodedBlock }
+  | { readonly kind: 'outline'; readonly space: CodeSpace; readonly pc: number }
+  /** A module is dropped as a whole: its regions call one another directly. */
+  | { readonly kind: 'module'; readonly space: CodeSpace; readonly pcs: readonly number[]; live: boolean };
+
+/** Which translations were made from which guest pages. One that spans pages is listed with each. */
+export class CodePages {
+  /** 1 for each page with translations: looked at before the map. */
+  private readonly used = new Uint8Array(2 ** (32 - pageShift));
+  private readonly lists = new Map<number, Set<Translation>>();
+
+  /** Notes that `translation` was made from guest bytes [start, end). */
+  note(start: number, end: number, translation: Translation): void {
+    for (let page = start >>> pageShift; page <= (end - 1) >>> pageShift; page++) {
+      this.used[page] = 1;
+      const list = this.lists.get(page);
+      if (list) list.add(translation);
+      else this.lists.set(page, new Set([translation]));
+    }
+  }
+
+  /** Takes out what was made from the pages of guest bytes [start, end); undefined if nothing was. */
+  take(start: number, end: number): Set<Translation> | undefined {
+    let taken: Set<Translation> | undefined;
+    const last = Math.min(this.used.length - 1, Math.max(start, end - 1) >>> pageShift);
+    for (let page = start >>> pageShift; page <= last; page++) {
+      if (this.used[page] === 0) continue;
+      taken ??= new Set();
+      for (const translation of this.lists.get(page)!) taken.add(translation);
+      this.lists.delete(page);
+      this.used[page] = 0;
+    }
+    return taken;
+  }
+
+  clear(): void {
+    this.used.fill(0);
+    this.lists.clear();
+  }
+}
