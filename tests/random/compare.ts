@@ -3,7 +3,7 @@ import type { Sequence } from './generate.ts';
 import type { Registers, Report, Result } from './rig.ts';
 
 export interface CompareOptions {
-  /** Whether the cumulative exception flags of FPSCR count. */
+  /** Whether the cumulative exception flags of FPSCR count; if not, sequences run as in programs that ignore them. */
   fpFlags: boolean;
 }
 

@@ -42,6 +42,9 @@ const list = ({ fields }: Choice): number | undefined =>
   fields['list'] ?? fields['registers'] ?? fields['reglist'] ?? fields['regs'];
 
 const rules: Rule[] = [
+  // Half-precision arithmetic and VMULL.P64 are extensions that the oracle's largest CPU has and ours has not.
+  (c) => !/^V.*\.F32|^V(RECPS|RSQRTS|FMA|FMS)/.test(c.name) || c.fields['size'] !== 1,
+  (c) => c.name !== 'VMULL.P8' || c.fields['size'] !== 2,
   // Loads and stores with write-back: the base is neither the transferred register nor the index.
   (c) => {
     const { rn, rt, rt2, rm } = c.fields;
@@ -121,7 +124,7 @@ const rules: Rule[] = [
     );
   },
   // Structure loads, tables and exchanges.
-  (c) => !/^V(LD|ST)[1-4]/i.test(c.name) || ((c.fields['d'] ?? 0) === 0 && (c.fields['vd'] ?? 0) <= 12),
+  (c) => !/^V(LD|ST).*structure/.test(c.name) || c.fields['d'] * 16 + c.fields['vd'] <= 25,
   (c) => !/^VTB/i.test(c.name) || (c.fields['n'] ?? 0) === 0 || (c.fields['vn'] ?? 0) <= 12,
   (c) =>
     !/^V(SWP|TRN|ZIP|UZP)/i.test(c.name) ||

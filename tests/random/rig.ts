@@ -104,15 +104,25 @@ function decodeReports(bytes: Buffer, dump: boolean): Report[] {
 /** A command line that runs the rig, without the rig's own path. */
 export type RigCommand = [command: string, args: readonly string[]];
 
+export interface RigOptions {
+  /** The scratch page comes with each report. */
+  dump?: boolean;
+  /** Milliseconds for one process. */
+  timeout?: number;
+  /** The rig looks at the cumulative flags of FPSCR, which makes tsemu keep them. */
+  fpFlags?: boolean;
+}
+
 interface BatchEnd {
   stdout: Buffer;
   timedOut: boolean;
   reason: string;
 }
 
-function runBatch([command, args]: RigCommand, input: Buffer, timeout: number): Promise<BatchEnd> {
+function runBatch([command, args]: RigCommand, input: Buffer, timeout: number, fpFlags: boolean): Promise<BatchEnd> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, [...args, rigProgram], { env: plainEnvironment });
+    const rigArgs = fpFlags ? [] : ['without-flags'];
+    const child = spawn(command, [...args, rigProgram, ...rigArgs], { env: plainEnvironment });
     const stdout: Buffer[] = [];
     let stderr = '';
     let timedOut = false;
@@ -143,18 +153,18 @@ const HANG_WEIGHT = 20;
 /**
  * Runs requests and returns one result each. A runner that dies is started again behind the request that killed it,
  * but not for ever: when it keeps dying, the requests left are all reported as deaths.
- * @param timeout milliseconds for one process
  */
 export async function runRig(
   command: RigCommand,
   requests: readonly Request[],
-  { dump = false, timeout = 60_000 }: { dump?: boolean; timeout?: number } = {},
+  { dump = false, timeout = 60_000, fpFlags = true }: RigOptions = {},
 ): Promise<Result[]> {
   const results: Result[] = [];
   let deaths = 0;
   while (results.length < requests.length) {
     const left = requests.slice(results.length);
-    const end = await runBatch(command, Buffer.concat(left.map((request) => encodeRequest(request, dump))), timeout);
+    const input = Buffer.concat(left.map((request) => encodeRequest(request, dump)));
+    const end = await runBatch(command, input, timeout, fpFlags);
     results.push(...decodeReports(end.stdout, dump).slice(0, left.length));
     if (results.length === requests.length) break;
     deaths += end.timedOut ? HANG_WEIGHT : 1;
