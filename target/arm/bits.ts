@@ -72,11 +72,11 @@ function ubfx(c: ArmContext, f: FieldOperands & { widthMinus1: number }): void {
 }
 
 export const bitsA32: readonly ArmRow[] = [
-  row('CLZ', 'cond:4 00010110 (1)(1)(1)(1) rd:4 (1)(1)(1)(1) 0001 rm:4', clz, { pure: true }),
-  row('REV', 'cond:4 01101011 (1)(1)(1)(1) rd:4 (1)(1)(1)(1) 0011 rm:4', rev, { pure: true }),
-  row('REV16', 'cond:4 01101011 (1)(1)(1)(1) rd:4 (1)(1)(1)(1) 1011 rm:4', rev16, { pure: true }),
-  row('RBIT', 'cond:4 01101111 (1)(1)(1)(1) rd:4 (1)(1)(1)(1) 0011 rm:4', rbit, { pure: true }),
-  row('REVSH', 'cond:4 01101111 (1)(1)(1)(1) rd:4 (1)(1)(1)(1) 1011 rm:4', revsh, { pure: true }),
+  row('CLZ', 'cond:4 00010110 1111 rd:4 1111 0001 rm:4', clz, { pure: true }),
+  row('REV', 'cond:4 01101011 1111 rd:4 1111 0011 rm:4', rev, { pure: true }),
+  row('REV16', 'cond:4 01101011 1111 rd:4 1111 1011 rm:4', rev16, { pure: true }),
+  row('RBIT', 'cond:4 01101111 1111 rd:4 1111 0011 rm:4', rbit, { pure: true }),
+  row('REVSH', 'cond:4 01101111 1111 rd:4 1111 1011 rm:4', revsh, { pure: true }),
   row('SBFX', 'cond:4 0111101 widthMinus1:5 rd:4 lsb:5 101 rn:4', sbfx, { pure: true }),
   row('BFI', 'cond:4 0111110 msb:5 rd:4 lsb:5 001 rn:4', bfi, { pure: true }),
   row('UBFX', 'cond:4 0111111 widthMinus1:5 rd:4 lsb:5 101 rn:4', ubfx, { pure: true }),
@@ -91,7 +91,7 @@ export const bitsT32: readonly ArmRow[] = [
   row('RBIT', '111110101001 ---- 1111 rd:4 1010 rm:4', rbit, { pure: true }),
   row('REVSH', '111110101001 ---- 1111 rd:4 1011 rm:4', revsh, { pure: true }),
   row('CLZ', '111110101011 ---- 1111 rd:4 1000 rm:4', clz, { pure: true }),
-  row('SBFX', '11110 (0) 110100 rn:4 0 lsb:3 rd:4 lsb:2 (0) widthMinus1:5', sbfx, { pure: true }),
-  row('BFI', '11110 (0) 110110 rn:4 0 lsb:3 rd:4 lsb:2 (0) msb:5', bfi, { pure: true }),
-  row('UBFX', '11110 (0) 111100 rn:4 0 lsb:3 rd:4 lsb:2 (0) widthMinus1:5', ubfx, { pure: true }),
+  row('SBFX', '11110 0 110100 rn:4 0 lsb:3 rd:4 lsb:2 0 widthMinus1:5', sbfx, { pure: true }),
+  row('BFI', '11110 0 110110 rn:4 0 lsb:3 rd:4 lsb:2 0 msb:5', bfi, { pure: true }),
+  row('UBFX', '11110 0 111100 rn:4 0 lsb:3 rd:4 lsb:2 0 widthMinus1:5', ubfx, { pure: true }),
 ];

@@ -111,16 +111,16 @@ export const branchA32Rows: readonly ArmRow[] = [
   row('BLX (immediate)', '1111 101 h:1 imm:24', blxA32),
   row('B', 'cond:4 1010 imm:24', branchA32, { own: true }),
   row('BL (immediate)', 'cond:4 1011 imm:24', blA32),
-  row('BX', 'cond:4 00010010 (1)(1)(1)(1) (1)(1)(1)(1) (1)(1)(1)(1) 0001 rm:4', bx),
-  row('BXJ', 'cond:4 00010010 (1)(1)(1)(1) (1)(1)(1)(1) (1)(1)(1)(1) 0010 rm:4', bx),
-  row('BLX (register)', 'cond:4 00010010 (1)(1)(1)(1) (1)(1)(1)(1) (1)(1)(1)(1) 0011 rm:4', blxRegister),
+  row('BX', 'cond:4 00010010 1111 1111 1111 0001 rm:4', bx),
+  row('BXJ', 'cond:4 00010010 1111 1111 1111 0010 rm:4', bx),
+  row('BLX (register)', 'cond:4 00010010 1111 1111 1111 0011 rm:4', blxRegister),
 ];
 
 export const branchT32Rows: readonly ArmRow[] = [
   row('B (conditional)', '1101 cond:4 imm:8', branchCond16, { own: true, when: (f) => f.cond < 14 }),
   row('B', '11100 imm:11', branch16, { own: true }),
-  row('BX', '010001110 rm:4 (0)(0)(0)', bx),
-  row('BLX (register)', '010001111 rm:4 (0)(0)(0)', blxRegister),
+  row('BX', '010001110 rm:4 000', bx),
+  row('BLX (register)', '010001111 rm:4 000', blxRegister),
   row('CBZ, CBNZ', '1011 nonzero:1 0 imm:1 1 imm:5 rn:3', cbz, { own: true }),
   row('IT', '10111111 firstcond:4 mask:4', it, { own: true, when: (f) => f.mask !== 0 }),
   row('B (conditional)', '11110 s:1 cond:4 high:6 10 j1:1 0 j2:1 low:11', branchCond32, {
@@ -130,7 +130,7 @@ export const branchT32Rows: readonly ArmRow[] = [
   row('B', '11110 s:1 high:10 10 j1:1 1 j2:1 low:11', branch32, { own: true }),
   row('BL (immediate)', '11110 s:1 high:10 11 j1:1 1 j2:1 low:11', blT32),
   row('BLX (immediate)', '11110 s:1 high:10 11 j1:1 0 j2:1 low:11', blxT32),
-  row('TBB', '111010001101 rn:4 (1)(1)(1)(1) (0)(0)(0)(0) 0000 rm:4', tableBranch, { set: { half: 0 } }),
-  row('TBH', '111010001101 rn:4 (1)(1)(1)(1) (0)(0)(0)(0) 0001 rm:4', tableBranch, { set: { half: 1 } }),
-  row('BXJ', '111100111100 rm:4 10 (0) 0 (1)(1)(1)(1) (0)(0)(0)(0)(0)(0)(0)(0)', bx),
+  row('TBB', '111010001101 rn:4 1111 0000 0000 rm:4', tableBranch, { set: { half: 0 } }),
+  row('TBH', '111010001101 rn:4 1111 0000 0001 rm:4', tableBranch, { set: { half: 1 } }),
+  row('BXJ', '111100111100 rm:4 10 0 0 1111 00000000', bx),
 ];

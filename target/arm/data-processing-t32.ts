@@ -105,36 +105,36 @@ export const dataProcessingT32: readonly ArmRow[] = [
   row('SUB (immediate)', '11110 imm:1 01101 s:1 rn:4 0 imm:3 rd:4 imm:8', immediate(alu.sub), { pure: true }),
   row('RSB (immediate)', '11110 imm:1 01110 s:1 rn:4 0 imm:3 rd:4 imm:8', immediate(alu.rsb), { pure: true }),
   // ---- 32-bit, register
-  row('TST (register)', '11101010000 1 rn:4 (0) imm:3 1111 imm:2 type:2 rm:4', register(alu.tst), {
+  row('TST (register)', '11101010000 1 rn:4 0 imm:3 1111 imm:2 type:2 rm:4', register(alu.tst), {
     set: { s: 1, rd: 0 },
   }),
-  row('AND (register)', '11101010000 s:1 rn:4 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.and), { pure: true }),
-  row('BIC (register)', '11101010001 s:1 rn:4 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.bic), { pure: true }),
-  row('MOV (register)', '11101010010 s:1 1111 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.mov), {
+  row('AND (register)', '11101010000 s:1 rn:4 0 imm:3 rd:4 imm:2 type:2 rm:4', register(alu.and), { pure: true }),
+  row('BIC (register)', '11101010001 s:1 rn:4 0 imm:3 rd:4 imm:2 type:2 rm:4', register(alu.bic), { pure: true }),
+  row('MOV (register)', '11101010010 s:1 1111 0 imm:3 rd:4 imm:2 type:2 rm:4', register(alu.mov), {
     set: { rn: 0 },
     pure: true,
   }),
-  row('ORR (register)', '11101010010 s:1 rn:4 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.orr), { pure: true }),
-  row('MVN (register)', '11101010011 s:1 1111 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.mvn), {
+  row('ORR (register)', '11101010010 s:1 rn:4 0 imm:3 rd:4 imm:2 type:2 rm:4', register(alu.orr), { pure: true }),
+  row('MVN (register)', '11101010011 s:1 1111 0 imm:3 rd:4 imm:2 type:2 rm:4', register(alu.mvn), {
     set: { rn: 0 },
     pure: true,
   }),
-  row('ORN (register)', '11101010011 s:1 rn:4 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.orn), { pure: true }),
-  row('TEQ (register)', '11101010100 1 rn:4 (0) imm:3 1111 imm:2 type:2 rm:4', register(alu.teq), {
+  row('ORN (register)', '11101010011 s:1 rn:4 0 imm:3 rd:4 imm:2 type:2 rm:4', register(alu.orn), { pure: true }),
+  row('TEQ (register)', '11101010100 1 rn:4 0 imm:3 1111 imm:2 type:2 rm:4', register(alu.teq), {
     set: { s: 1, rd: 0 },
   }),
-  row('EOR (register)', '11101010100 s:1 rn:4 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.eor), { pure: true }),
-  row('CMN (register)', '11101011000 1 rn:4 (0) imm:3 1111 imm:2 type:2 rm:4', register(alu.cmn), {
+  row('EOR (register)', '11101010100 s:1 rn:4 0 imm:3 rd:4 imm:2 type:2 rm:4', register(alu.eor), { pure: true }),
+  row('CMN (register)', '11101011000 1 rn:4 0 imm:3 1111 imm:2 type:2 rm:4', register(alu.cmn), {
     set: { s: 1, rd: 0 },
   }),
-  row('ADD (register)', '11101011000 s:1 rn:4 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.add), { pure: true }),
-  row('ADC (register)', '11101011010 s:1 rn:4 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.adc), { pure: true }),
-  row('SBC (register)', '11101011011 s:1 rn:4 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.sbcOp), { pure: true }),
-  row('CMP (register)', '11101011101 1 rn:4 (0) imm:3 1111 imm:2 type:2 rm:4', register(alu.cmp), {
+  row('ADD (register)', '11101011000 s:1 rn:4 0 imm:3 rd:4 imm:2 type:2 rm:4', register(alu.add), { pure: true }),
+  row('ADC (register)', '11101011010 s:1 rn:4 0 imm:3 rd:4 imm:2 type:2 rm:4', register(alu.adc), { pure: true }),
+  row('SBC (register)', '11101011011 s:1 rn:4 0 imm:3 rd:4 imm:2 type:2 rm:4', register(alu.sbcOp), { pure: true }),
+  row('CMP (register)', '11101011101 1 rn:4 0 imm:3 1111 imm:2 type:2 rm:4', register(alu.cmp), {
     set: { s: 1, rd: 0 },
   }),
-  row('SUB (register)', '11101011101 s:1 rn:4 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.sub), { pure: true }),
-  row('RSB (register)', '11101011110 s:1 rn:4 (0) imm:3 rd:4 imm:2 type:2 rm:4', register(alu.rsb), { pure: true }),
+  row('SUB (register)', '11101011101 s:1 rn:4 0 imm:3 rd:4 imm:2 type:2 rm:4', register(alu.sub), { pure: true }),
+  row('RSB (register)', '11101011110 s:1 rn:4 0 imm:3 rd:4 imm:2 type:2 rm:4', register(alu.rsb), { pure: true }),
   // ---- 32-bit, plain 12 and 16-bit immediates
   row('ADR (add)', '11110 imm:1 100000 1111 0 imm:3 rd:4 imm:8', adrAdd, { pure: true }),
   row('ADD (12-bit immediate)', '11110 imm:1 100000 rn:4 0 imm:3 rd:4 imm:8', plainImmediate(alu.add), {

@@ -93,7 +93,7 @@ const signed = Op.extend_s_i64;
 const unsigned = Op.extend_u_i64;
 
 export const multiplyA32: readonly ArmRow[] = [
-  row('MUL', 'cond:4 0000000 s:1 rd:4 (0)(0)(0)(0) rm:4 1001 rn:4', mul, { pure: true }),
+  row('MUL', 'cond:4 0000000 s:1 rd:4 0000 rm:4 1001 rn:4', mul, { pure: true }),
   row('MLA', 'cond:4 0000001 s:1 rd:4 ra:4 rm:4 1001 rn:4', mla, { pure: true }),
   row('MLS', 'cond:4 00000110 rd:4 ra:4 rm:4 1001 rn:4', mls, { pure: true }),
   row('UMULL', 'cond:4 0000100 s:1 hi:4 lo:4 rm:4 1001 rn:4', mull(unsigned)),
@@ -110,9 +110,9 @@ export const multiplyT32: readonly ArmRow[] = [
   row('MLA', '111110110000 rn:4 ra:4 rd:4 0000 rm:4', mla, { set: { s: 0 }, pure: true }),
   row('MLS', '111110110000 rn:4 ra:4 rd:4 0001 rm:4', mls, { pure: true }),
   row('SMULL', '111110111000 rn:4 lo:4 hi:4 0000 rm:4', mull(signed), { set: { s: 0 } }),
-  row('SDIV', '111110111001 rn:4 (1)(1)(1)(1) rd:4 1111 rm:4', sdiv, { pure: true }),
+  row('SDIV', '111110111001 rn:4 1111 rd:4 1111 rm:4', sdiv, { pure: true }),
   row('UMULL', '111110111010 rn:4 lo:4 hi:4 0000 rm:4', mull(unsigned), { set: { s: 0 } }),
-  row('UDIV', '111110111011 rn:4 (1)(1)(1)(1) rd:4 1111 rm:4', udiv, { pure: true }),
+  row('UDIV', '111110111011 rn:4 1111 rd:4 1111 rm:4', udiv, { pure: true }),
   row('SMLAL', '111110111100 rn:4 lo:4 hi:4 0000 rm:4', mlal(signed), { set: { s: 0 } }),
   row('UMLAL', '111110111110 rn:4 lo:4 hi:4 0000 rm:4', mlal(unsigned), { set: { s: 0 } }),
 ];

@@ -247,6 +247,6 @@ const closeWindowHelper = defineHelper({ name: 'close_fpscr_window', call: close
 const writeFpscrHelper = defineHelper({ name: 'write_fpscr', call: writeFpscr });
 
 export const fpscrRows: readonly RowPair[] = [
-  vfp('VMRS', '11101111 0001 rt:4 1010 (0)(0)(0)1 (0)(0)(0)(0)', vmrs),
-  vfp('VMSR', '11101110 0001 rt:4 1010 (0)(0)(0)1 (0)(0)(0)(0)', vmsr),
+  vfp('VMRS', '11101111 0001 rt:4 1010 0001 0000', vmrs),
+  vfp('VMSR', '11101110 0001 rt:4 1010 0001 0000', vmsr),
 ];

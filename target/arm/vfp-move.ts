@@ -122,10 +122,10 @@ function vdup(c: ArmContext, f: { b: number; q: number; vd: number; rt: number; 
 }
 
 export const moveRows: readonly RowPair[] = [
-  vfp('VMOV (core and single)', '1110 000 op:1 vn:4 rt:4 1010 n:1 (0)(0)1 (0)(0)(0)(0)', vmovSingle),
-  vfp('VMOV (core to scalar)', '1110 0 opc:2 0 vd:4 rt:4 1011 d:1 opc:2 1 (0)(0)(0)(0)', vmovToScalar),
-  vfp('VMOV (scalar to core)', '1110 u:1 opc:2 1 vn:4 rt:4 1011 n:1 opc:2 1 (0)(0)(0)(0)', vmovFromScalar),
-  vfp('VDUP (core)', '1110 1 b:1 q:1 0 vd:4 rt:4 1011 d:1 0 e:1 1 (0)(0)(0)(0)', vdup),
+  vfp('VMOV (core and single)', '1110 000 op:1 vn:4 rt:4 1010 n:1 001 0000', vmovSingle),
+  vfp('VMOV (core to scalar)', '1110 0 opc:2 0 vd:4 rt:4 1011 d:1 opc:2 1 0000', vmovToScalar),
+  vfp('VMOV (scalar to core)', '1110 u:1 opc:2 1 vn:4 rt:4 1011 n:1 opc:2 1 0000', vmovFromScalar),
+  vfp('VDUP (core)', '1110 1 b:1 q:1 0 vd:4 rt:4 1011 d:1 0 e:1 1 0000', vdup),
   vfp('VMOV (two cores and two singles)', '1100 010 op:1 rt2:4 rt:4 1010 00 m:1 1 vm:4', vmovTwoSingles),
   vfp('VMOV (two cores and double)', '1100 010 op:1 rt2:4 rt:4 1011 00 m:1 1 vm:4', vmovDouble),
 ];
