@@ -1,0 +1,132 @@
+import { describe, expect, test } from 'vitest';
+import { Engine, type Tier } from '#accel/engine.ts';
+import { GuestMemory } from '#accel/guest-memory.ts';
+import { buildInterpreter } from '#accel/interpreter.ts';
+import { armState } from '#target/arm/state.ts';
+import { armTarget } from '#target/arm/target.ts';
+import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
+import { Prng } from './random/prng.ts';
+
+/** A guest that rewrites its functions by a system call in the midst of them, against a plain reading of its memory. */
+
+const mainStart = 0x10000;
+const functionsStart = 0x20000;
+/** Two functions to a page; the last words of each are in the next one's way, if at all. */
+const functionBytes = 0x800;
+const functions = 12;
+const stackTop = 0x40000;
+const finish = 0xff;
+
+const addressOf = (index: number): number => functionsStart + index * functionBytes;
+const branch = (link: boolean, from: number, to: number): number =>
+  ((link ? 0xeb000000 : 0xea000000) | (((to - from - 8) >> 2) & 0xffffff)) >>> 0;
+const addR0 = (value: number): number => 0xe2800000 | value;
+const [bxLr, pushLr, popPc, subsR4] = [0xe12fff1e, 0xe52de004, 0xe49df004, 0xe2544001];
+const svc = (number: number): number => (0xef000000 | number) >>> 0;
+
+type Words = [address: number, words: number[]];
+
+/** A new body of a function: calls only later ones. Its system call stands in the same place in every body. */
+function newBody(rng: Prng, index: number): Words {
+  const start = addressOf(index);
+  const words = [pushLr, addR0(rng.below(256)), rng.chance(30) ? svc(rng.below(functions)) : addR0(1)];
+  const later = functions - 1 - index;
+  const at = (): number => start + 4 * words.length;
+  if (later > 0 && rng.chance(70)) words.push(branch(true, at(), addressOf(index + 1 + rng.below(later))));
+  words.push(addR0(rng.below(256)), popPc);
+  if (rng.chance(30)) words.splice(words.length - 1, 1, 0xe49de004, bxLr);
+  return [start, words];
+}
+
+function mainProgram(): Words {
+  const words: number[] = [];
+  for (let i = 0; i < functions; i += 3) words.push(branch(true, mainStart + 4 * words.length, addressOf(i)));
+  words.push(subsR4, (0x1a000000 | ((-words.length - 3) & 0xffffff)) >>> 0, svc(finish));
+  return [mainStart, words];
+}
+
+/** What the guest's system call does: now and then, a function gets a new body. */
+class Rewriter {
+  private readonly rng: Prng;
+  private readonly every: number;
+  private readonly write: (words: Words) => void;
+  private calls = 0;
+
+  constructor(seed: number, every: number, write: (words: Words) => void) {
+    this.rng = new Prng(seed);
+    this.every = every;
+    this.write = write;
+    write(mainProgram());
+    for (let i = 0; i < functions; i++) write(newBody(this.rng, i));
+  }
+
+  call(index: number): void {
+    if (++this.calls % this.every === 0) this.write(newBody(this.rng, index));
+  }
+}
+
+function expected(seed: number, every: number, iterations: number): number {
+  const memory = new Map<number, number>();
+  const rewriter = new Rewriter(seed, every, ([start, words]) =>
+    words.forEach((word, i) => memory.set(start + 4 * i, word)),
+  );
+  const stack: number[] = [];
+  let [r0, r4, lr] = [0, iterations, 0];
+  for (let pc = mainStart; ; ) {
+    const word = memory.get(pc)!;
+    const target = pc + 8 + ((word << 8) >> 6);
+    pc += 4;
+    if (word === pushLr) stack.push(lr);
+    else if (word === popPc) pc = stack.pop()!;
+    else if (word === 0xe49de004) lr = stack.pop()!;
+    else if (word === bxLr) pc = lr;
+    else if (word === subsR4) r4--;
+    else if (word >>> 8 === 0xe28000) r0 = (r0 + (word & 255)) | 0;
+    else if (word >>> 24 === 0xeb) [lr, pc] = [pc, target];
+    else if (word >>> 24 === 0x1a) pc = r4 === 0 ? pc : target;
+    else if (word === svc(finish)) return r0;
+    else rewriter.call(word & 255);
+  }
+}
+
+const interpreter = buildInterpreter();
+
+function run(tier: Tier, seed: number, every: number, iterations: number) {
+  const memory = new GuestMemory();
+  memory.protect(mainStart, stackTop, 7);
+  const engine = new Engine(armTarget, memory, { interpreter, tier });
+  const rewriter = new Rewriter(seed, every, ([start, words]) => {
+    words.forEach((word, i) => memory.store32(start + 4 * i, word));
+    engine.invalidate(start, start + 4 * words.length);
+  });
+  const { i32 } = memory.cpu;
+  armTarget.reset(memory.cpu, mainStart, stackTop);
+  i32[armState.offset('r', 4) >> 2] = iterations;
+  engine.serveSyscall = () => {
+    const index = i32[cpuHeader.offset('exitArg') >> 2];
+    if (index === finish) return false;
+    rewriter.call(index);
+    return true;
+  };
+  let reason = engine.run();
+  while (reason === ExitReason.budget) reason = engine.run();
+  expect(reason).toBe(ExitReason.syscall);
+  return { r0: i32[armState.offset('r', 0) >> 2], stats: engine.stats };
+}
+
+describe.each<Tier>(['interp', 'region', 'auto'])('a guest that rewrites itself, tier %s', (tier) => {
+  test('often', () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const { r0, stats } = run(tier, seed, 3, 100);
+      expect([seed, r0]).toEqual([seed, expected(seed, 3, 100)]);
+      expect(stats.flushes).toBe(0);
+    }
+  });
+
+  test('rarely, between long runs', () => {
+    const { r0, stats } = run(tier, 7, 5000, 60_000);
+    expect(r0).toBe(expected(7, 5000, 60_000));
+    expect(stats.invalidations).toBeGreaterThan(1);
+    if (tier !== 'interp') expect(stats.modules).toBeGreaterThan(1);
+  });
+});
