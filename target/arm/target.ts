@@ -9,7 +9,7 @@ import { armHelpers } from './helpers.ts';
 import type { ArmRow } from './row.ts';
 import { armState } from './state.ts';
 import { decodeT16, decodeT32, isWide } from './t32.decode.ts';
-import { fpMode } from './vfp-fpscr.ts';
+import { fpMode, slotFpNzcv } from './vfp-fpscr.ts';
 
 /** A block being translated. */
 export interface ArmBlock {
@@ -199,7 +199,10 @@ const slotEndian = armState.offset('endian');
 export const armTarget: Target<ArmBlock> = {
   name: 'arm',
   layout: armState,
-  lazySlots: [[armState.offset('nf'), armState.offset('vf') + 4]],
+  lazySlots: [
+    [armState.offset('nf'), armState.offset('vf') + 4],
+    [slotFpNzcv, slotFpNzcv + 4],
+  ],
   helpers: armHelpers,
   address: (pc) => (pc & ~1) >>> 0,
   mode(cpu: CpuView) {
