@@ -218,8 +218,8 @@ export class Engine {
       const address = exactly ? this.exactAddress(pc) : this.codeAddress(pc);
       exactly = false;
       this.options.trace?.exec?.(pc);
-      // The block at the entry takes the last of the budget; the one after it finds none.
-      if (this.options.everyBlock) i32[budgetWord] = 1;
+      // The block at the entry takes all of the budget (its instructions, word 3); the one after it finds none.
+      if (this.options.everyBlock) i32[budgetWord] = this.engineWords[(address >> 2) + 3]!;
       this.interpreter.run(address);
       const reason = i32[reasonWord] as ExitReason;
       switch (reason) {

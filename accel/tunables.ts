@@ -1,10 +1,10 @@
 /** Limits of the engine, each with unit and reason. */
 
 /**
- * Interpreter blocks a program runs before anything is compiled, some 30 ms: the region compiler's own code is cold
- * then, and its first region costs 60–90 ms.
+ * Guest instructions a program runs in the interpreter before anything is compiled, some 30 ms: the region compiler's
+ * own code is cold then, and its first region costs 60–90 ms.
  */
-export const coldBudget = 600_000;
+export const coldBudget = 2_500_000;
 /** Entries of a block before its region is compiled. Liftoff pays back after some 500–1000 executions. */
 export const hotThreshold = 2000;
 /** A callee joins the module being built if it is this far (of the threshold) on its way to being hot. */
@@ -19,7 +19,10 @@ export const maxRegionInstructions = 2000;
 export const eagerRegionInstructions = 300;
 /** Guest instructions of one IR block of a region. */
 export const regionBlockInstructions = 400;
-/** Back-edges, calls and interpreter blocks per run(): about 1–10 ms between looks at timers and signals. */
+/**
+ * Per run(): one for each back-edge and call of a region, one for each instruction of the interpreter. About 1–20 ms
+ * between looks at timers and signals.
+ */
 export const runBudget = 2_000_000;
 /** Region table size: regions and call targets. Growing a table costs milliseconds, so it is sized once. */
 export const tableSize = 1 << 16;

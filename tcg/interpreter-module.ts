@@ -372,8 +372,8 @@ class InterpreterGenerator {
       code.op2(W.if, emptyBlockType);
       this.exitWith(ExitReason.hot, () => this.word(2));
       code.u8(W.end);
-      this.spendBudget(() => this.word(2));
-      this.next(3);
+      this.spendBudget(3, () => this.word(2));
+      this.next(4);
     },
     region: () => {
       const { code } = this;
@@ -557,14 +557,14 @@ class InterpreterGenerator {
     this.code.uleb(offset);
   }
 
-  /** budget −= 1; below 0: exit at `pushPc`. */
-  private spendBudget(pushPc: () => void): void {
+  /** budget −= operand word `cost`; below 0: exit at `pushPc`. */
+  private spendBudget(cost: number, pushPc: () => void): void {
     const { code } = this;
     const { offset } = cpuHeader.fields.budget;
     code.i32(this.layout.cpuBase);
     code.i32(this.layout.cpuBase);
     code.mem(W.i32_load, 2, offset);
-    code.i32(1);
+    this.word(cost);
     code.u8(W.i32_sub);
     code.tee(t0);
     code.mem(W.i32_store, 2, offset);

@@ -99,6 +99,7 @@ export class Predecoder {
     const marks: number[] = [];
     const links: LinkSite[] = [];
     this.put3(t0Opcodes.enter!, threshold, block.pc);
+    this.put(block.instructions);
     for (let i = 0; i < block.length; i++) {
       switch (opKind[block.op[i]!]) {
         case Kind.plain:
