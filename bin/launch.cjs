@@ -6,7 +6,7 @@ var OLDEST_NODE = 24;
 /** Runs `command` in this Node when it is new enough, else in the one that the npm package `node` brought. */
 module.exports = function launch(command) {
   if (parseInt(process.versions.node, 10) >= OLDEST_NODE) {
-    require('./run.cjs')(command);
+    require('./run.cjs').run(command);
     return;
   }
   var node = findNode();

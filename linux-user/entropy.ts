@@ -1,4 +1,4 @@
-import { randomFillSync } from 'node:crypto';
+import { closeSync, openSync, readSync } from 'node:fs';
 
 /** Fills `length` bytes from `start` on: all randomness the guest sees (getrandom, AT_RANDOM, /dev/urandom). */
 export type Entropy = (bytes: Uint8Array, start: number, length: number) => void;
@@ -6,12 +6,7 @@ export type Entropy = (bytes: Uint8Array, start: number, length: number) => void
 /** The host's randomness, or with a seed the same bytes in every run (splitmix64; Steele, Lea, Flood 2014). */
 export function createEntropy(seed: bigint | null): Entropy {
   if (seed === null) {
-    return (bytes, start, length) => {
-      // randomFillSync refuses more than 2^31 - 1 bytes at once.
-      for (let done = 0; done < length; done += 2 ** 30) {
-        randomFillSync(bytes, start + done, Math.min(2 ** 30, length - done));
-      }
-    };
+    return hostRandomness;
   }
   let state = BigInt.asUintN(64, seed);
   return (bytes, start, length) => {
@@ -20,6 +15,35 @@ export function createEntropy(seed: bigint | null): Entropy {
       for (let j = i; j < Math.min(i + 8, length); j++, word >>= 8n) bytes[start + j] = Number(word & 0xffn);
     }
   };
+}
+
+function hostRandomness(bytes: Uint8Array, start: number, length: number): void {
+  if (length > 0 && !fromDevice(bytes, start, length)) fromCrypto(bytes, start, length);
+}
+
+/** False where the host has no such device. */
+function fromDevice(bytes: Uint8Array, start: number, length: number): boolean {
+  let fd: number;
+  try {
+    fd = openSync('/dev/urandom', 'r');
+  } catch {
+    return false;
+  }
+  try {
+    for (let done = 0; done < length; ) done += readSync(fd, bytes, start + done, length - done, null);
+  } finally {
+    closeSync(fd);
+  }
+  return true;
+}
+
+/** Loading node:crypto costs 15 ms, which every program would pay for its sixteen bytes of AT_RANDOM. */
+function fromCrypto(bytes: Uint8Array, start: number, length: number): void {
+  const { randomFillSync } = process.getBuiltinModule('node:crypto');
+  // It refuses more than 2^31 - 1 bytes at once.
+  for (let done = 0; done < length; done += 2 ** 30) {
+    randomFillSync(bytes, start + done, Math.min(2 ** 30, length - done));
+  }
 }
 
 function splitmix(state: bigint): bigint {

@@ -1,5 +1,5 @@
 import * as fs from 'node:fs';
-import { ReadStream, WriteStream } from 'node:tty';
+import type { ReadStream, WriteStream } from 'node:tty';
 import { hostJob } from './host-job.ts';
 import { Poll } from './vfs/flags.ts';
 import { HostBacked } from './vfs/host-file.ts';
@@ -16,6 +16,9 @@ const freshSettings: TerminalSettings = {
   line: 0,
   cc: Uint8Array.of(3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22, 0, 0, 0),
 };
+
+/** Loading node:tty costs 4 ms: only when the guest uses a terminal. */
+const nodeTty = (): typeof import('node:tty') => process.getBuiltinModule('node:tty');
 
 const VTIME = 5;
 const VMIN = 6;
@@ -67,7 +70,7 @@ export class HostTerminal implements Terminal {
   }
 
   windowSize(): readonly [number, number, number, number] {
-    this.sizer ??= new WriteStream(this.fd);
+    this.sizer ??= new (nodeTty().WriteStream)(this.fd);
     // Without a listener for 'resize' Node keeps the first size it saw.
     (this.sizer as { _refreshSize?: () => void })._refreshSize?.();
     return [this.sizer.rows ?? 0, this.sizer.columns ?? 0, 0, 0];
@@ -137,7 +140,7 @@ export class HostTerminal implements Terminal {
 
   private openReader(): ReadStream {
     if (this.reader !== null) return this.reader;
-    const reader = new ReadStream(this.fd);
+    const reader = new (nodeTty().ReadStream)(this.fd);
     this.reader = reader;
     reader.pause();
     this.discipline.settings = this.settings;

@@ -1,8 +1,11 @@
-// Bundles the command line program into dist/: plain JavaScript, since stripping types costs 250–700 ms at start.
+// Bundles the command line program into dist/: plain JavaScript, since stripping types costs 250–700 ms at start,
+// and beside it V8's code cache, which saves parsing and compiling it (docs/start-up.md).
+import { spawnSync } from 'node:child_process';
 import { mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
+import runner from '../bin/run.cjs';
 import { buildInterpreter } from '#accel/interpreter.ts';
 import { interpreterFile } from '#src/interpreter.ts';
 import manifest from '../package.json' with { type: 'json' };
@@ -10,6 +13,7 @@ import manifest from '../package.json' with { type: 'json' };
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
 const main = join(dist, 'main.js');
+const cache = runner.cacheFile();
 
 /** yargs measures columns with Intl.Segmenter, whose data takes 60 ms to load; our help is plain text. */
 const plainStringWidth: Plugin = {
@@ -21,19 +25,27 @@ const plainStringWidth: Plugin = {
 };
 
 /**
- * Replaces imports of Node's own modules. Importing one reads all its exports, and so loads the parts that Node
- * would load lazily: 8 ms of CPU for node:fs alone.
+ * Makes one function expression of the bundle: a script can be compiled with a code cache, a module cannot. It keeps
+ * ES module semantics of the bundler (no wrappers that would be evaluated lazily), and may use await.
  */
-function withoutBuiltinImports(code: string): string {
+function asFunction(code: string): string {
+  const [statement, clause] = /export\{([^}]*)\};?\s*$/.exec(code) ?? [];
+  if (statement === undefined) throw new Error('the bundle does not end with its exports');
+  const names = clause.split(',').map((name) => name.split(' as '));
+  const exports = names.map(([local, exported = local]) => `${exported}:${local}`).join();
+  const body = withoutImports(code.slice(0, -statement.length)).replace(/\bimport\("/g, '__meta.import("');
+  return `(async(require,__meta)=>{${body}\nreturn{${exports}}})`;
+}
+
+/** Replaces static imports, all of which must be of Node's own modules. */
+function withoutImports(code: string): string {
   return code.replace(/import([^;"'()]*?)from"([\w:/]+)";/g, (statement, clause: string, id: string) => {
-    if (!isBuiltin(id)) return statement;
-    const [, whole, names] = /^\s*(?:(?:\*\s*as\s+)?([\w$]+))?\s*,?\s*(\{[^]*\})?\s*$/.exec(clause.replace(/\s*from$/, '')) ?? [];
-    if ((whole === undefined && names === undefined) || /\bdefault\b/.test(clause)) {
+    const [, whole, names] = /^\s*(?:(?:\*\s*as\s+)?([\w$]+))?\s*,?\s*(\{[^]*\})?\s*$/.exec(clause) ?? [];
+    if (!isBuiltin(id) || (whole === undefined && names === undefined) || /\bdefault\b/.test(clause)) {
       throw new Error(`import in a form that the build does not know: ${statement}`);
     }
-    const source = `process.getBuiltinModule("${id}")`;
     const targets = [whole, names?.replace(/ as /g, ':')].filter((target) => target !== undefined);
-    return targets.map((target) => `const ${target}=${source};`).join('');
+    return targets.map((target) => `const ${target}=require("${id}");`).join('');
   });
 }
 
@@ -45,31 +57,39 @@ const { outputFiles } = await build({
   platform: 'node',
   target: 'node24',
   format: 'esm',
-  // What is imported lazily becomes a file of its own, read only when needed.
-  splitting: true,
-  chunkNames: 'chunks/[name]-[hash]',
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: 'none',
   write: false,
   // Only for the asm dumps of -d: large, so they stay in node_modules.
   external: ['capstone-wasm', 'wabt'],
-  // CommonJS dependencies call require() for Node's own modules only.
-  banner: { js: 'const require=process.getBuiltinModule;' },
+  define: { 'import.meta': '__meta' },
   plugins: [plainStringWidth],
   logLevel: 'warning',
 });
-await mkdir(join(dist, 'chunks'), { recursive: true });
-await writeFile(join(dist, 'chunks', interpreterFile), buildInterpreter());
-// The old bundle stays runnable until the new main.js replaces its own: others may be using it.
-const files = outputFiles.toSorted((a, b) => Number(a.path === main) - Number(b.path === main));
-for (const { path, text } of files) {
-  await writeFile(`${path}.new`, withoutBuiltinImports(text));
-  await rename(`${path}.new`, path);
+const code = asFunction(outputFiles[0].text);
+
+await mkdir(dist, { recursive: true });
+await replaceFile(join(dist, interpreterFile), buildInterpreter());
+await replaceFile(main, code);
+train();
+for (const name of await readdir(dist)) {
+  if (![main, cache, join(dist, interpreterFile)].includes(join(dist, name))) await rm(join(dist, name), { recursive: true });
 }
-const wanted = new Set(files.map(({ path }) => path));
-for (const name of await readdir(dist, { recursive: true })) {
-  if (name.endsWith('.js') && !wanted.has(join(dist, name))) await rm(join(dist, name));
+
+/** Makes the code cache. Without it all works, only slower. */
+function train(): void {
+  const { status, stderr } = spawnSync(process.execPath, [join(root, 'scripts', 'code-cache.cjs'), cache], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    encoding: 'utf8',
+  });
+  if (status !== 0) console.error(`no code cache: ${stderr}`);
+}
+
+/** Writes a file that others may be reading: they see the old or the new one. */
+async function replaceFile(path: string, contents: string | Uint8Array): Promise<void> {
+  await writeFile(`${path}.new`, contents);
+  await rename(`${path}.new`, path);
 }
 
 // npx finds a project's own commands only here; npm links those of dependencies alone.

@@ -1,4 +1,4 @@
-import { Capstone, Const, loadCapstone } from 'capstone-wasm';
+import type { Capstone, Const as Constants } from 'capstone-wasm';
 import type { CodeReader, Target } from '#tcg/target.ts';
 
 interface CapstoneCpu {
@@ -8,8 +8,11 @@ interface CapstoneCpu {
 }
 
 /** What Capstone calls our targets. One it does not know is described by its own decode tables. */
-const capstoneCpus: Readonly<Record<string, CapstoneCpu | undefined>> = {
-  arm: { arch: Const.CS_ARCH_ARM, mode: (pc) => (pc & 1 ? Const.CS_MODE_THUMB : Const.CS_MODE_ARM) | Const.CS_MODE_V8 },
+const capstoneCpus: Readonly<Record<string, ((constants: typeof Constants) => CapstoneCpu) | undefined>> = {
+  arm: (names) => ({
+    arch: names.CS_ARCH_ARM,
+    mode: (pc) => (pc & 1 ? names.CS_MODE_THUMB : names.CS_MODE_ARM) | names.CS_MODE_V8,
+  }),
 };
 
 /** The instructions of [start, end) as lines; `pc` is the PC of the first one in the target's encoding. */
@@ -17,7 +20,9 @@ export type Disassembler = (code: CodeReader, pc: number, start: number, end: nu
 
 /** A disassembler of `target`: Capstone where it knows the instruction, the target's decode tables elsewhere. */
 export async function createDisassembler(target: Target): Promise<Disassembler> {
-  const cpu = capstoneCpus[target.name];
+  // Imported only here: the bundle leaves it in node_modules.
+  const { Capstone, Const, loadCapstone } = await import('capstone-wasm');
+  const cpu = capstoneCpus[target.name]?.(Const);
   if (cpu) await loadCapstone();
   const open = new Map<number, Capstone>();
   const capstoneFor = (mode: number): Capstone => {

@@ -1,5 +1,6 @@
 import { Engine } from '#accel/engine.ts';
 import { architectures } from './architectures.ts';
+import { createDump } from './dump.ts';
 import { interpreterBytes } from './interpreter.ts';
 import { type UserConfig, UsageError } from './options.ts';
 import { createEntropy } from '#linux-user/entropy.ts';
@@ -12,9 +13,9 @@ export async function runUser(config: UserConfig): Promise<number> {
     const arch = config.arch ?? detectArchitecture(config.program, config.ldPrefix);
     const target = architectures[arch];
     if (!target) throw new UsageError(`${config.program}: no translator for ${arch} in this build`);
-    const dump = config.log.size === 0 ? null : await (await import('./dump.ts')).createDump(config, target);
+    const dump = config.log.size === 0 ? null : await createDump(config, target);
     const log = dump?.log;
-    const interpreter = await interpreterBytes();
+    const interpreter = interpreterBytes();
     const engines: Engine[] = [];
     const exitCode = await startProcess(
       {

@@ -1,5 +1,4 @@
 import * as fs from 'node:fs';
-import { isatty } from 'node:tty';
 import { Errno } from '#util/errno.ts';
 import type { Entropy } from '../entropy.ts';
 import type { Process } from '../process.ts';
@@ -156,7 +155,7 @@ export class FileSystem {
       case Mode.socket:
         return new HostStream(path, flags, fd, owned, mayBlock);
       case Mode.character:
-        if (isatty(fd)) return new Tty(path, flags, fd, owned, this.terminal(fd, stat.rdev), mayBlock);
+        if (process.getBuiltinModule('node:tty').isatty(fd)) return new Tty(path, flags, fd, owned, this.terminal(fd, stat.rdev), mayBlock);
         return new HostDevice(path, flags, fd, owned);
       default:
         return new HostFile(path, flags, fd, inherited);
