@@ -8,6 +8,7 @@ import { Optimizer } from '#tcg/optimize.ts';
 import { type PredecodedBlock, Predecoder } from '#tcg/predecode.ts';
 import type { CpuView, Target } from '#tcg/target.ts';
 import { translateBlock } from '#tcg/translator.ts';
+import { createLog } from '#util/log.ts';
 import { PlaneCheckedMemory } from './checked-memory.ts';
 import { CodePages, type CodeSpace, newCodeSpace, type Translation } from './code-space.ts';
 import { cpuBase, type GuestMemory, memoryPages } from './guest-memory.ts';
@@ -26,6 +27,9 @@ import {
   runBudget,
   tableSize,
 } from './tunables.ts';
+
+const log = createLog('engine');
+const hexList = (pcs: readonly number[]): string => pcs.map((pc) => (pc >>> 0).toString(16)).join(' ');
 
 /** Which tiers run: `interp` T0 only, `region` everything compiled at once, `auto` by profile. */
 export type Tier = 'interp' | 'region' | 'auto';
@@ -114,11 +118,7 @@ export class Engine {
   private readonly memory: GuestMemory;
   private readonly options: EngineOptions;
   private readonly model = new PlaneCheckedMemory();
-  private readonly engineMemory = new WebAssembly.Memory({
-    initial: engineMemory.pages,
-    maximum: engineMemory.pages,
-    shared: true,
-  });
+  private readonly engineMemory = reserveMemory(engineMemory.pages);
   private readonly engineWords = new Int32Array(this.engineMemory.buffer);
   private readonly table: WebAssembly.Table;
   private readonly imports: WebAssembly.Imports;
@@ -316,6 +316,7 @@ export class Engine {
   /** Throws all translations away. */
   private flush(): void {
     this.stats.flushes++;
+    log('all translations thrown away');
     this.flushed = true;
     this.codeEnd = engineMemory.code;
     this.predecoded = [];
@@ -469,6 +470,7 @@ export class Engine {
     }
     const module: Translation = { kind: 'module', space: this.space, pcs: regions.map(({ pc }) => pc), live: true };
     for (const [start, end] of regions.flatMap(({ ranges }) => ranges)) this.codePages.note(start, end, module);
+    if (log.enabled) log('module of %d regions, %d bytes: %s', regions.length, bytes.length, hexList(entries));
     this.stats.modules++;
     this.stats.regions += regions.length;
     this.stats.moduleBytes += bytes.length;
@@ -596,4 +598,11 @@ export class Engine {
     // The interpreter has added the offset already.
     return { pc, aux, offset: 0, bytes: access.bytes, access: name.startsWith('cmpxchg') ? 3 : access.write ? 2 : 1 };
   }
+}
+
+/** A memory of `pages`. V8 counts what one is made with as used and collects garbage for it, what it grows by not. */
+function reserveMemory(pages: number): WebAssembly.Memory {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: pages, shared: true });
+  memory.grow(pages - 1);
+  return memory;
 }

@@ -1,5 +1,6 @@
 import elfy from 'elfy';
 import type { Abi } from '../abi/abi.ts';
+import { architectureOf } from '../abi/architectures.ts';
 import { LoadError } from './load-error.ts';
 import type { ProgramFile } from './program-file.ts';
 
@@ -37,7 +38,7 @@ const phentsizes = { 1: 32, 2: 56 } as const;
 const maximumHeaders = 65536 / 32;
 const maximumInterpreter = 4096;
 
-/** e_machine values with the name of the tsemu command that runs them, or would. */
+/** What messages call the machines of other ELF files, by e_machine. */
 const machineNames: Readonly<Record<number, string>> = {
   2: 'SPARC',
   3: 'i386',
@@ -53,13 +54,6 @@ const machineNames: Readonly<Record<number, string>> = {
   183: 'AArch64',
   243: 'RISC-V',
   258: 'LoongArch',
-};
-const commandOfMachine: Readonly<Record<number, string>> = {
-  3: 'tsemu-i386',
-  40: 'tsemu-arm',
-  62: 'tsemu-x86_64',
-  183: 'tsemu-aarch64',
-  243: 'tsemu-riscv64',
 };
 
 /** The e_machine of a file's first bytes, or null if they are not those of an ELF file. */
@@ -110,8 +104,8 @@ function checkKind(file: ProgramFile, start: Uint8Array, abi: Abi): void {
   if (start[5] !== 1 && start[5] !== 2) throw new LoadError(`${file.name}: invalid ELF data encoding ${start[5]}`);
   if (found !== machine) {
     const name = machineNames[found] ?? `unknown machine ${found}`;
-    const command = commandOfMachine[found];
-    const hint = command === undefined ? '' : `; ${command} is the command for it`;
+    const architecture = architectureOf(found);
+    const hint = architecture === null ? '' : `; tsemu-${architecture} is the command for it`;
     throw new LoadError(`${file.name}: a program for ${name}, not ${machineNames[machine]}${hint}`, 126);
   }
   if (start[4] !== class_) {

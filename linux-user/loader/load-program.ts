@@ -1,3 +1,4 @@
+import { createLog } from '#util/log.ts';
 import type { Abi } from '../abi/abi.ts';
 import type { Mm } from '../mm/mm.ts';
 import { pageCeil } from '../mm/page-math.ts';
@@ -7,6 +8,8 @@ import { LoadError } from './load-error.ts';
 import { type LoadedImage, mapImage } from './map-image.ts';
 import { ProgramFile } from './program-file.ts';
 import { scriptLine } from './script.ts';
+
+const log = createLog('loader');
 
 /** A program ready to be mapped: the ELF file that runs, after `#!` lines, and its arguments. */
 export interface ResolvedProgram {
@@ -89,6 +92,9 @@ export function loadProgram(mm: Mm, abi: Abi, resolved: ResolvedProgram, prefix:
     mm.brkStart = pageCeil(program.end);
     mm.brkEnd = mm.brkStart;
     const interpreter = interpreterImage === null ? null : mapImage(mm, interpreterFile!, interpreterImage, 0);
+    for (const loaded of [program, interpreter]) {
+      if (loaded) log('%s at 0x%s, entry 0x%s', loaded.path, loaded.start.toString(16), loaded.entry.toString(16));
+    }
     return { program, interpreter };
   } finally {
     file.release();

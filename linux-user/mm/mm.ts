@@ -1,5 +1,6 @@
 import { Access, type GuestMemory, pageSize } from '#accel/guest-memory.ts';
 import { Errno } from '#util/errno.ts';
+import { createLog } from '#util/log.ts';
 import { ResourceLimit, type ResourceLimits } from '../resource-limits.ts';
 import { madvise, mincore, mlock, msync } from './advice.ts';
 import { mapsText } from './maps-text.ts';
@@ -8,6 +9,9 @@ import { readIn, takeSnapshot, writeBack, zeroPages } from './pages.ts';
 import { mremap } from './remap.ts';
 import { type FileBacking, MapFlags, Prot, type Vma } from './vma.ts';
 import { VmaList } from './vma-list.ts';
+
+const log = createLog('mm');
+const range = (start: number, length: number): string => `0x${start.toString(16)}+0x${length.toString(16)}`;
 
 /** Where the bottom-up search starts when there is no room below mmapBase: a third of the address space. */
 const unmappedBase = 0x5500_0000;
@@ -157,6 +161,7 @@ export class Mm {
   /** Fills a new VMA in a free place with its content and makes it accessible. */
   place(vma: Vma): void {
     const { file } = vma;
+    if (log.enabled) log('map %s prot %d %s', range(vma.start, vma.end - vma.start), vma.prot, file?.path ?? vma.name);
     if (file === null) {
       this.vmas.insert(vma);
       this.setAccess(vma.start, vma.end, this.access(vma.prot));
@@ -224,6 +229,7 @@ export class Mm {
 
   /** munmap(2). */
   munmap(address: number, length: number): void {
+    if (log.enabled) log('unmap %s', range(address, length));
     if (address % pageSize !== 0 || length === 0) throw new Errno('EINVAL');
     if (address > this.taskSize || length > this.taskSize - address) throw new Errno('EINVAL');
     this.drop(this.vmas.carve(address, address + pageCeil(length)));
@@ -258,6 +264,7 @@ export class Mm {
     this.codeMayChange(piece);
     this.vmas.insert({ ...piece, prot });
     this.setAccess(start, end, this.access(prot));
+    if (log.enabled) log('protect %s prot %d', range(start, end - start), prot);
   }
 
   /** mremap(2); returns the new address. */

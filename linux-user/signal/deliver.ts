@@ -1,10 +1,13 @@
 import { errnoNumbers } from '#util/errno.ts';
+import { createLog } from '#util/log.ts';
 import type { Task } from '../task.ts';
 import { isHandled, restoreMask, setBlocked } from './actions.ts';
 import { defaultAction, maskOf, synchronousMask } from './numbers.ts';
 import { forceSegv, recalculatePending } from './send.ts';
 import type { SigInfo } from './siginfo.ts';
 import { defaultSigAction, SaFlags, SIG_IGN, type SigAction } from './signal-state.ts';
+
+const log = createLog('signal');
 
 const { EINTR, ERESTARTSYS, ERESTARTNOINTR, ERESTART_RESTARTBLOCK } = errnoNumbers;
 
@@ -54,6 +57,7 @@ function enterHandler(task: Task, info: SigInfo, action: SigAction): void {
   if ((action.flags & SaFlags.SA_RESETHAND) !== 0) task.process.signals.actions[info.signo] = defaultSigAction;
   const own = (action.flags & SaFlags.SA_NODEFER) === 0 ? maskOf(info.signo) : 0n;
   setBlocked(task, signals.blocked | action.mask | own);
+  log('task %d: signal %d to its handler', task.tid, info.signo);
 }
 
 /**
