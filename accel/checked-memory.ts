@@ -1,9 +1,9 @@
 import type { AccessBits, MemoryModel } from '#tcg/memory-model.ts';
-import { type Code, W } from '#tcg/wasm/code.ts';
+import { type Code, emptyBlockType, W } from '#tcg/wasm/code.ts';
 import { pageShift, permissionPlanes, permissionsBase } from './guest-memory.ts';
 
-/** Emits the test of the permission byte whose index is on the stack. */
-function emitTest(code: Code, access: AccessBits, cold: number): void {
+/** Replaces the index of a permission byte on the stack by whether it refuses the access. */
+function emitRefused(code: Code, access: AccessBits): void {
   code.i32(permissionsBase);
   code.u8(W.i32_add);
   code.mem(W.i32_load8_u, 0, 0);
@@ -15,7 +15,6 @@ function emitTest(code: Code, access: AccessBits, cold: number): void {
   } else {
     code.u8(W.i32_eqz);
   }
-  code.brIf(cold);
 }
 
 function pushAddress(code: Code, address: number, offset: number): void {
@@ -43,36 +42,36 @@ export class ExactCheckedMemory implements MemoryModel {
       pushAddress(code, address, at);
       code.i32(pageShift);
       code.u8(W.i32_shr_u);
-      emitTest(code, access, cold);
+      emitRefused(code, access);
+      code.brIf(cold);
     }
   }
 }
 
 /**
- * Protection by software with one test an access, by the planes of permission bytes (guest-memory.ts). A misaligned
- * access to the last page of a mapping is refused though it may be allowed: whoever serves the fault looks again and
- * has the exact interpreter do it.
+ * Protection by software with one test an access, by the planes of permission bytes (guest-memory.ts). A plane refuses
+ * every misaligned access to the last page of a mapping, where many a stack frame is: then the bytes are looked at. To
+ * leave for that would not do, since flags that are dead in the region are not dead for whoever goes on in its middle.
  */
 export class PlaneCheckedMemory implements MemoryModel {
   readonly emitAddress = emitPlainAddress;
+  private readonly exact = new ExactCheckedMemory();
 
   emitCheck(code: Code, address: number, offset: number, bytes: number, access: AccessBits, cold: number): void {
-    if (bytes > permissionPlanes) {
-      this.emitCheck(code, address, offset, 1, access, cold);
-      this.emitCheck(code, address, offset + bytes - 1, 1, access, cold);
+    if (bytes === 1 || bytes > permissionPlanes) {
+      this.exact.emitCheck(code, address, offset, bytes, access, cold);
       return;
     }
     pushAddress(code, address, offset);
     code.i32(pageShift);
-    if (bytes === 1) {
-      code.u8(W.i32_shr_u);
-    } else {
-      // Rotated, the low address bits stand above the page number: together they index planes and pages.
-      code.u8(W.i32_rotr);
-      code.i32((planeSpan(bytes) << (32 - pageShift)) - 1);
-      code.u8(W.i32_and);
-    }
-    emitTest(code, access, cold);
+    // Rotated, the low address bits stand above the page number: together they index planes and pages.
+    code.u8(W.i32_rotr);
+    code.i32((planeSpan(bytes) << (32 - pageShift)) - 1);
+    code.u8(W.i32_and);
+    emitRefused(code, access);
+    code.op2(W.if, emptyBlockType);
+    this.exact.emitCheck(code, address, offset, bytes, access, cold + 1);
+    code.u8(W.end);
   }
 }
 
