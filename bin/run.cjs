@@ -6,42 +6,49 @@ const { join } = require('node:path');
 const { pathToFileURL } = require('node:url');
 const vm = require('node:vm');
 
-const dist = join(__dirname, '..', 'dist');
+const root = join(__dirname, '..');
+const dist = join(root, 'dist');
 const bundle = join(dist, 'main.js');
 
 /** Loads the bundle and runs `command` with this process's arguments. */
 function run(command) {
-  const script = compile();
-  if (script === null) {
-    console.error(`${command}: not built yet; run \`npm run build\` in ${join(__dirname, '..')}`);
+  const source = read(bundle);
+  if (source === null) {
+    console.error(`${command}: not built yet; run \`npm run build\` in ${root}`);
     process.exitCode = 1;
     return;
   }
-  evaluate(script).then((main) => main.main(command));
+  evaluate(compile(source)).then((exports) => exports.main(command));
 }
 
-/** The bundle as a script, out of the code cache if there is a fitting one; null if it is not built. */
-function compile() {
-  const source = read(bundle);
-  if (source === null) return null;
-  return new vm.Script(source.latin1Slice(), {
-    filename: bundle,
-    cachedData: read(cacheFile()) ?? undefined,
-  });
+/** The bundle's text as a script, out of the code cache if there is one that fits. */
+function compile(source) {
+  const file = cacheFile(source);
+  return new vm.Script(source, { filename: bundle, cachedData: (file && readFile(file)) ?? undefined });
 }
 
-/** The exports of the bundle. */
+/** Promise of the bundle's exports. */
 function evaluate(script) {
   const meta = { dirname: dist, url: pathToFileURL(bundle).href, main: false, import: (id) => import(id) };
   return script.runInThisContext()(require, meta);
 }
 
-/** The code cache that belongs to this V8: one does not take another's. */
-function cacheFile() {
-  return join(dist, `main.${process.versions.v8}-${process.arch}.cache`);
+/**
+ * Where the code cache of this bundle for this V8 is. V8 refuses what another version or other flags have made, but
+ * knows a bundle by its length only: the bundle says in its first words who it is.
+ */
+function cacheFile(source) {
+  const id = /^\/\*(\w+)\*\//.exec(source);
+  return id && join(dist, `main.${id[1]}.${process.versions.v8}-${process.arch}.cache`);
 }
 
+/** A file of the bundle, which is all ASCII; null if there is none. */
 function read(file) {
+  const bytes = readFile(file);
+  return bytes && bytes.latin1Slice();
+}
+
+function readFile(file) {
   try {
     return readFileSync(file);
   } catch (error) {
@@ -50,4 +57,4 @@ function read(file) {
   }
 }
 
-module.exports = { cacheFile, compile, evaluate, run };
+module.exports = { bundle, cacheFile, compile, evaluate, read, run };

@@ -1,4 +1,5 @@
 import type { Abi } from './abi/abi.ts';
+import { monotonic } from './clock.ts';
 import type { Credentials } from './credentials.ts';
 import type { GuestEngine } from './guest-engine.ts';
 import type { Mm } from './mm/mm.ts';
@@ -61,8 +62,8 @@ export class Process {
   readonly signals: ProcessSignals = new ProcessSignals();
   /** Live threads by tid. */
   readonly tasks: Map<number, Task> = new Map();
-  /** performance.now() at the start. */
-  readonly startTime: number = performance.now();
+  /** monotonic() at the start. */
+  readonly startTime: number = monotonic();
   /** Set once the process must end; no thread runs in user mode any more. */
   termination: Termination | null = null;
   /** Woken when the process ends. */

@@ -1,5 +1,6 @@
 import { ExitReason } from '#tcg/cpu-page.ts';
 import type { CpuView } from '#tcg/target.ts';
+import { monotonic } from './clock.ts';
 import { raiseException } from './exceptions.ts';
 import type { GuestEngine } from './guest-engine.ts';
 import type { Process } from './process.ts';
@@ -36,7 +37,7 @@ export class Scheduler {
   private readonly inCpuPage = new Map<GuestEngine, Task>();
   /** Ends the wait for something to become ready. */
   private endIdle: (() => void) | null = null;
-  private lastTurn = performance.now();
+  private lastTurn = monotonic();
   /** The call served last put its task to sleep. */
   private asleep = false;
   /** Our own bug in a call that slept: thrown out of `run`. */
@@ -95,7 +96,7 @@ export class Scheduler {
         return false;
       }
       if (reason === ExitReason.budget || reason === ExitReason.yield) {
-        if (performance.now() - this.lastTurn >= turnInterval) return true;
+        if (monotonic() - this.lastTurn >= turnInterval) return true;
         if (reason === ExitReason.yield && this.ready.length > 0) return true;
         if (task.signalPending) deliverSignals(task, 0);
         continue;
@@ -159,7 +160,7 @@ export class Scheduler {
     for (const task of this.inCpuPage.values()) {
       if (task.process.timers.measuresCpu) task.process.timers.poll();
     }
-    this.lastTurn = performance.now();
+    this.lastTurn = monotonic();
     if (this.failure !== null) throw this.failure.error;
   }
 
@@ -172,6 +173,6 @@ export class Scheduler {
     });
     this.endIdle = null;
     clearInterval(keepAlive);
-    this.lastTurn = performance.now();
+    this.lastTurn = monotonic();
   }
 }

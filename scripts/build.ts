@@ -1,11 +1,11 @@
 // Bundles the command line program into dist/: plain JavaScript, since stripping types costs 250–700 ms at start,
 // and beside it V8's code cache, which saves parsing and compiling it (docs/start-up.md).
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
-import runner from '../bin/run.cjs';
 import { buildInterpreter } from '#accel/interpreter.ts';
 import { interpreterFile } from '#src/interpreter.ts';
 import manifest from '../package.json' with { type: 'json' };
@@ -13,7 +13,18 @@ import manifest from '../package.json' with { type: 'json' };
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
 const main = join(dist, 'main.js');
-const cache = runner.cacheFile();
+
+/** yargs imports node:assert, which takes 3 ms to load, for checks that it makes only when it is used. */
+const lazyAssert: Plugin = {
+  name: 'lazy-assert',
+  setup(setup) {
+    setup.onResolve({ filter: /^assert$/ }, () => ({ path: 'assert', namespace: 'lazy' }));
+    const contents = ['strictEqual', 'notStrictEqual']
+      .map((name) => `export const ${name} = (...values) => process.getBuiltinModule('assert').${name}(...values);`)
+      .join('\n');
+    setup.onLoad({ filter: /.*/, namespace: 'lazy' }, () => ({ contents }));
+  },
+};
 
 /** yargs measures columns with Intl.Segmenter, whose data takes 60 ms to load; our help is plain text. */
 const plainStringWidth: Plugin = {
@@ -64,22 +75,25 @@ const { outputFiles } = await build({
   // Only for the asm dumps of -d: large, so they stay in node_modules.
   external: ['capstone-wasm', 'wabt'],
   define: { 'import.meta': '__meta' },
-  plugins: [plainStringWidth],
+  plugins: [plainStringWidth, lazyAssert],
   logLevel: 'warning',
 });
 const code = asFunction(outputFiles[0].text);
+// The launcher finds the code cache by it.
+const id = createHash('sha256').update(code).digest('hex').slice(0, 16);
 
 await mkdir(dist, { recursive: true });
 await replaceFile(join(dist, interpreterFile), buildInterpreter());
-await replaceFile(main, code);
+await replaceFile(main, `/*${id}*/${code}`);
 train();
+const kept = [basename(main), interpreterFile];
 for (const name of await readdir(dist)) {
-  if (![main, cache, join(dist, interpreterFile)].includes(join(dist, name))) await rm(join(dist, name), { recursive: true });
+  if (!kept.includes(name) && !name.includes(id)) await rm(join(dist, name), { recursive: true });
 }
 
 /** Makes the code cache. Without it all works, only slower. */
 function train(): void {
-  const { status, stderr } = spawnSync(process.execPath, [join(root, 'scripts', 'code-cache.cjs'), cache], {
+  const { status, stderr } = spawnSync(process.execPath, [join(root, 'scripts', 'code-cache.cjs')], {
     stdio: ['ignore', 'ignore', 'pipe'],
     encoding: 'utf8',
   });

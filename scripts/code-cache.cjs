@@ -1,20 +1,23 @@
-// Makes the code cache of the bundle: runs small programs in it, so that the functions they need are compiled, and
-// writes what V8 has compiled to the file named by the argument.
+// Makes the code cache of the bundle: runs small programs in it, so that the functions a program needs are compiled,
+// and writes what V8 has compiled. The programs' output goes to stdout.
 'use strict';
 
 const { renameSync, writeFileSync } = require('node:fs');
 const { join } = require('node:path');
-const { compile, evaluate } = require('../bin/run.cjs');
+const { bundle, cacheFile, compile, evaluate, read } = require('../bin/run.cjs');
 
 const fixtures = join(__dirname, '..', 'fixtures', 'arm');
+const runs = process.env.TRAIN?.split(';') ?? ['hello', 'arith', 'arith-t32', 'args'];
 
 async function train() {
-  const script = compile();
+  const source = read(bundle);
+  const script = compile(source);
   const { runCommand } = await evaluate(script);
-  for (const args of (process.env.TRAIN ?? 'hello;arith;arith-t32;args').split(';')) {
-    await runCommand('tsemu-arm', args.split(' ').map(a => a.startsWith('-')||a.startsWith('/') ? a : join(fixtures, a)));
+  for (const run of runs) {
+    const words = run.split(' ').map((word) => (/^[-/]/.test(word) ? word : join(fixtures, word)));
+    await runCommand('tsemu-arm', words);
   }
-  const [, , file] = process.argv;
+  const file = cacheFile(source);
   writeFileSync(`${file}.new`, script.createCachedData());
   renameSync(`${file}.new`, file);
 }

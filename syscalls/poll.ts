@@ -1,4 +1,5 @@
 import { Access, type GuestMemory } from '#accel/guest-memory.ts';
+import { monotonic } from '#linux-user/clock.ts';
 import { restoreMask, setTemporaryMask } from '#linux-user/signal/actions.ts';
 import type { SyscallResult } from '#linux-user/syscall-table.ts';
 import type { Interruption, Task } from '#linux-user/task.ts';
@@ -41,10 +42,10 @@ function scan(task: Task, watches: readonly Watch[]): number {
   return ready;
 }
 
-/** Waits until a file has something or `due` (milliseconds of performance.now; Infinity: for ever). */
+/** Waits until a file has something or `due` (of monotonic(); Infinity: for ever). */
 async function waitFor(task: Task, watches: readonly Watch[], due: number, how: Interruption): Promise<number> {
   for (;;) {
-    const left = due - performance.now();
+    const left = due - monotonic();
     const ready = scan(task, watches);
     if (ready > 0 || left <= 0) return ready;
     await task.sleep<void>((wake) => {
@@ -70,7 +71,7 @@ function watch(
 ): SyscallResult {
   const ready = scan(task, watches);
   if (ready > 0 || timeout === 0) return finish(ready);
-  const due = performance.now() + timeout;
+  const due = monotonic() + timeout;
   const again = async (): Promise<number> => {
     try {
       return finish(await waitFor(task, watches, due, how));
@@ -124,7 +125,7 @@ function withMask(task: Task, mask: number, size: number, call: () => SyscallRes
 
 /** What is left of the timeout goes back to the caller, as Linux does. */
 function storeRest(task: Task, at: number, due: number, wide: boolean): void {
-  if (at !== 0) storeMilliseconds(task.memory, at, Math.max(0, due - performance.now()), wide);
+  if (at !== 0) storeMilliseconds(task.memory, at, Math.max(0, due - monotonic()), wide);
 }
 
 function ppoll(
@@ -137,7 +138,7 @@ function ppoll(
   wide: boolean,
 ): SyscallResult {
   const timeout = time === 0 ? Infinity : loadDuration(task.memory, time, wide);
-  const due = performance.now() + timeout;
+  const due = monotonic() + timeout;
   return withMask(task, mask, size, () => {
     const result = poll(task, at, count, timeout, 'ERESTARTNOHAND');
     if (typeof result !== 'number') return result.then((ready) => (storeRest(task, time, due, wide), ready));
@@ -214,10 +215,10 @@ function newselect(
   time: number,
 ): SyscallResult {
   const timeout = time === 0 ? Infinity : timevalMilliseconds(task, time);
-  const due = performance.now() + timeout;
+  const due = monotonic() + timeout;
   const store = (ready: number): number => {
     if (time === 0) return ready;
-    const left = Math.max(0, due - performance.now());
+    const left = Math.max(0, due - monotonic());
     storeTimespec(task.memory, time, Math.floor(left / 1000), Math.floor((left % 1000) * 1000), false);
     return ready;
   };
@@ -244,7 +245,7 @@ function pselect6(
 ): SyscallResult {
   const { memory } = task;
   const timeout = time === 0 ? Infinity : loadDuration(memory, time, wide);
-  const due = performance.now() + timeout;
+  const due = monotonic() + timeout;
   const mask = maskPair === 0 ? 0 : memory.load32(maskPair);
   const size = maskPair === 0 ? 0 : memory.load32(maskPair + 4);
   return withMask(task, mask, size, () => {

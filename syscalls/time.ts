@@ -1,4 +1,5 @@
 import { Access } from '#accel/guest-memory.ts';
+import { monotonic } from '#linux-user/clock.ts';
 import { IntervalTimer } from '#linux-user/signal/timers.ts';
 import type { SyscallResult } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
@@ -23,16 +24,17 @@ import {
 /** Longest one setTimeout, milliseconds. */
 const longestTimeout = 2 ** 31 - 1;
 
-/** What performance.now() must be given to be the time of day. */
-let wallOffset = performance.timeOrigin;
+/** What monotonic() must be given to be the time of day; null until someone asks. */
+let wallOffset: number | null = null;
 
 /**
  * The wall clock, milliseconds. Date has whole milliseconds; the fine part comes from the monotonic clock, as long as
  * nobody has set the clock.
  */
 function realTime(): number {
+  wallOffset ??= performance.timeOrigin + performance.now() - monotonic();
   const coarse = Date.now();
-  const fine = wallOffset + performance.now();
+  const fine = wallOffset + monotonic();
   if (fine >= coarse && fine < coarse + 1) return fine;
   wallOffset += coarse - fine;
   return coarse;
@@ -61,11 +63,6 @@ function readClock(clock: number): number {
       throw new Errno('EINVAL');
   }
 }
-
-/** performance.now() counts from the start of tsemu, the host's CLOCK_MONOTONIC from boot. */
-const monotonicStart = Number(process.hrtime.bigint()) / 1e6 - performance.now();
-
-const monotonic = (): number => monotonicStart + performance.now();
 
 function clockGettime(task: Task, clock: number, at: number, wide: boolean): number {
   const now = readClock(clock);

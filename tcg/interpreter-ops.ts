@@ -1,4 +1,4 @@
-import { opDefs, opNames, type OpName } from './ops.ts';
+import { Op, type OpName, opDefs, opNames } from './ops.ts';
 
 /**
  * The instructions of the interpreter (T0): what predecoded IR in memory 1 consists of. Each is an opcode word
@@ -30,13 +30,13 @@ const memoryOps = opNames.filter((name) => /^(load|store)/.test(name));
 const cmpxchgOps = opNames.filter((name) => name.startsWith('cmpxchg'));
 
 /** Pure ops with wasm bytes and without lane immediates: emitted straight from the table. */
-export const plainOps = opNames.filter((name) => {
-  const def = opDefs[opNames.indexOf(name)]!;
+export const plainOps = opNames.filter((_name, op) => {
+  const def = opDefs[op]!;
   return def.effect === 'pure' && def.wasm !== undefined && def.immediates === undefined;
 });
 /** Plain i32 binary ops, which also have an `#imm` form. */
 export const immediateOps = plainOps.filter((name) => {
-  const def = opDefs[opNames.indexOf(name)]!;
+  const def = opDefs[Op[name]]!;
   return def.args.length === 2 && def.args[0] === 'i32' && def.args[1] === 'i32';
 });
 

@@ -204,7 +204,7 @@ describe('launcher', () => {
 
   function bringBundle(body: string): void {
     mkdirSync(join(home, 'dist'), { recursive: true });
-    writeFileSync(join(home, 'dist', 'main.js'), `export function main(command) { ${body} }`);
+    writeFileSync(join(home, 'dist', 'main.js'), `(async () => ({ main(command) { ${body} } }))`);
   }
 
   function bringNode(): void {
