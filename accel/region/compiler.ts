@@ -1,12 +1,12 @@
 import type { Builder } from '#tcg/builder.ts';
+import { ExitReason } from '#tcg/cpu-page.ts';
 import {
+  importedFunctionCount,
+  type SpaceLayout,
   sharedImports,
   sharedTypes,
-  type SpaceLayout,
-  importedFunctionCount,
   typeIndex,
 } from '#tcg/interpreter-module.ts';
-import { ExitReason } from '#tcg/cpu-page.ts';
 import { copyBlock, forEachSuccessor, type IrBlock } from '#tcg/ir.ts';
 import type { MemoryModel } from '#tcg/memory-model.ts';
 import { Op } from '#tcg/ops.ts';

@@ -1,17 +1,17 @@
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
-import { engineMemory, jumpCacheMask } from '#tcg/interpreter-ops.ts';
 import { importedFunction, leftRegion, type SpaceLayout, typeIndex } from '#tcg/interpreter-module.ts';
+import { engineMemory, jumpCacheMask } from '#tcg/interpreter-ops.ts';
 import { type IrBlock, irError } from '#tcg/ir.ts';
-import { memoryAccess } from '#tcg/memory-ops.ts';
 import type { MemoryModel } from '#tcg/memory-model.ts';
+import { memoryAccess } from '#tcg/memory-ops.ts';
 import { MemoryFlag, Op, opDefs, opNames, type ValueType } from '#tcg/ops.ts';
 import type { Helper } from '#tcg/target.ts';
 import { Code, emptyBlockType, W, type WasmType, wasmTypes } from '#tcg/wasm/code.ts';
 import { emitFpNan, nanScratchType } from '#tcg/wasm/fpnan.ts';
 import type { RegionGraph } from './graph.ts';
 import type { FaultSite } from './sites.ts';
-import { type Edge, type RegionVariables, slotType, type Variable, type VariableSet } from './variables.ts';
 import { analyseValues, type BlockValues, lazy, pending } from './values.ts';
+import { type Edge, type RegionVariables, slotType, type Variable, type VariableSet } from './variables.ts';
 
 /** A region ready to be emitted: optimized blocks (node 0 is the entry) and their control flow. */
 export interface Region {
