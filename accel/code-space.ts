@@ -14,8 +14,6 @@ export interface CodeSpace {
   readonly compiled: Set<number>;
   /** PCs that are called. */
   readonly functions: Set<number>;
-  /** T0 code of single instructions that must not run in a region. */
-  readonly exact: Map<number, number>;
   /** Link words of live T0 blocks by the PC they lead to, whether that has been translated or not. */
   readonly incoming: Map<number, Set<number>>;
 }
@@ -27,7 +25,6 @@ export const newCodeSpace = (mode: number): CodeSpace => ({
   slots: new Map(),
   compiled: new Set(),
   functions: new Set(),
-  exact: new Map(),
   incoming: new Map(),
 });
 

@@ -209,14 +209,11 @@ export class Engine {
   private dispatch(): ExitReason {
     const { i32 } = this.cpu;
     this.enterMode();
-    // The next instruction must run in the interpreter, whose checks are exact.
-    let exactly = false;
     for (;;) {
       this.flushed = false;
       i32[reasonWord] = ExitReason.none;
       const pc = i32[pcWord]!;
-      const address = exactly ? this.exactAddress(pc) : this.codeAddress(pc);
-      exactly = false;
+      const address = this.codeAddress(pc);
       this.options.trace?.exec?.(pc);
       // The block at the entry takes all of the budget (its instructions, word 3); the one after it finds none.
       if (this.options.everyBlock) i32[budgetWord] = this.engineWords[(address >> 2) + 3]!;
@@ -243,10 +240,8 @@ export class Engine {
           i32[pcWord] = leftRegion;
           break;
         case ExitReason.fault:
-          if (this.resolveFault()) return reason;
-          this.enterMode();
-          exactly = true;
-          break;
+          this.resolveFault();
+          return reason;
         default:
           return reason;
       }
@@ -285,9 +280,8 @@ export class Engine {
   }
 
   /** Forgets a T0 block. Its code stays where it is: it may be running. */
-  private dropBlock({ addresses, exact, incoming }: CodeSpace, pc: number, code: PredecodedBlock): void {
+  private dropBlock({ addresses, incoming }: CodeSpace, pc: number, code: PredecodedBlock): void {
     for (const site of code.links) incoming.get(site.pc)?.delete(site.address);
-    if (exact.get(pc) === code.address) exact.delete(pc);
     if (addresses.get(pc) !== code.address) return;
     addresses.delete(pc);
     for (const word of incoming.get(pc) ?? []) this.engineWords[word >> 2] = 0;
@@ -546,11 +540,8 @@ export class Engine {
     return leftRegion;
   }
 
-  /**
-   * Turns the engine's description of a fault into the contract's: pc, faultAddress, exitArg = access. False if the
-   * access is allowed after all (see `PlaneCheckedMemory`).
-   */
-  private resolveFault(): boolean {
+  /** Turns the engine's description of a fault into the contract's: pc, faultAddress, exitArg = access. */
+  private resolveFault(): void {
     const { i32 } = this.cpu;
     const argument = i32[argWord]!;
     const site = argument < 0 ? this.sites[~argument]! : this.interpreterSite(argument);
@@ -558,20 +549,11 @@ export class Engine {
     const refusedRead = site.access & 1 ? this.memory.refused(address, site.bytes, 1) : -1;
     const refusedWrite = site.access & 2 ? this.memory.refused(address, site.bytes, 2) : -1;
     const refused = refusedRead >= 0 ? refusedRead : refusedWrite;
-    i32[faultWord] = refused >= 0 ? refused : address;
+    if (refused < 0) throw new Error(`engine: no fault at ${hexList([site.pc])} for ${hexList([address])}`);
+    i32[faultWord] = refused;
     i32[argWord] = refusedRead >= 0 ? 1 : 2;
     i32[pcWord] = site.pc;
     this.target.restoreAux?.(this.cpu, site.aux);
-    return refused >= 0;
-  }
-
-  /** Interpreter code of the one instruction at `pc`, whether there is a region or not. */
-  private exactAddress(pc: number): number {
-    const known = this.space.exact.get(pc);
-    if (known !== undefined) return known;
-    const { address } = this.predecode(pc, 1);
-    this.space.exact.set(pc, address);
-    return address;
   }
 
   /** The access at interpreter code `address`. */

@@ -108,8 +108,8 @@ export function compileRegions(entries: readonly number[], host: CompilerHost): 
     emitter.emit();
     functions.push({
       type: typeIndex.region,
-      locals: emitter.locals,
-      code: emitter.code,
+      locals: emitter.frame.locals,
+      code: emitter.frame.code,
       exportName: `r${index}`,
       debugName: `guest_${(pc >>> 0).toString(16)}`,
     });
@@ -117,7 +117,7 @@ export function compileRegions(entries: readonly number[], host: CompilerHost): 
       pc,
       ranges: region.blocks.map((block) => [block.start, block.end] as const),
       instructions: region.blocks.reduce((sum, block) => sum + block.instructions, 0),
-      bytes: emitter.code.length,
+      bytes: emitter.frame.code.length,
     });
   }
   const bytes = encodeModule({ types: sharedTypes, imports: sharedImports(host.layout), functions });

@@ -56,48 +56,6 @@ export class CellLiveness {
     return (this.liveIn[node]![offset >> 7]! & (1 << ((offset >> 2) & 31))) !== 0;
   }
 
-  /**
-   * By op of the block: bit k is set if the cell at `offsets[k]` is live before the op. At most 32 cells, none of
-   * which a helper or a fault reads.
-   */
-  liveBefore(block: IrBlock, offsets: readonly number[], nodeOf: (pc: number) => number): Int32Array {
-    const result = new Int32Array(block.length);
-    const joins: number[] = [];
-    let live = 0;
-    for (let i = block.length - 1; i >= 0; i--) {
-      const op = block.op[i]!;
-      const { effect } = opDefs[op]!;
-      switch (effect) {
-        case 'terminal': {
-          const out = this.liveOut(block, i, nodeOf);
-          live = 0;
-          for (const [k, offset] of offsets.entries()) {
-            if (!out || out[offset >> 7]! & (1 << ((offset >> 2) & 31))) live |= 1 << k;
-          }
-          break;
-        }
-        case 'get':
-        case 'set': {
-          const k = offsets.indexOf(block.x[i]!);
-          if (k >= 0) live = effect === 'get' ? live | (1 << k) : live & ~(1 << k);
-          break;
-        }
-        case 'helper':
-          live = -1;
-          break;
-        case 'structure':
-          if (op === Op.endif) joins.push(live);
-          else if (op === Op.else) [live, joins[joins.length - 1]] = [joins.at(-1)!, live];
-          else live |= joins.pop()!;
-          break;
-        default:
-          break;
-      }
-      result[i] = live;
-    }
-    return result;
-  }
-
   private blockLiveIn(
     block: IrBlock,
     nodeOf: (pc: number) => number,

@@ -67,8 +67,6 @@ export class RegionVariables {
   /** By node. */
   readonly facts: BlockFacts[] = [];
   private readonly liveness: CellLiveness;
-  private readonly lazyVariables: readonly Variable[];
-  private readonly nodeOf: (pc: number) => number;
   private readonly byOffset: ReadonlyMap<number, Variable>;
 
   constructor(
@@ -81,16 +79,14 @@ export class RegionVariables {
   ) {
     const { helpers } = target;
     this.liveness = liveness;
-    this.nodeOf = nodeOf;
     const { variables, byOffset } = collectVariables(blocks);
     this.variables = variables;
     this.byOffset = byOffset;
     this.words = (variables.length + 31) >> 5;
     this.lazy = this.emptySet();
-    const isLazy = (offset: number): boolean =>
-      target.lazySlots.some(([start, end]) => offset >= start && offset < end);
-    this.lazyVariables = exactState ? [] : variables.filter(({ offset }) => isLazy(offset)).slice(0, 32);
-    for (const { index } of this.lazyVariables) add(this.lazy, index);
+    for (const { index, offset } of exactState ? [] : variables) {
+      if (target.lazySlots.some(([start, end]) => offset >= start && offset < end)) add(this.lazy, index);
+    }
     for (const block of blocks) {
       this.facts.push(this.scan(block, helpers, nodeOf));
       this.dirtyIn.push(this.emptySet());
@@ -126,22 +122,6 @@ export class RegionVariables {
       if (has(this.lazy, index) && !this.liveness.isLive(edge.node, offset)) set[index >> 5]! &= ~(1 << (index & 31));
     }
     return set;
-  }
-
-  /** By op of the block: bit k is set if lazy variable k is live there. */
-  lazyLiveness(block: IrBlock): Int32Array {
-    return this.liveness.liveBefore(
-      block,
-      this.lazyVariables.map(({ offset }) => offset),
-      this.nodeOf,
-    );
-  }
-
-  /** Removes from `set` the lazy variables that `live` (of `lazyLiveness`) has no bit for: nothing will read them. */
-  removeDead(set: VariableSet, live: number): void {
-    for (const [k, { index }] of this.lazyVariables.entries()) {
-      if (!(live & (1 << k))) set[index >> 5]! &= ~(1 << (index & 31));
-    }
   }
 
   private scan(block: IrBlock, helpers: readonly Helper[], nodeOf: (pc: number) => number): BlockFacts {

@@ -158,7 +158,7 @@ function compileAlone(
     },
   );
   emitter.emit();
-  const { locals, code } = emitter;
+  const { locals, code } = emitter.frame;
   const functions = [{ type: typeIndex.region, locals, code, exportName: 'r0', debugName: 'r0' }];
   return { bytes: encodeModule({ types: sharedTypes, imports: sharedImports(layout), functions }), sites };
 }
