@@ -200,8 +200,11 @@ function isUndefined(bytes: readonly number[], thumb: boolean): boolean {
   return false;
 }
 
-/** Advanced SIMD on two registers with size 01: half-precision arithmetic where we have nothing, but the oracle has. */
-const isHalfPrecision = (encoding: number): boolean => (encoding & 0xf3bc0810) >>> 0 === 0xf3b40000;
+/**
+ * Advanced SIMD on two registers: where we have nothing, the oracle has half precision, AES and ARMv8's directed
+ * conversions.
+ */
+const isExtension = (encoding: number): boolean => (encoding & 0xf3b00810) >>> 0 === 0xf3b00000;
 
 function randomInsn(rng: Prng, set: InsnSet, roles: Roles): Insn {
   for (;;) {
@@ -220,7 +223,7 @@ function randomInsn(rng: Prng, set: InsnSet, roles: Roles): Insn {
       const encoding = encode(row, fields);
       if (!decodesTo(set, row, encoding)) continue;
       const bytes = encodingBytes(encoding, width, set.thumb);
-      if (isUndefined(bytes, set.thumb) && (rng.chance(85) || isHalfPrecision(encoding))) continue;
+      if (isUndefined(bytes, set.thumb) && (rng.chance(85) || isExtension(encoding))) continue;
       return { name: row.name, fields, bytes };
     }
   }
