@@ -12,8 +12,6 @@ import { Errno } from '#util/errno.ts';
  *           0xffff0000 … 0xffff0fff   ARM's vector page (kuser helpers), mapped by the kernel layer
  */
 
-/** wasm address = guest address − guestBias. */
-export const guestBias = 0;
 /** First guest address the kernel layer must not map (the ARM vector page excepted). */
 export const taskSize = 0xff000000;
 export const pageSize = 4096;
@@ -23,12 +21,12 @@ export const pageShift = 12;
  * shares with the page after it. An access of 2, 4 or 8 bytes is tested in the plane of its misalignment
  * (address mod size): an aligned one stays within its page, another may run into the next.
  */
-export const permissionsBase = 0xff000000 - guestBias;
+export const permissionsBase = 0xff000000;
 export const permissionPlanes = 8;
 /** Pages of the address space: bytes of a plane. */
 export const pageCount = 1 << 20;
 /** wasm address of the CPU area. */
-export const cpuBase = 0xff800000 - guestBias;
+export const cpuBase = 0xff800000;
 /** wasm pages of 64 KiB. */
 export const memoryPages = 65536;
 
@@ -41,7 +39,7 @@ export const Access = { read: 1, write: 2, execute: 4 } as const;
  */
 export class GuestMemory implements CodeReader {
   readonly memory: WebAssembly.Memory;
-  /** The whole wasm memory; index with `guest − guestBias`. Only for this class and the engine. */
+  /** The whole wasm memory; indexed by guest address. Only for this class and the engine. */
   readonly u8: Uint8Array;
   /** Permission byte of each 4 KiB page: Access bits. Written by the kernel layer's mm only, through `protect`. */
   readonly permissions: Uint8Array;
@@ -107,7 +105,7 @@ export class GuestMemory implements CodeReader {
   view(address: number, length: number, access: number = Access.read): Uint8Array {
     if (length === 0) return this.u8.subarray(0, 0);
     this.require(address, length, access);
-    const start = address - guestBias;
+    const start = address;
     return this.u8.subarray(start, start + length);
   }
 
@@ -123,42 +121,42 @@ export class GuestMemory implements CodeReader {
 
   load8(address: number): number {
     this.require(address, 1, Access.read);
-    return this.u8[address - guestBias]!;
+    return this.u8[address]!;
   }
 
   load16(address: number): number {
     this.require(address, 2, Access.read);
-    const i = address - guestBias;
+    const i = address;
     return this.u8[i]! | (this.u8[i + 1]! << 8);
   }
 
   /** u32. */
   load32(address: number): number {
     this.require(address, 4, Access.read);
-    return this.rawWord(address - guestBias) >>> 0;
+    return this.rawWord(address) >>> 0;
   }
 
   load64(address: number): bigint {
     this.require(address, 8, Access.read);
-    const i = address - guestBias;
+    const i = address;
     return (BigInt(this.rawWord(i + 4) >>> 0) << 32n) | BigInt(this.rawWord(i) >>> 0);
   }
 
   store8(address: number, value: number): void {
     this.require(address, 1, Access.write);
-    this.u8[address - guestBias] = value;
+    this.u8[address] = value;
   }
 
   store16(address: number, value: number): void {
     this.require(address, 2, Access.write);
-    const i = address - guestBias;
+    const i = address;
     this.u8[i] = value;
     this.u8[i + 1] = value >> 8;
   }
 
   store32(address: number, value: number): void {
     this.require(address, 4, Access.write);
-    const i = address - guestBias;
+    const i = address;
     this.u8[i] = value;
     this.u8[i + 1] = value >> 8;
     this.u8[i + 2] = value >> 16;
@@ -180,8 +178,8 @@ export class GuestMemory implements CodeReader {
     for (const limit = address + max; end < limit; ) {
       this.require(end, 1, Access.read);
       const pageEnd = Math.min(limit, (Math.floor(end / pageSize) + 1) * pageSize);
-      const nul = this.u8.subarray(end - guestBias, pageEnd - guestBias).indexOf(0);
-      if (nul >= 0) return this.u8.slice(address - guestBias, end + nul - guestBias);
+      const nul = this.u8.subarray(end, pageEnd).indexOf(0);
+      if (nul >= 0) return this.u8.slice(address, end + nul);
       end = pageEnd;
     }
     throw new Errno('ENAMETOOLONG');
@@ -191,12 +189,12 @@ export class GuestMemory implements CodeReader {
 
   fetch16(address: number): number {
     if (!this.fetchable(address, 2)) return -1;
-    const i = address - guestBias;
+    const i = address;
     return this.u8[i]! | (this.u8[i + 1]! << 8);
   }
 
   fetch32(address: number): number {
-    return this.rawWord(address - guestBias);
+    return this.rawWord(address);
   }
 
   fetchable(address: number, bytes: number): boolean {

@@ -1,4 +1,4 @@
-import { Access, guestBias } from '#accel/guest-memory.ts';
+import { Access } from '#accel/guest-memory.ts';
 import type { SyscallResult } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
 import { EventCounter } from '#linux-user/vfs/event-counter.ts';
@@ -279,7 +279,7 @@ export const fileCalls: Rows = {
       const file = readableFile(task, from);
       positional(file, offset);
       const length = usableLength(task.memory, to, count, Access.write);
-      return file.pread(task.memory.u8, to - guestBias, length, offset);
+      return file.pread(task.memory.u8, to, length, offset);
     },
   ),
   pwrite64: row(
@@ -288,7 +288,7 @@ export const fileCalls: Rows = {
       const file = writableFile(task, to);
       positional(file, offset);
       const length = usableLength(task.memory, from, count, Access.read);
-      return file.pwrite(task.memory.u8, from - guestBias, length, offset);
+      return file.pwrite(task.memory.u8, from, length, offset);
     },
   ),
   readv: row({ fd, vector: vectorsOut, count: int }, (task, { fd: from, vector, count }) =>

@@ -1,4 +1,4 @@
-import { Access, type GuestMemory, guestBias } from '#accel/guest-memory.ts';
+import { Access, type GuestMemory } from '#accel/guest-memory.ts';
 import { Signal } from '#linux-user/signal/numbers.ts';
 import { sendToTask } from '#linux-user/signal/send.ts';
 import { SiCode } from '#linux-user/signal/siginfo.ts';
@@ -60,16 +60,16 @@ async function waitAndRetry(task: Task, file: OpenFile, attempt: () => number): 
 export function readInto(task: Task, file: OpenFile, address: number, count: number): SyscallResult {
   const { memory } = task;
   const length = usableLength(memory, address, count, Access.write);
-  const done = file.read(memory.u8, address - guestBias, length);
+  const done = file.read(memory.u8, address, length);
   if (done !== wouldBlock) return done;
-  return untilReady(task, file, () => file.read(memory.u8, address - guestBias, length));
+  return untilReady(task, file, () => file.read(memory.u8, address, length));
 }
 
 /** write(2) from guest memory, in place. */
 export function writeFrom(task: Task, file: OpenFile, address: number, count: number): SyscallResult {
   const { memory } = task;
   const length = usableLength(memory, address, count, Access.read);
-  return writeBytes(task, file, memory.u8, address - guestBias, length);
+  return writeBytes(task, file, memory.u8, address, length);
 }
 
 /** Writes all of the bytes to a blocking file, what it takes at once to another. EPIPE comes with SIGPIPE. */

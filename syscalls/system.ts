@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { cpus, freemem, hostname, loadavg, totalmem, uptime } from 'node:os';
-import { Access, guestBias } from '#accel/guest-memory.ts';
+import { Access } from '#accel/guest-memory.ts';
 import type { Entropy } from '#linux-user/entropy.ts';
 import type { Task } from '#linux-user/task.ts';
 import { Errno } from '#util/errno.ts';
@@ -86,7 +86,7 @@ function getrandom(task: Task, to: number, count: number, how: number, entropy: 
   if ((how & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE)) !== 0) throw new Errno('EINVAL');
   if ((how & (GRND_RANDOM | GRND_INSECURE)) === (GRND_RANDOM | GRND_INSECURE)) throw new Errno('EINVAL');
   const length = usableLength(task.memory, to, Math.min(count, 0x7ffff000), Access.write);
-  entropy(task.memory.u8, to - guestBias, length);
+  entropy(task.memory.u8, to, length);
   return length;
 }
 

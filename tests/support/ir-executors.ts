@@ -1,5 +1,5 @@
 import { ExactCheckedMemory } from '#accel/checked-memory.ts';
-import { cpuBase, GuestMemory, guestBias, memoryPages, pageSize } from '#accel/guest-memory.ts';
+import { cpuBase, GuestMemory, memoryPages, pageSize } from '#accel/guest-memory.ts';
 import { clearJumpCaches } from '#accel/jump-caches.ts';
 import { RegionEmitter } from '#accel/region/emitter.ts';
 import { buildGraph } from '#accel/region/graph.ts';
@@ -44,7 +44,7 @@ export class IrGuest {
 
   private guestBytes(): Uint8Array {
     // Some pages refuse access: not through the checked view.
-    const start = memoryStart - guestBias;
+    const start = memoryStart;
     return this.memory.u8.subarray(start, start + this.bytes);
   }
 }
