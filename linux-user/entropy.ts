@@ -30,7 +30,8 @@ function fromDevice(bytes: Uint8Array, start: number, length: number): boolean {
     return false;
   }
   try {
-    for (let done = 0; done < length; ) done += readSync(fd, bytes, start + done, length - done, null);
+    // A view, since Node takes no offset beyond 2^31 - 1 and a guest's stack lies there.
+    for (let done = 0; done < length; ) done += readSync(fd, bytes.subarray(start + done, start + length));
   } finally {
     closeSync(fd);
   }
@@ -42,7 +43,7 @@ function fromCrypto(bytes: Uint8Array, start: number, length: number): void {
   const { randomFillSync } = process.getBuiltinModule('node:crypto');
   // It refuses more than 2^31 - 1 bytes at once.
   for (let done = 0; done < length; done += 2 ** 30) {
-    randomFillSync(bytes, start + done, Math.min(2 ** 30, length - done));
+    randomFillSync(bytes.subarray(start + done, start + Math.min(done + 2 ** 30, length)));
   }
 }
 

@@ -1,7 +1,6 @@
 import { Access } from '#accel/guest-memory.ts';
 import type { Task } from '#linux-user/task.ts';
 import type { DirectoryEntry } from '#linux-user/vfs/open-file.ts';
-import { isAbsolute, normalizePath } from '#linux-user/vfs/path.ts';
 import { Errno } from '#util/errno.ts';
 import {
   bufferOut,
@@ -24,6 +23,13 @@ import { loadTimespec, loadTimeval, printTimespecs, type Timespec } from './time
 
 function mkdir(task: Task, directory: number, name: Uint8Array, permissions: number): number {
   task.process.fs.mkdir(locate(task, directory, name, false), permissions);
+  return 0;
+}
+
+const deviceNodes = 'devices and sockets: EPERM';
+
+function mknod(task: Task, directory: number, name: Uint8Array, bits: number): number {
+  task.process.fs.mknod(locate(task, directory, name, false), bits);
   return 0;
 }
 
@@ -258,7 +264,7 @@ export const directoryCalls: Rows = {
   fchdir: row({ fd }, (task, { fd: which }) => {
     const file = task.process.files.get(which);
     if (!file.isDirectory) throw new Errno('ENOTDIR');
-    task.process.fs.chdir(isAbsolute(file.path) ? normalizePath(file.path) : Buffer.from(file.path));
+    task.process.fs.chdir(locate(task, which, Buffer.from('.'), true).host);
     return 0;
   }),
   chroot: row({ path }, () => {
@@ -266,6 +272,16 @@ export const directoryCalls: Rows = {
   }),
   mkdir: row({ path, mode }, (task, { path: name, mode: bits }) => mkdir(task, base.cwd, name, bits)),
   mkdirat: row({ dirfd, path, mode }, (task, { dirfd: at, path: name, mode: bits }) => mkdir(task, at, name, bits)),
+  mknod: partial(
+    deviceNodes,
+    row({ path, mode, device: uint }, (task, { path: name, mode: bits }) => mknod(task, base.cwd, name, bits)),
+  ),
+  mknodat: partial(
+    deviceNodes,
+    row({ dirfd, path, mode, device: uint }, (task, { dirfd: at, path: name, mode: bits }) =>
+      mknod(task, at, name, bits),
+    ),
+  ),
   rmdir: row({ path }, (task, { path: name }) => rmdir(task, base.cwd, name)),
   unlink: row({ path }, (task, { path: name }) => unlink(task, base.cwd, name)),
   unlinkat: row({ dirfd, path, flags: removeFlags }, (task, { dirfd: at, path: name, flags: how }) => {

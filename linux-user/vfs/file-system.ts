@@ -5,9 +5,10 @@ import type { Process } from '../process.ts';
 import { HostTerminal, Tty } from '../tty.ts';
 import { Mode, Open } from './flags.ts';
 import { HostDirectory } from './host-directory.ts';
-import { HostFile, HostPath } from './host-file.ts';
+import { HostFile, HostPath, hostSeconds } from './host-file.ts';
 import { toHostFlags } from './host-flags.ts';
 import { HostDevice, HostStream } from './host-stream.ts';
+import { makeNode } from './make-node.ts';
 import { MemoryFile } from './memory-file.ts';
 import { anonymousStat, type FileStat, fileType, type OpenFile } from './open-file.ts';
 import { checkPath, isAbsolute, joinPath, normalizePath } from './path.ts';
@@ -239,6 +240,13 @@ export class FileSystem {
     fs.mkdirSync(place.host, mode & 0o7777);
   }
 
+  /** mknod(2) of a regular file or a FIFO. */
+  mknod(place: Place, mode: number): void {
+    process.umask(0);
+    makeNode(place.host, mode & ~this.umask);
+    process.umask(this.umask);
+  }
+
   rmdir(place: Place): void {
     fs.rmdirSync(place.host);
   }
@@ -269,10 +277,10 @@ export class FileSystem {
     else fs.lchownSync(place.host, uid, gid);
   }
 
-  /** Nanoseconds; Node takes seconds as a double, exact to about 240 ns today. */
+  /** Nanoseconds; never earlier, and at most 240 ns later (`hostSeconds`). */
   setTimes(place: Place, atimeNs: bigint, mtimeNs: bigint, follow: boolean): void {
     const set = follow ? fs.utimesSync : fs.lutimesSync;
-    set(place.host, Number(atimeNs) / 1e9, Number(mtimeNs) / 1e9);
+    set(place.host, hostSeconds(atimeNs), hostSeconds(mtimeNs));
   }
 
   truncate(place: Place, length: number): void {

@@ -8,15 +8,27 @@ const dot = Buffer.from('.');
 const dotDot = Buffer.from('..');
 const unknownType = 0;
 
+let descriptorPaths: boolean | undefined;
+
+function hasDescriptorPaths(): boolean {
+  descriptorPaths ??= process.platform === 'linux' && fs.existsSync('/proc/self/fd');
+  return descriptorPaths;
+}
+
 /** A directory of the host. Its offset is the index of the next entry in the list taken when reading began. */
 export class HostDirectory extends HostBacked {
-  /** Where the host finds it. */
-  readonly hostPath: Buffer;
+  /** Where the host found it. */
+  private readonly openedAs: Buffer;
   private list: readonly DirectoryEntry[] | null = null;
 
   constructor(path: Uint8Array, flags: number, hostFd: number, hostPath: Buffer) {
     super(path, flags, hostFd);
-    this.hostPath = hostPath;
+    this.openedAs = hostPath;
+  }
+
+  /** Where the host finds it: by the descriptor where that can be, since the directory may have been renamed. */
+  get hostPath(): Buffer {
+    return hasDescriptorPaths() ? Buffer.from(`/proc/self/fd/${this.hostFd}`) : this.openedAs;
   }
 
   override get isDirectory(): boolean {

@@ -39,10 +39,22 @@ export abstract class HostBacked extends OpenFile {
     else fs.fsyncSync(this.hostFd);
   }
 
-  /** Node's futimes takes seconds as a double, exact to about 100 ns. */
+  /** Never earlier than asked for, and at most 240 ns later (`hostSeconds`). */
   override setTimes(atimeNs: bigint, mtimeNs: bigint): void {
-    fs.futimesSync(this.hostFd, Number(atimeNs) / 1e9, Number(mtimeNs) / 1e9);
+    fs.futimesSync(this.hostFd, hostSeconds(atimeNs), hostSeconds(mtimeNs));
   }
+}
+
+/**
+ * A file time for Node, which takes seconds as a double: the next one at or after `ns`, so that a copy never looks
+ * older than its original.
+ */
+export function hostSeconds(ns: bigint): number {
+  const seconds = Number(ns) / 1e9;
+  // Node cuts the rest off: 238 ns are the distance of doubles today.
+  const whole = Math.floor(seconds);
+  if (BigInt(whole) * 1_000_000_000n + BigInt(Math.floor((seconds - whole) * 1e9)) >= ns) return seconds;
+  return seconds + 2 ** (Math.floor(Math.log2(Math.abs(seconds))) - 52);
 }
 
 /** A file opened with O_PATH: it has a place and a stat, nothing else. */
