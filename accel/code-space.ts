@@ -1,4 +1,5 @@
 import type { PredecodedBlock } from '#tcg/predecode.ts';
+import type { CodeReader } from '#tcg/target.ts';
 import { pageShift } from './guest-memory.ts';
 import type { BlockOutline } from './region/compiler.ts';
 
@@ -35,15 +36,53 @@ export type Translation =
   /** A module is dropped as a whole: its regions call one another directly. */
   | { readonly kind: 'module'; readonly space: CodeSpace; readonly pcs: readonly number[]; live: boolean };
 
+/** Guest code as translations read it, with a list of what they took for constant besides their own instructions. */
+export class TranslationReader implements CodeReader {
+  private readonly memory: CodeReader;
+  private constants: (readonly [number, number])[] = [];
+
+  constructor(memory: CodeReader) {
+    this.memory = memory;
+  }
+
+  fetch16(address: number): number {
+    return this.memory.fetch16(address);
+  }
+
+  fetch32(address: number): number {
+    return this.memory.fetch32(address);
+  }
+
+  fetchable(address: number, bytes: number): boolean {
+    return this.memory.fetchable(address, bytes);
+  }
+
+  constant(address: number, bytes: number): boolean {
+    if (!this.memory.constant(address, bytes)) return false;
+    this.constants.push([address, address + bytes]);
+    return true;
+  }
+
+  /** Byte ranges [start, end) taken for constant since the last call. */
+  takeConstants(): readonly (readonly [number, number])[] {
+    const { constants } = this;
+    if (constants.length > 0) this.constants = [];
+    return constants;
+  }
+}
+
 /** Which translations were made from which guest pages. One that spans pages is listed with each. */
 export class CodePages {
   /** 1 for each page with translations: looked at before the map. */
   private readonly used = new Uint8Array(2 ** (32 - pageShift));
   private readonly lists = new Map<number, Set<Translation>>();
 
-  /** Notes that `translation` was made from guest bytes [start, end). */
+  /**
+   * Notes that `translation` was made from guest bytes [start, end), and perhaps from there being none to fetch at
+   * `end`.
+   */
   note(start: number, end: number, translation: Translation): void {
-    for (let page = start >>> pageShift; page <= (end - 1) >>> pageShift; page++) {
+    for (let page = start >>> pageShift; page <= end >>> pageShift; page++) {
       this.used[page] = 1;
       const list = this.lists.get(page);
       if (list) list.add(translation);

@@ -10,7 +10,7 @@ import type { CpuView, Target } from '#tcg/target.ts';
 import { translateBlock } from '#tcg/translator.ts';
 import { createLog } from '#util/log.ts';
 import { PlaneCheckedMemory } from './checked-memory.ts';
-import { CodePages, type CodeSpace, newCodeSpace, type Translation } from './code-space.ts';
+import { CodePages, type CodeSpace, newCodeSpace, type Translation, TranslationReader } from './code-space.ts';
 import { cpuBase, type GuestMemory, memoryPages } from './guest-memory.ts';
 import { cacheEntry, clearJumpCaches, forgetJump } from './jump-caches.ts';
 import { type BlockOutline, type CompiledRegion, compileRegions, outlineOf } from './region/compiler.ts';
@@ -138,6 +138,7 @@ export class Engine {
   private predecoded: PredecodedBlock[] = [];
   private sites: FaultSite[] = [];
   private readonly codePages = new CodePages();
+  private readonly reader: TranslationReader;
   private nextSlot = 1;
   private liveModules = 0;
   /** Translations were thrown away while generated code was running. */
@@ -148,6 +149,7 @@ export class Engine {
     this.memory = memory;
     this.options = options;
     this.cpu = memory.cpu;
+    this.reader = new TranslationReader(memory);
     this.threshold = options.tier === 'region' ? 1 : neverHot;
     this.cold = options.tier === 'auto';
     this.optimizer = new Optimizer(target);
@@ -380,7 +382,7 @@ export class Engine {
     if (this.codeEnd > codeLimit) this.flush();
     const { space, builder } = this;
     const { block } = builder;
-    translateBlock(this.target, builder, this.memory, pc, space.mode, { maxInstructions });
+    translateBlock(this.target, builder, this.reader, pc, space.mode, { maxInstructions });
     this.options.trace?.block?.(block, 'op');
     const known = space.outlines.get(pc);
     if (known) known.executed = true;
@@ -393,9 +395,15 @@ export class Engine {
     this.predecoded.push(code);
     this.stats.blocks++;
     this.stats.blockInstructions += block.instructions;
-    this.codePages.note(block.start, block.end, { kind: 'block', space, pc, code });
+    this.note([[block.start, block.end]], { kind: 'block', space, pc, code });
     this.link(code);
     return code;
+  }
+
+  /** Lists a translation by the pages of its code and of what was read as constant since the last call. */
+  private note(ranges: readonly (readonly [number, number])[], translation: Translation): void {
+    for (const [start, end] of ranges) this.codePages.note(start, end, translation);
+    for (const [start, end] of this.reader.takeConstants()) this.codePages.note(start, end - 1, translation);
   }
 
   private link(code: PredecodedBlock): void {
@@ -421,7 +429,7 @@ export class Engine {
     const { outlines } = this.space;
     let outline = outlines.get(pc);
     if (!outline) {
-      translateBlock(this.target, this.builder, this.memory, pc, this.space.mode, {
+      translateBlock(this.target, this.builder, this.reader, pc, this.space.mode, {
         maxInstructions: this.options.oneInstruction ? 1 : interpreterBlockInstructions,
       });
       outline = outlineOf(this.builder.block, false);
@@ -442,7 +450,7 @@ export class Engine {
       target: this.target,
       builder: this.builder,
       optimizer: this.optimizer,
-      code: this.memory,
+      code: this.reader,
       memory: this.model,
       layout: { cpuBase, memoryPages },
       mode: this.space.mode,
@@ -463,7 +471,10 @@ export class Engine {
       this.stats.regionInstructions += region.instructions;
     }
     const module: Translation = { kind: 'module', space: this.space, pcs: regions.map(({ pc }) => pc), live: true };
-    for (const [start, end] of regions.flatMap(({ ranges }) => ranges)) this.codePages.note(start, end, module);
+    this.note(
+      regions.flatMap(({ ranges }) => ranges),
+      module,
+    );
     if (log.enabled) log('module of %d regions, %d bytes: %s', regions.length, bytes.length, hexList(entries));
     this.stats.modules++;
     this.stats.regions += regions.length;

@@ -130,3 +130,48 @@ describe.each<Tier>(['interp', 'region', 'auto'])('a guest that rewrites itself,
     if (tier !== 'interp') expect(stats.modules).toBeGreaterThan(1);
   });
 });
+
+describe.each<Tier>(['interp', 'region'])(
+  'what a translation rests on besides its own instructions, tier %s',
+  (tier) => {
+    const dataPage = mainStart + 0x1000;
+
+    /** A guest with one page of code, run until its system call; the engine is kept. */
+    function start(words: number[]): { memory: GuestMemory; engine: Engine; go: () => ExitReason } {
+      const memory = new GuestMemory();
+      const engine = new Engine(armTarget, memory, { interpreter: buildInterpreter(), tier });
+      memory.protect(mainStart, mainStart + 0x1000, 3);
+      words.forEach((word, i) => memory.store32(mainStart + 4 * i, word));
+      memory.protect(mainStart, mainStart + 0x1000, 5);
+      const go = (): ExitReason => {
+        armTarget.reset(memory.cpu, mainStart, stackTop);
+        return engine.run();
+      };
+      return { memory, engine, go };
+    }
+
+    test('a literal in another page', () => {
+      // ldr r0, [pc, #0xff8]; svc #0xff: the literal is the first word of the next page.
+      const { memory, engine, go } = start([0xe59f0ff8, svc(finish)]);
+      for (const value of [17, 18]) {
+        memory.protect(dataPage, dataPage + 0x1000, 3);
+        memory.store32(dataPage, value);
+        memory.protect(dataPage, dataPage + 0x1000, 5);
+        engine.invalidate(dataPage, dataPage + 0x1000);
+        expect(go()).toBe(ExitReason.syscall);
+        expect(memory.cpu.i32[armState.offset('r', 0) >> 2]).toBe(value);
+      }
+    });
+
+    test('there being nothing to fetch', () => {
+      // b to the next page, which is not there at first.
+      const { memory, engine, go } = start([branch(false, mainStart, dataPage)]);
+      expect(go()).toBe(ExitReason.fetchFault);
+      memory.protect(dataPage, dataPage + 0x1000, 3);
+      memory.store32(dataPage, svc(finish));
+      memory.protect(dataPage, dataPage + 0x1000, 5);
+      engine.invalidate(dataPage, dataPage + 0x1000);
+      expect(go()).toBe(ExitReason.syscall);
+    });
+  },
+);

@@ -196,6 +196,8 @@ export class Mm {
   /** Sets the permission bytes of mapped pages. */
   setAccess(start: number, end: number, access: number): void {
     this.memory.protect(start, end, access);
+    // That nothing could be fetched here is translated too.
+    if ((access & Access.execute) !== 0) this.onCodeChange(start, end);
     if ((access & Access.write) !== 0) this.everWritable.fill(1, start / pageSize, end / pageSize);
   }
 
