@@ -1,7 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import type { Script } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Environment, readCommandLine, UsageError, type UserConfig } from '#src/options.ts';
 
@@ -183,6 +185,13 @@ describe('options', () => {
   });
 });
 
+/** bin/run.cjs. */
+interface Runner {
+  readonly bundle: string;
+  readonly read: (file: string) => string;
+  readonly compile: (source: string) => Script;
+}
+
 describe('launcher', () => {
   let home: string;
   let launcher: string;
@@ -202,9 +211,9 @@ describe('launcher', () => {
   });
   afterAll(() => rmSync(home, { recursive: true }));
 
-  function bringBundle(body: string): void {
+  function bringBundle(body: string, head = ''): void {
     mkdirSync(join(home, 'dist'), { recursive: true });
-    writeFileSync(join(home, 'dist', 'main.js'), `(async () => ({ main(command) { ${body} } }))`);
+    writeFileSync(join(home, 'dist', 'main.js'), `${head}(async () => ({ main(command) { ${body} } }))`);
   }
 
   function bringNode(): void {
@@ -234,6 +243,18 @@ describe('launcher', () => {
     bringBundle('console.log(command, ...process.argv.slice(2)); process.exit(3)');
     const { status, stdout } = launch([process.execPath], 'p', '-x', 'a b');
     expect({ status, stdout }).toEqual({ status: 3, stdout: 'tsemu-arm p -x a b\n' });
+  });
+
+  test('ignores a code cache that V8 refuses', () => {
+    bringBundle("console.log('ran')", '/*cafe*/');
+    writeFileSync(join(home, 'dist', `main.cafe.${process.versions.v8}-${process.arch}.cache`), 'no cache at all');
+    const { status, stdout, stderr } = launch([process.execPath], 'p');
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'ran\n', stderr: '' });
+  });
+
+  test('the build leaves a code cache that V8 takes', () => {
+    const { bundle, compile, read } = createRequire(import.meta.url)('../bin/run.cjs') as Runner;
+    expect(compile(read(bundle)).cachedDataRejected).toBe(false);
   });
 
   test('hands over to the Node beside it, which gets arguments and gives the exit code', () => {
