@@ -245,13 +245,21 @@ export class Decoder<C> {
   decode(encoding: number): Row<C> | undefined {
     const key = (encoding >>> this.shift) & this.bucketMask;
     const bucket = this.buckets[key] ?? this.fill(key);
-    for (let i = 0; i < bucket.length; i++) if (rowMatches(bucket[i]!, encoding)) return bucket[i];
+    for (let i = 0; i < bucket.length; i++) {
+      const row = bucket[i]!;
+      // Most rows of a bucket fail this test of rowMatches: while code is cold, calls are what costs.
+      const bits = row.bits ?? rowBits(row);
+      if (((encoding ^ bits.value) & bits.mask) === 0 && rowMatches(row, encoding)) return row;
+    }
     return undefined;
   }
 
   private fill(key: number): readonly Row<C>[] {
     const { bucketMask, headMasks, headValues } = this;
-    const bucket = this.rows.filter((_, i) => ((headValues[i]! ^ key) & headMasks[i]! & bucketMask) === 0);
+    const bucket: Row<C>[] = [];
+    for (let i = 0; i < this.rows.length; i++) {
+      if (((headValues[i]! ^ key) & headMasks[i]! & bucketMask) === 0) bucket.push(this.rows[i]!);
+    }
     this.buckets[key] = bucket;
     return bucket;
   }
