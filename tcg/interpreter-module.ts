@@ -46,8 +46,11 @@ export const importedFunctionCount = 2;
 
 /** What a region returns when it has left for the host: `cpuHeader.exitReason` tells why. No guest PC. */
 export const leftRegion = -1;
-/** Wasm calls regions may nest before they unwind to the dispatcher. */
-export const regionCallDepth = 400;
+/**
+ * Wasm calls regions may nest before they unwind to the dispatcher: frames of up to 3 KiB then fit into V8's default
+ * stack of 984 KiB, with room for a system call on top.
+ */
+export const regionCallDepth = 250;
 
 // Locals of the interpreter function. Parameter 0 is the address of the instruction (memory 1).
 const ip = 0;
