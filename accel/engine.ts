@@ -444,7 +444,7 @@ export class Engine {
       this.flush();
       return;
     }
-    const started = performance.now();
+    const started = Date.now();
     const entries = this.batch(entry);
     const { bytes, regions } = compileRegions(entries, {
       target: this.target,
@@ -479,7 +479,7 @@ export class Engine {
     this.stats.modules++;
     this.stats.regions += regions.length;
     this.stats.moduleBytes += bytes.length;
-    this.stats.compileMilliseconds += performance.now() - started;
+    this.stats.compileMilliseconds += Date.now() - started;
   }
 
   /** The entry and the functions it calls, directly or not, that are on their way to being hot themselves. */

@@ -3,6 +3,17 @@ import { writeSync } from 'node:fs';
 import { readCommandLine, UsageError } from './options.ts';
 import { runUser } from './user.ts';
 
+/** Exit code of a failure that is neither the guest's nor the user's (sysexits.h: EX_SOFTWARE). */
+const internalError = 70;
+
+/** A bug of ours: its message; under DEBUG also where it happened. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return process.env.DEBUG === undefined
+    ? `${error.message} (DEBUG=tsemu:* tells where)`
+    : (error.stack ?? error.message);
+}
+
 /** Runs `command` with this process's arguments and ends the process with its exit code. */
 export async function main(command: string): Promise<void> {
   process.exit(await runCommand(command, process.argv.slice(2)));
@@ -18,9 +29,12 @@ export async function runCommand(command: string, args: readonly string[]): Prom
     }
     return await runUser(invocation.config);
   } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    writeSync(2, `${command}: ${error.message}\n`);
-    return 1;
+    if (error instanceof UsageError) {
+      writeSync(2, `${command}: ${error.message}\n`);
+      return 1;
+    }
+    writeSync(2, `${command}: internal error, please report it: ${describe(error)}\n`);
+    return internalError;
   }
 }
 
