@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { buildOf, fits, type GuestProgram, guestPrograms, variants } from './support/guest-programs.ts';
-import { oracleOrReason, runQemu } from './support/oracle.ts';
-import { type Outcome, plainEnvironment, runTsemu, type Tier } from './support/run.ts';
+import { buildOf, fits, guestPrograms, variants } from './support/guest-programs.ts';
+import { observeOracle, observeTsemu, workName } from './support/observe.ts';
+import { oracleOrReason } from './support/oracle.ts';
+import type { Tier } from './support/run.ts';
 import { buildGuest, toolchainOrReason } from './support/toolchain.ts';
-import { describeTree, freshWorkdir } from './support/workdir.ts';
 
 const needs = [
   await oracleOrReason(),
@@ -12,34 +12,19 @@ const needs = [
 ];
 const reason = needs.flatMap((need) => ('reason' in need ? [need.reason] : []))[0];
 
-const tiers: Tier[] = ['interp', 'region', 'auto'];
-const env = { ...plainEnvironment, TSEMU_TEST: 'set by the test' };
-
-type Runner = (args: string[], options: { cwd: string; env: Record<string, string> }) => Promise<Outcome>;
-
-async function observe(program: GuestProgram, path: string, workName: string, runner: Runner): Promise<object> {
-  const cwd = freshWorkdir(workName, program.files ?? {});
-  const outcome = await runner([path, ...(program.args ?? [])], { cwd, env });
-  let stdout = outcome.stdout.toString('latin1');
-  for (const [wrong, right] of program.oracleErrors ?? []) stdout = stdout.replace(`${wrong}\n`, `${right}\n`);
-  // A fatal signal is announced on stderr, by each in its own words.
-  const stderr = outcome.signal === null ? outcome.stderr.toString('latin1') : '';
-  return { status: outcome.status, timedOut: outcome.timedOut, stdout, stderr, tree: describeTree(cwd) };
-}
-
 describe.skipIf(reason !== undefined)(
   `C and C++ programs as under qemu-arm${reason ? ` (skipped: ${reason})` : ''}`,
   () => {
     describe.each(variants)('$name', (variant) => {
+      const tiers: Tier[] = variant.regions ? ['interp', 'region', 'auto'] : ['interp', 'auto'];
       test.each(guestPrograms.filter((program) => fits(program, variant)))(
         '$name',
         async (program) => {
           const path = await buildGuest(await buildOf(program, variant));
-          const workName = `guest-${program.name}-${variant.name.replace(/\W+/g, '-')}`;
-          const expected = await observe(program, path, workName, runQemu);
+          const name = workName(program, variant);
+          const expected = await observeOracle(program, path, name);
           for (const tier of tiers) {
-            const got = await observe(program, path, workName, (args, options) => runTsemu(args, { ...options, tier }));
-            expect(got, `tier ${tier} of ${path}`).toEqual(expected);
+            expect(await observeTsemu(program, path, name, tier), `tier ${tier} of ${path}`).toEqual(expected);
           }
         },
         300_000,

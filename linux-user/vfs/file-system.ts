@@ -324,7 +324,7 @@ function inheritedState(fd: number): { offset: number; flags: number } {
     const info = fs.readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1');
     const offset = Number(/^pos:\s*(\d+)/m.exec(info)?.[1] ?? 0);
     const flags = Number.parseInt(/^flags:\s*(\d+)/m.exec(info)?.[1] ?? '2', 8);
-    return { offset, flags: flags & (Open.accessMode | Open.append) };
+    return { offset, flags: flags & (Open.accessMode | Open.append | Open.nonBlock) };
   } catch {
     return { offset: 0, flags: Open.readWrite };
   }

@@ -46,9 +46,15 @@ export class HostDevice extends HostBacked {
   }
 }
 
+/** What one look at a pipe takes from it at most: all that Linux keeps in one. */
+const probeBytes = 65536;
+let probeBuffer: Buffer | undefined;
+
 /** A pipe, FIFO or socket of the host. */
 export class HostStream extends HostBacked {
   private readonly mayBlock: MayBlock;
+  /** Reads without waiting; -1: there is none; undefined: not asked for yet. */
+  private probeFd: number | undefined;
   private readonly pending: Buffer[] = [];
   private ended = false;
   private failure: Error | null = null;
@@ -62,11 +68,13 @@ export class HostStream extends HostBacked {
 
   protected override close(): void {
     this.reader?.destroy();
+    if (this.probeFd !== undefined && this.probeFd >= 0) fs.closeSync(this.probeFd);
     super.close();
   }
 
   override read(bytes: Uint8Array, start: number, length: number): number {
     if (length === 0) return 0;
+    if (this.nonBlocking) this.probe();
     const chunk = this.pending[0];
     if (chunk !== undefined) return this.take(chunk, bytes, start, length);
     if (this.failure !== null) throw this.failure;
@@ -78,8 +86,23 @@ export class HostStream extends HostBacked {
         if (!isAgain(error)) throw error;
       }
     }
-    this.startReading();
+    if (!this.nonBlocking || this.probeFd === -1) this.startReading();
     return wouldBlock;
+  }
+
+  /** Takes what is there already. Where the host cannot be asked so (sockets), the event loop brings it later. */
+  private probe(): void {
+    if (this.pending.length > 0 || this.ended || this.failure !== null) return;
+    this.probeFd ??= this.openAgain();
+    if (this.probeFd < 0) return;
+    probeBuffer ??= Buffer.allocUnsafe(probeBytes);
+    try {
+      const count = fs.readSync(this.probeFd, probeBuffer);
+      if (count === 0) this.ended = true;
+      else this.pending.push(Buffer.from(probeBuffer.subarray(0, count)));
+    } catch (error) {
+      if (!isAgain(error)) this.failure = error as Error;
+    }
   }
 
   private take(chunk: Buffer, bytes: Uint8Array, start: number, length: number): number {
@@ -98,7 +121,8 @@ export class HostStream extends HostBacked {
     }
     // Loading node:net costs 3 ms.
     const { Socket } = process.getBuiltinModule('node:net');
-    const reader = new Socket({ fd: this.readerFd(), readable: true, writable: false, allowHalfOpen: true });
+    const again = this.openAgain();
+    const reader = new Socket({ fd: again < 0 ? this.hostFd : again, readable: true, writable: false, allowHalfOpen: true });
     this.reader = reader;
     reader.on('data', (chunk: Buffer) => {
       this.pending.push(chunk);
@@ -116,14 +140,14 @@ export class HostStream extends HostBacked {
   }
 
   /**
-   * A descriptor for the socket to own. A pipe can be opened again, which also keeps the socket's non-blocking mode
-   * away from the programs that share ours.
+   * A pipe can be opened again, which keeps the non-blocking mode away from the programs that share our descriptor; -1
+   * for what cannot.
    */
-  private readerFd(): number {
+  private openAgain(): number {
     try {
       return fs.openSync(`/proc/self/fd/${this.hostFd}`, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
     } catch {
-      return this.hostFd;
+      return -1;
     }
   }
 
@@ -141,6 +165,7 @@ export class HostStream extends HostBacked {
   }
 
   override available(): number {
+    this.probe();
     if (this.pending.length === 0 && !this.ended) this.startReading();
     return this.pending.reduce((sum, chunk) => sum + chunk.length, 0);
   }
@@ -149,6 +174,7 @@ export class HostStream extends HostBacked {
     let ready = this.writable ? events & (Poll.out | Poll.wrNorm) : 0;
     if (!this.readable) return ready;
     const input = events & (Poll.in | Poll.rdNorm);
+    if (input !== 0) this.probe();
     if (this.pending.length > 0 || this.failure !== null) ready |= input;
     else if (this.ended) ready |= Poll.hup | input;
     else if (input !== 0) this.startReading();
