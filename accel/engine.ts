@@ -25,6 +25,7 @@ import {
   maxModules,
   maxSites,
   runBudget,
+  syscallCost,
   tableSize,
 } from './tunables.ts';
 
@@ -542,6 +543,7 @@ export class Engine {
   private syscall(): number {
     const { i32 } = this.cpu;
     this.options.trace?.exit?.(ExitReason.syscall);
+    i32[budgetWord]! -= syscallCost;
     if (!this.serveSyscall()) {
       i32[reasonWord] = ExitReason.syscall;
       return leftRegion;

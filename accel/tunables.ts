@@ -30,3 +30,5 @@ export const tableSize = 1 << 16;
 export const maxModules = 4000;
 /** Fault sites, of dropped modules too, before everything is thrown away: some 50 MB. */
 export const maxSites = 1 << 20;
+/** What a system call served within generated code takes of that budget: it runs some microseconds. */
+export const syscallCost = 1000;
