@@ -122,7 +122,12 @@ export class HostStream extends HostBacked {
     // Loading node:net costs 3 ms.
     const { Socket } = process.getBuiltinModule('node:net');
     const again = this.openAgain();
-    const reader = new Socket({ fd: again < 0 ? this.hostFd : again, readable: true, writable: false, allowHalfOpen: true });
+    const reader = new Socket({
+      fd: again < 0 ? this.hostFd : again,
+      readable: true,
+      writable: false,
+      allowHalfOpen: true,
+    });
     this.reader = reader;
     reader.on('data', (chunk: Buffer) => {
       this.pending.push(chunk);
@@ -164,6 +169,11 @@ export class HostStream extends HostBacked {
     }
   }
 
+  /** The end of a pipe is a hang-up alone, that of a socket can be read too (poll(2)). */
+  private get isPipe(): boolean {
+    return fs.fstatSync(this.hostFd).isFIFO();
+  }
+
   override available(): number {
     this.probe();
     if (this.pending.length === 0 && !this.ended) this.startReading();
@@ -176,7 +186,7 @@ export class HostStream extends HostBacked {
     const input = events & (Poll.in | Poll.rdNorm);
     if (input !== 0) this.probe();
     if (this.pending.length > 0 || this.failure !== null) ready |= input;
-    else if (this.ended) ready |= Poll.hup | input;
+    else if (this.ended) ready |= this.isPipe ? Poll.hup : Poll.hup | input;
     else if (input !== 0) this.startReading();
     return ready;
   }

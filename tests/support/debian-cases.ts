@@ -27,6 +27,8 @@ export interface DebianCase {
   sortLines?: boolean;
   /** Runs under the interpreter alone and under regions alone too. */
   allTiers?: boolean;
+  /** In regions alone it runs for one of the architectures only. */
+  slowInRegions?: boolean;
 }
 
 // Text with repetition and with noise, the same in every run.
@@ -290,6 +292,7 @@ export const debianCases: DebianCase[] = [
     args: ['-c', shellScript],
     files: { 'in.txt': 'l1\n  l2 \nl3\n', 'b/d/x': '' },
     allTiers: true,
+    slowInRegions: true,
   },
   { title: 'bash --version', program: 'bash', args: ['--version'] },
   { title: 'bash syntax error', program: 'bash', args: ['-c', 'if then'] },
@@ -307,7 +310,14 @@ export const debianCases: DebianCase[] = [
     program: 'bash',
     args: ['-c', "trap 'echo usr1' USR1; kill -USR1 $$; echo after; kill -TERM $$; echo not reached"],
   },
-  { title: 'zsh script', program: 'zsh', args: ['-f', '-c', zshScript], files: tree, allTiers: true },
+  {
+    title: 'zsh script',
+    program: 'zsh',
+    args: ['-f', '-c', zshScript],
+    files: tree,
+    allTiers: true,
+    slowInRegions: true,
+  },
   { title: 'zsh --version', program: 'zsh', args: ['--version'] },
   { title: 'e2fsck -V', program: 'e2fsck', args: ['-V'], allTiers: true },
   { title: 'e2fsck of a bad image', program: 'e2fsck', args: ['-n', 'img'], files: { img: '\0'.repeat(4096) } },
