@@ -10,7 +10,7 @@ import {
 } from './interpreter-ops.ts';
 import type { MemoryModel } from './memory-model.ts';
 import { memoryAccess } from './memory-ops.ts';
-import { Op, opDefs, type OpName, type ValueType } from './ops.ts';
+import { Op, type OpName, opDefs, type ValueType } from './ops.ts';
 import { Code, emptyBlockType, W, type WasmType, wasmTypes } from './wasm/code.ts';
 import { emitFpNan } from './wasm/fpnan.ts';
 import { encodeModule, type FunctionType } from './wasm/module.ts';
@@ -375,11 +375,19 @@ class InterpreterGenerator {
       code.op2(W.if, emptyBlockType);
       this.exitWith(ExitReason.hot, () => this.word(2));
       code.u8(W.end);
-      this.spendBudget(3, () => this.word(2));
+      this.spendBudget(
+        () => this.word(3),
+        () => this.word(2),
+      );
       this.next(4);
     },
     region: () => {
       const { code } = this;
+      // Regions that lead to one another through here may be a loop without a back-edge.
+      this.spendBudget(
+        () => code.i32(1),
+        () => this.word(2),
+      );
       code.i32(regionCallDepth);
       this.word(2);
       this.word(1);
@@ -560,14 +568,14 @@ class InterpreterGenerator {
     this.code.uleb(offset);
   }
 
-  /** budget −= operand word `cost`; below 0: exit at `pushPc`. */
-  private spendBudget(cost: number, pushPc: () => void): void {
+  /** budget −= `pushCost`; below 0: exit at `pushPc`. */
+  private spendBudget(pushCost: () => void, pushPc: () => void): void {
     const { code } = this;
     const { offset } = cpuHeader.fields.budget;
     code.i32(this.layout.cpuBase);
     code.i32(this.layout.cpuBase);
     code.mem(W.i32_load, 2, offset);
-    this.word(cost);
+    pushCost();
     code.u8(W.i32_sub);
     code.tee(t0);
     code.mem(W.i32_store, 2, offset);

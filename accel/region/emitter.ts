@@ -86,17 +86,32 @@ export class RegionEmitter {
     code.i32(leftRegion);
   }
 
+  /** True if the region calls, or jumps to other code than its caller's. */
+  private goesOnElsewhere(): boolean {
+    const { blocks, variables } = this.region;
+    return blocks.some((block, node) =>
+      variables.facts[node]!.edges.some(({ op, node: to }) => {
+        switch (block.op[op]) {
+          case Op.call:
+          case Op.call_indirect:
+          case Op.jump_indirect:
+            return true;
+          case Op.jump:
+          case Op.branch:
+          case Op.switch:
+            return to < 0;
+          default:
+            return false;
+        }
+      }),
+    );
+  }
+
   private emitEntry(): void {
     const { region } = this;
     const { code } = this.frame;
-    const calls = region.blocks.some((block) => {
-      for (let i = 0; i < block.length; i++)
-        if (block.op[i] === Op.call || block.op[i] === Op.call_indirect || block.op[i] === Op.jump_indirect)
-          return true;
-      return false;
-    });
-    // Recursion and tail jumps make loops without back-edges: whoever calls spends budget at entry.
-    if (calls) {
+    // Recursion and jumps from region to region make loops without back-edges: what may be part of one spends at entry.
+    if (this.goesOnElsewhere()) {
       const budget = this.frame.temporary(wasmTypes.i32);
       this.frame.storeHeader('budget', () => {
         this.frame.loadHeader('budget');
