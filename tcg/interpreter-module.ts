@@ -388,6 +388,18 @@ class InterpreterGenerator {
         () => code.i32(1),
         () => this.word(2),
       );
+      // Coming here means that some region's jump did not find this one in the region cache: another has its entry.
+      this.word(2);
+      code.i32(2);
+      code.u8(W.i32_shl);
+      code.i32(jumpCacheMask);
+      code.u8(W.i32_and);
+      code.tee(t0);
+      this.word(2);
+      code.mem1(W.i32_store, 2, engineMemory.regionCache);
+      code.get(t0);
+      this.word(1);
+      code.mem1(W.i32_store, 2, engineMemory.regionCache + 4);
       code.i32(regionCallDepth);
       this.word(2);
       this.word(1);
