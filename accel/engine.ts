@@ -245,7 +245,13 @@ export class Engine {
         case ExitReason.fault:
           this.resolveFault();
           return reason;
-        default:
+        case ExitReason.budget:
+        case ExitReason.syscall:
+        case ExitReason.undefined:
+        case ExitReason.breakpoint:
+        case ExitReason.alignment:
+        case ExitReason.fetchFault:
+        case ExitReason.yield:
           return reason;
       }
     }

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cachePath, contentKey, makeOnce } from '#tests/support/cache.ts';
 import { onPath } from '#tests/support/debian.ts';
 import { run } from '#tests/support/run.ts';
-import { readFileSync } from 'node:fs';
 
 /** What one run cost, as the kernel accounted it to that process and its waited-for children alone. */
 export interface Measurement {

@@ -1,4 +1,5 @@
 import * as fs from 'node:fs';
+import type * as NodeTty from 'node:tty';
 import type { ReadStream, WriteStream } from 'node:tty';
 import { hostJob } from './host-job.ts';
 import { Poll } from './vfs/flags.ts';
@@ -18,7 +19,7 @@ const freshSettings: TerminalSettings = {
 };
 
 /** Loading node:tty costs 4 ms: only when the guest uses a terminal. */
-const nodeTty = (): typeof import('node:tty') => process.getBuiltinModule('node:tty');
+const nodeTty = (): typeof NodeTty => process.getBuiltinModule('node:tty');
 
 const VTIME = 5;
 const VMIN = 6;

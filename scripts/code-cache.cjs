@@ -23,4 +23,4 @@ async function train() {
   renameSync(`${file}.new`, file);
 }
 
-train();
+void train();

@@ -1,11 +1,11 @@
 import { Engine } from '#accel/engine.ts';
-import { architectures } from './architectures.ts';
-import { createDump } from './dump.ts';
-import { interpreterBytes } from './interpreter.ts';
-import { type UserConfig, UsageError } from './options.ts';
 import { createEntropy } from '#linux-user/entropy.ts';
 import { detectArchitecture, LoadError, startProcess } from '#linux-user/start.ts';
 import { createSyscallTable } from '#syscalls/table.ts';
+import { architectures } from './architectures.ts';
+import { createDump } from './dump.ts';
+import { interpreterBytes } from './interpreter.ts';
+import { UsageError, type UserConfig } from './options.ts';
 
 /** Runs one guest program to its end. Returns its exit code. */
 export async function runUser(config: UserConfig): Promise<number> {

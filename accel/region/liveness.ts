@@ -95,7 +95,9 @@ export class CellLiveness {
           if (op === Op.endif) ifs++;
           else if (op === Op.if) ifs--;
           break;
-        default:
+        case 'pure':
+        case 'marker':
+        case 'fence':
           break;
       }
     }

@@ -75,7 +75,11 @@ export function analyseValues(block: IrBlock, variables: RegionVariables, helper
         // A load that faults must do so as part of its own instruction.
         isAnchor = true;
         break;
-      default:
+      case 'store':
+      case 'probe':
+      case 'fence':
+      case 'structure':
+      case 'terminal':
         isAnchor = true;
     }
     if (isAnchor) anchor = i;

@@ -202,7 +202,9 @@ export class RegionVariables {
               edge(i, undefined, true, true);
           }
           break;
-        default:
+        case 'pure':
+        case 'marker':
+        case 'fence':
           break;
       }
     }

@@ -1,7 +1,7 @@
 import type { Builder, Value } from '#tcg/builder.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import { Op } from '#tcg/ops.ts';
-import type { CodeReader, DisasContext } from '#tcg/target.ts';
+import type { CodeReader } from '#tcg/target.ts';
 import { Cond, Flags } from './flags.ts';
 import { armState, slotR } from './state.ts';
 

@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { cachePath, makeOnce, progress, rememberUnavailable, Unavailable, withLock } from './cache.ts';
-import { run, type Outcome } from './run.ts';
+import { type Outcome, run } from './run.ts';
 
 /** A Debian architecture; `host` is the one this machine's dpkg names. */
 export type Arch = 'armhf' | 'armel' | 'host';

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { debianPackage } from './debian.ts';
 import { run } from './run.ts';
-import { toolchain, type Triple } from './toolchain.ts';
+import { type Triple, toolchain } from './toolchain.ts';
 
 /** What a compiler needs to make a static-pie program with musl: Debian's ARM glibc has no start file for one. */
 export interface MuslFlags {

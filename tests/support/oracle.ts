@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Unavailable } from './cache.ts';
 import { debianFile, onPath } from './debian.ts';
-import { run, type Outcome, type RunOptions } from './run.ts';
+import { type Outcome, type RunOptions, run } from './run.ts';
 
 let found: Promise<string> | undefined;
 
