@@ -1,6 +1,6 @@
 import { cpuAreaBytes, type ExitReason } from './cpu-page.ts';
 import { createBlock, type IrBlock, irError } from './ir.ts';
-import { MemoryFlag, Op, opDefs, opNames, type ValueType } from './ops.ts';
+import { Op, opDefs, type ValueType, valueBytes } from './ops.ts';
 
 /** A value: the index of the op that made it. */
 export type Value = number;
@@ -9,8 +9,6 @@ export type Value = number;
 const blockCapacity = 8192;
 /** Ops after which `full` asks the translation loop to end the block. */
 const blockSoftLimit = 4096;
-
-const slotBytes: Record<ValueType, number> = { i32: 4, i64: 8, f32: 4, f64: 8, v128: 16 };
 
 /**
  * Builds one `IrBlock` at a time, reusing its arrays. Folds i32 constants and forwards state slots as it goes: a `get`
@@ -42,11 +40,6 @@ export class Builder {
 
   get full(): boolean {
     return this.block.length > blockSoftLimit;
-  }
-
-  /** True while an `if` is open. */
-  get inIf(): boolean {
-    return this.openIfs.length > 0;
   }
 
   /** Appends an op as it is. */
@@ -220,19 +213,19 @@ export class Builder {
   get(type: ValueType, offset: number): Value {
     const cell = offset >> 2;
     const known = this.cellValue[cell]!;
-    if (known >= 0 && this.cellBytes[cell] === slotBytes[type] && opDefs[this.block.op[known]!]!.result === type)
+    if (known >= 0 && this.cellBytes[cell] === valueBytes[type] && opDefs[this.block.op[known]!]!.result === type)
       return known;
     const value = this.emit(getOps[type], -1, -1, -1, offset);
     // A cell inside a wider known slot keeps its owner: forgetting it here would lose nothing but the forwarding.
-    this.forget(offset, slotBytes[type]);
-    this.know(cell, value, slotBytes[type]);
+    this.forget(offset, valueBytes[type]);
+    this.know(cell, value, valueBytes[type]);
     return value;
   }
 
   set(type: ValueType, offset: number, value: Value): void {
     this.emit(setOps[type], value, -1, -1, offset);
-    this.forget(offset, slotBytes[type]);
-    this.know(offset >> 2, value, slotBytes[type]);
+    this.forget(offset, valueBytes[type]);
+    this.know(offset >> 2, value, valueBytes[type]);
   }
 
   get32(offset: number): Value {
@@ -402,5 +395,3 @@ const setOps: Record<ValueType, number> = {
   v128: Op.set_v128,
 };
 const helperOps = [Op.helper0, Op.helper1, Op.helper2, Op.helper3];
-
-export { MemoryFlag, Op, opNames };

@@ -7,12 +7,12 @@ import { Op, type OpName, opDefs, opNames } from './ops.ts';
  * Derived from the IR op table:
  *   <op>          dst, a, b, c cells as the op has them
  *   <op>#imm      i32 binary op: dst cell, a cell, b as a constant
- *   if#<cmp>…     fused compare and skip
+ *   branch#<cmp>  a compare fused with the branch that ends a block
  * The order is fixed by the op table, so that a prebuilt interpreter and the predecoder agree.
  */
 export type T0Name = string;
 
-/** i32 comparisons that fuse with `branch` and `if`. */
+/** i32 comparisons that fuse with `branch`. */
 export const fusedCompares = [
   'eq_i32',
   'ne_i32',
@@ -103,5 +103,5 @@ export const engineMemory = {
   code: 0x41000,
 } as const;
 
-/** Operand words' byte offset of the link words, for the engine to patch and read. */
+/** Byte offset of a cache entry: PC shifted left by 2, under this mask. */
 export const jumpCacheMask = (engineMemory.cacheEntries - 1) << 3;

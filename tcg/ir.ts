@@ -1,4 +1,4 @@
-import { Op, opDefs, opNames } from './ops.ts';
+import { Op, opNames } from './ops.ts';
 
 /**
  * One translated guest block: SSA ops in a struct of arrays. Op i has opcode `op[i]`, operands `a b c[i]` (indices of
@@ -99,5 +99,3 @@ export function irError(block: IrBlock, index: number, message: string): never {
   const op = block.op[index] ?? -1;
   throw new Error(`IR block ${(block.pc >>> 0).toString(16)}, op ${index} (${opNames[op] ?? op}): ${message}`);
 }
-
-export const resultType = (block: IrBlock, index: number) => opDefs[block.op[index]!]!.result;

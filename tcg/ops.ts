@@ -3,13 +3,16 @@
  *
  * An op has up to three SSA operands (a, b, c: indices of earlier ops in the block), immediates (x, y, z: 32-bit
  * words) and at most one result. An op with `wasm` bytes is emitted as: push a, b, c; append the bytes. The others
- * are emitted by name in the two backends, which the compiler checks for completeness (`CustomOp`).
+ * are emitted by name in the two backends, which throw at an op they have no case for.
  *
  * Semantics are WebAssembly's unless the op says otherwise: shifts and rotates take the amount modulo the width,
  * comparisons give i32 0 or 1, arithmetic wraps, float results that are NaN have unspecified bits (see `fpnan*`).
  */
 
 export type ValueType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128';
+
+/** Bytes of a value, and so of the state slot that holds one. */
+export const valueBytes: Readonly<Record<ValueType, number>> = { i32: 4, i64: 8, f32: 4, f64: 8, v128: 16 };
 
 /** What an immediate means; drives printing, parsing and verification. */
 export type ImmediateKind =
@@ -491,5 +494,3 @@ export const MemoryFlag = {
   /** A `probe` earlier in the same block covers this access. */
   probed: 1,
 } as const;
-
-export const isTerminal = (op: number): boolean => opDefs[op]!.effect === 'terminal';

@@ -1,7 +1,7 @@
 import { cpuAreaBytes, ExitReason, temporariesStart } from './cpu-page.ts';
 import { fusedCompares, immediateOps, plainOps, t0Opcodes } from './interpreter-ops.ts';
 import { type IrBlock, irError } from './ir.ts';
-import { MemoryFlag, Op, opDefs, opNames, type ValueType } from './ops.ts';
+import { MemoryFlag, Op, opDefs, opNames, type ValueType, valueBytes } from './ops.ts';
 
 /** What the predecoder does with an op, by op number: chosen once, so that predecoding is one table look-up per op. */
 const Kind = { plain: 0, const32: 1, get: 2, set: 3, memory: 4, other: 5, marker: 6 } as const;
@@ -38,7 +38,6 @@ for (const name of fusedCompares) {
   fusedImmediateCode[Op[name]] = t0Opcodes[`branch#${name}#imm`]!;
 }
 
-const cells: Record<ValueType, number> = { i32: 1, i64: 2, f32: 1, f64: 2, v128: 4 };
 const movOps: Record<ValueType, number> = {
   i32: t0Opcodes.mov32!,
   i64: t0Opcodes.mov64!,
@@ -140,10 +139,10 @@ export class Predecoder {
       const op = block.op[i]!;
       const kind = opKind[op];
       if (kind === Kind.get)
-        overwritten[i] = Math.min(helperAt, this.slotWritten(block.x[i]! >> 2, cells[opDefs[op]!.result!]));
+        overwritten[i] = Math.min(helperAt, this.slotWritten(block.x[i]! >> 2, valueBytes[opDefs[op]!.result!] >> 2));
       else if (kind === Kind.set) {
         // The value may live in this slot until the slot is written again.
-        const count = cells[opDefs[op]!.args[0]!];
+        const count = valueBytes[opDefs[op]!.args[0]!] >> 2;
         overwritten[i] = Math.min(helperAt, this.slotWritten(block.x[i]! >> 2, count));
         nextSet.fill(i, block.x[i]! >> 2, (block.x[i]! >> 2) + count);
       } else if (op >= Op.helper0 && op <= Op.helper3) helperAt = i;

@@ -1,5 +1,6 @@
 import type { IrBlock } from '#tcg/ir.ts';
 import { Op, opDefs } from '#tcg/ops.ts';
+import { cellBits } from '#tcg/passes/dead-code.ts';
 import type { Target } from '#tcg/target.ts';
 
 /**
@@ -78,10 +79,10 @@ export class CellLiveness {
           break;
         }
         case 'get':
-          live[block.x[i]! >> 7]! |= cellBits(def.result!) << ((block.x[i]! >> 2) & 31);
+          live[block.x[i]! >> 7]! |= cellBits[def.result!] << ((block.x[i]! >> 2) & 31);
           break;
         case 'set':
-          if (ifs === 0) live[block.x[i]! >> 7]! &= ~(cellBits(def.args[0]!) << ((block.x[i]! >> 2) & 31));
+          if (ifs === 0) live[block.x[i]! >> 7]! &= ~(cellBits[def.args[0]!] << ((block.x[i]! >> 2) & 31));
           break;
         case 'load':
         case 'store':
@@ -116,9 +117,4 @@ function internalTargets(block: IrBlock, i: number): readonly number[] | Int32Ar
     default:
       return undefined;
   }
-}
-
-function cellBits(type: string): number {
-  if (type === 'v128') return 15;
-  return type === 'i64' || type === 'f64' ? 3 : 1;
 }

@@ -1,7 +1,7 @@
 import type { IrBlock } from '#tcg/ir.ts';
-import { Op, opDefs } from '#tcg/ops.ts';
+import { Op, opDefs, valueBytes } from '#tcg/ops.ts';
 import type { Helper } from '#tcg/target.ts';
-import type { RegionVariables } from './variables.ts';
+import { type RegionVariables, slotType } from './variables.ts';
 
 /** `BlockValues.place`: computed where it is used (once, or as cheap as a local). */
 export const lazy = -2;
@@ -53,7 +53,8 @@ export function analyseValues(block: IrBlock, variables: RegionVariables, helper
         break;
       case 'set':
         overwritten[i] = firstWrite(block, i, writtenAt);
-        for (let cell = block.x[i]! >> 2; cell < (block.x[i]! + slotBytes(op)) >> 2; cell++) writtenAt.set(cell, i);
+        for (let cell = block.x[i]! >> 2; cell < (block.x[i]! + valueBytes[slotType(op)]) >> 2; cell++)
+          writtenAt.set(cell, i);
         isAnchor = true;
         break;
       case 'load':
@@ -103,11 +104,11 @@ export function analyseValues(block: IrBlock, variables: RegionVariables, helper
   }
 }
 
-/** A lazy load is emitted inside its anchor; when another op between is emitted there too, order would change. */
+/** The first op after op i that writes any cell of the slot i accesses. */
 function firstWrite(block: IrBlock, i: number, writtenAt: ReadonlyMap<number, number>): number {
   const op = block.op[i]!;
   let first = writtenAt.get(-1) ?? never;
-  for (let cell = block.x[i]! >> 2; cell < (block.x[i]! + slotBytes(op)) >> 2; cell++) {
+  for (let cell = block.x[i]! >> 2; cell < (block.x[i]! + valueBytes[slotType(op)]) >> 2; cell++) {
     first = Math.min(first, writtenAt.get(cell) ?? never);
   }
   return first;
@@ -115,9 +116,3 @@ function firstWrite(block: IrBlock, i: number, writtenAt: ReadonlyMap<number, nu
 
 const isConstant = (op: number): boolean => op >= Op.const_i32 && op <= Op.const_v128;
 const isNan = (op: number): boolean => op >= Op.fpnan2_f32 && op <= Op.fpnan1_f64;
-
-function slotBytes(op: number): number {
-  const def = opDefs[op]!;
-  const type = def.result ?? def.args[0]!;
-  return type === 'v128' ? 16 : type === 'i64' || type === 'f64' ? 8 : 4;
-}

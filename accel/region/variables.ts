@@ -1,6 +1,6 @@
 import { ExitReason } from '#tcg/cpu-page.ts';
 import type { IrBlock } from '#tcg/ir.ts';
-import { Op, opDefs, type ValueType } from '#tcg/ops.ts';
+import { Op, opDefs, type ValueType, valueBytes } from '#tcg/ops.ts';
 import type { Helper, Target } from '#tcg/target.ts';
 import type { CellLiveness } from './liveness.ts';
 
@@ -40,8 +40,6 @@ interface BlockFacts {
   /** Variables certainly set before the first op that may fault; undefined if none may. */
   readonly killedBeforeFault: VariableSet | undefined;
 }
-
-const bytesOf: Record<ValueType, number> = { i32: 4, i64: 8, f32: 4, f64: 8, v128: 16 };
 
 /** Type of the slot a get or set accesses. */
 export function slotType(op: number): ValueType {
@@ -286,7 +284,7 @@ function collectVariables(blocks: readonly IrBlock[]): { variables: Variable[]; 
     }
   }
   const ranges = [...slots].map(([offset, types]) => {
-    const sizes = new Set([...types.keys()].map((type) => bytesOf[type]));
+    const sizes = new Set([...types.keys()].map((type) => valueBytes[type]));
     const [type] = [...types].reduce((best, entry) => (entry[1] > best[1] ? entry : best));
     return { offset, type, end: offset + Math.max(...sizes), mixed: sizes.size > 1 };
   });

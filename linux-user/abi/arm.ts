@@ -1,3 +1,4 @@
+import { taskSize } from '#accel/guest-memory.ts';
 import { cpuHeader } from '#tcg/cpu-page.ts';
 import type { CpuView } from '#tcg/target.ts';
 import type { StateLayout } from '#util/state-layout.ts';
@@ -45,7 +46,7 @@ export class ArmAbi implements Abi {
   readonly elf = { machine: 40, class: 1, data: 1 } as const;
   readonly pointerBytes = 4;
   readonly align64 = 8;
-  readonly taskSize = 0xff00_0000;
+  readonly taskSize = taskSize;
   readonly pieBase = 0x40_0000;
   readonly hwcap: number = Object.values(Hwcap).reduce((all, bit) => all | bit, 0);
   readonly hwcap2: number = Hwcap2.CRC32;

@@ -1,6 +1,7 @@
-import { Op, type Value } from '#tcg/builder.ts';
+import type { Value } from '#tcg/builder.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import type { FieldRecord } from '#tcg/decode.ts';
+import { Op } from '#tcg/ops.ts';
 import type { ArmContext } from './context.ts';
 import { type DataKind, loadData, reorder, storeData } from './guest-data.ts';
 import { armState } from './state.ts';

@@ -1,4 +1,5 @@
-import { MemoryFlag, type Value } from '#tcg/builder.ts';
+import type { Value } from '#tcg/builder.ts';
+import { MemoryFlag } from '#tcg/ops.ts';
 import type { ArmContext } from './context.ts';
 import { dataKinds, loadData, storeData } from './guest-data.ts';
 

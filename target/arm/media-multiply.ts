@@ -1,4 +1,5 @@
-import { type Builder, Op, type Value } from '#tcg/builder.ts';
+import type { Builder, Value } from '#tcg/builder.ts';
+import { Op } from '#tcg/ops.ts';
 import type { ArmContext } from './context.ts';
 
 /*

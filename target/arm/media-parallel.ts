@@ -1,4 +1,5 @@
-import { type Builder, Op, type Value } from '#tcg/builder.ts';
+import type { Builder, Value } from '#tcg/builder.ts';
+import { Op } from '#tcg/ops.ts';
 
 /**
  * Values of the parallel additions and subtractions (DDI 0406C A4.4.6): 36 instructions from six ways to treat a lane

@@ -1,5 +1,6 @@
-import { Op, type Value } from '#tcg/builder.ts';
+import type { Value } from '#tcg/builder.ts';
 import type { FieldRecord } from '#tcg/decode.ts';
+import { Op } from '#tcg/ops.ts';
 import type { ArmContext } from './context.ts';
 import { crc32cHelper, crc32Helper } from './crc32.ts';
 import * as multiply from './media-multiply.ts';

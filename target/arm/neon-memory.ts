@@ -1,5 +1,5 @@
-import { MemoryFlag, type Value } from '#tcg/builder.ts';
-import { Op } from '#tcg/ops.ts';
+import type { Value } from '#tcg/builder.ts';
+import { MemoryFlag, Op } from '#tcg/ops.ts';
 import type { ArmContext } from './context.ts';
 import { fieldD, getPair, laneOps, setPair, shuffle } from './neon-vectors.ts';
 import { slotD } from './state.ts';

@@ -32,7 +32,7 @@ const actions = Uint8Array.from(opDefs, ({ effect }) => {
 });
 
 /** Bits of the cells of a slot, by the op that reads or writes it. A slot is naturally aligned: within one word. */
-const cellBits: Record<ValueType, number> = { i32: 1, f32: 1, i64: 3, f64: 3, v128: 15 };
+export const cellBits: Record<ValueType, number> = { i32: 1, f32: 1, i64: 3, f64: 3, v128: 15 };
 const slotBits = Uint8Array.from(opDefs, ({ effect, result, args }) =>
   effect === 'get' || effect === 'set' ? cellBits[result ?? args[0]!] : 0,
 );
