@@ -1,7 +1,7 @@
 import type { PredecodedBlock } from '#tcg/predecode.ts';
 import type { CodeReader } from '#tcg/target.ts';
 import { pageShift } from './guest-memory.ts';
-import type { BlockOutline } from './region/compiler.ts';
+import type { BlockOutline } from './region/discovery.ts';
 
 /** Translations of one CPU mode. */
 export interface CodeSpace {
@@ -17,6 +17,8 @@ export interface CodeSpace {
   readonly functions: Set<number>;
   /** Link words of live T0 blocks by the PC they lead to, whether that has been translated or not. */
   readonly incoming: Map<number, Set<number>>;
+  /** By PC an indirect call comes back to: byte address in memory 1 of the PC it went to last. */
+  readonly indirectCalls: Map<number, number>;
 }
 
 export const newCodeSpace = (mode: number): CodeSpace => ({
@@ -27,6 +29,7 @@ export const newCodeSpace = (mode: number): CodeSpace => ({
   compiled: new Set(),
   functions: new Set(),
   incoming: new Map(),
+  indirectCalls: new Map(),
 });
 
 /** Something made from guest code, to be dropped when the code changes. */

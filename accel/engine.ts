@@ -13,17 +13,20 @@ import { PlaneCheckedMemory } from './checked-memory.ts';
 import { CodePages, type CodeSpace, newCodeSpace, type Translation, TranslationReader } from './code-space.ts';
 import { cpuBase, type GuestMemory, memoryPages } from './guest-memory.ts';
 import { cacheEntry, clearJumpCaches, forgetJump } from './jump-caches.ts';
-import { type BlockOutline, type CompiledRegion, compileRegions, outlineOf } from './region/compiler.ts';
+import { type CompiledRegion, compileRegions, outlineOf } from './region/compiler.ts';
+import type { BlockOutline } from './region/discovery.ts';
 import type { Region } from './region/emitter.ts';
 import type { FaultSite } from './region/sites.ts';
 import {
   batchFraction,
   coldBudget,
+  functionEntries,
   hotThreshold,
   interpreterBlockInstructions,
   maxBatch,
   maxModules,
   maxSites,
+  onStackFactor,
   runBudget,
   syscallCost,
   tableSize,
@@ -230,7 +233,7 @@ export class Engine {
           this.cacheJump(i32[pcWord]!, this.codeAddress(i32[pcWord]!));
           break;
         case ExitReason.hot:
-          this.compile(i32[pcWord]!);
+          this.compileAround(i32[pcWord]!);
           break;
         case ExitReason.mode:
           this.enterMode();
@@ -404,6 +407,7 @@ export class Engine {
     this.stats.blockInstructions += block.instructions;
     this.note([[block.start, block.end]], { kind: 'block', space, pc, code });
     this.link(code);
+    for (const { pc: returnPc, address } of code.indirectCalls) space.indirectCalls.set(returnPc, address);
     return code;
   }
 
@@ -445,6 +449,34 @@ export class Engine {
     return outline;
   }
 
+  /** Compiles the function the hot block at `pc` belongs to; if it is being run for long already, from there on. */
+  private compileAround(pc: number): void {
+    const entry = this.functionOf(pc);
+    if (entry === pc || this.space.compiled.has(entry) || this.entered(entry) < functionEntries) {
+      this.compile(pc);
+      return;
+    }
+    this.compile(entry);
+    if (this.space.compiled.has(pc)) return;
+    const address = this.space.addresses.get(pc);
+    if (address !== undefined) this.engineWords[(address >> 2) + 1] = this.threshold * onStackFactor;
+  }
+
+  /** The known function whose executed code leads to `pc`: the nearest before it; `pc` itself if there is none. */
+  private functionOf(pc: number): number {
+    const { functions, outlines } = this.space;
+    let nearest = -1;
+    for (const entry of functions)
+      if (entry >>> 0 <= pc >>> 0 && (nearest < 0 || entry >>> 0 > nearest >>> 0)) nearest = entry;
+    if (nearest < 0) return pc;
+    const reached = new Set([nearest]);
+    for (const at of reached) {
+      if (at === pc) return nearest;
+      for (const successor of outlines.get(at)?.successors ?? []) if (!functions.has(successor)) reached.add(successor);
+    }
+    return pc;
+  }
+
   private compile(entry: number): void {
     if (this.space.compiled.has(entry)) return;
     if (this.liveModules >= maxModules || this.nextSlot > tableSize - 2000 || this.sites.length > maxSites) {
@@ -465,6 +497,7 @@ export class Engine {
       maxBlockInstructions: this.options.oneInstruction ? 1 : Infinity,
       outline: (pc) => this.outline(pc),
       isFunction: (pc) => this.space.functions.has(pc),
+      lastTarget: (returnPc) => this.lastTarget(returnPc),
       slotOf: (pc, call) => this.slotOf(pc, call),
       addSite: (site) => ~(this.sites.push(site) - 1),
       ...(this.options.trace?.block && { onBlock: (block) => this.options.trace!.block!(block, 'op') }),
@@ -510,6 +543,17 @@ export class Engine {
       }
     }
     return entries;
+  }
+
+  /** Where the indirect call that comes back to `returnPc` went last in the interpreter. */
+  private lastTarget(returnPc: number): number | undefined {
+    const address = this.space.indirectCalls.get(returnPc);
+    return address === undefined ? undefined : this.engineWords[address >> 2] || undefined;
+  }
+
+  /** How often the block at `pc` has been entered in the interpreter, as far as its profile counter tells. */
+  private entered(pc: number): number {
+    return Math.max(0, this.threshold - this.countdown(pc));
   }
 
   /** What is left of the profile counter of the block at `pc`. */

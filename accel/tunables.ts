@@ -8,7 +8,11 @@ export const coldBudget = 2_500_000;
 /** Entries of a block before its region is compiled. Liftoff pays back after some 500–1000 executions. */
 export const hotThreshold = 2000;
 /** A callee joins the module being built if it is this far (of the threshold) on its way to being hot. */
-export const batchFraction = 0.25;
+export const batchFraction = 1 / 32;
+/** Entries of a function that make it worth compiling as a whole when a block within it is hot. */
+export const functionEntries = 8;
+/** How much hotter (than the threshold) a block must be to be compiled on its own once its function has been. */
+export const onStackFactor = 4;
 /** Regions per module: module creation has a fixed cost, long modules a latency. */
 export const maxBatch = 24;
 /** Guest instructions of an interpreter block: short enough to be interrupted, long enough for the passes to work. */
@@ -32,3 +36,11 @@ export const maxModules = 4000;
 export const maxSites = 1 << 20;
 /** What a system call served within generated code takes of that budget: it runs some microseconds. */
 export const syscallCost = 1000;
+/** Guest instructions of a function that is inlined where it is called: a call costs about as much as 20. */
+export const maxInlineInstructions = 60;
+/** Guest instructions a region takes in by inlining. */
+export const maxInlineTotal = 600;
+/** Functions inlined in one another. */
+export const maxInlineDepth = 4;
+/** Guest instructions a region may copy to make its irreducible loops reducible. */
+export const maxSplitInstructions = 300;

@@ -426,6 +426,15 @@ class InterpreterGenerator {
       this.code.set(pc);
       this.code.br(this.dispatchDepth);
     },
+    call_indirect: () => {
+      const { code } = this;
+      // Remembered for the region compiler.
+      code.get(ip);
+      this.loadCell('i32', 1);
+      code.tee(pc);
+      code.mem1(W.i32_store, 2, 8);
+      code.br(this.dispatchDepth);
+    },
     switch: () => {
       const { code } = this;
       // t0 = min(index, entries − 1), unsigned

@@ -62,6 +62,8 @@ export interface PredecodedBlock {
   /** Byte address of each guest instruction's code, ascending, beside its PC and aux word. */
   readonly marks: Int32Array;
   readonly links: readonly LinkSite[];
+  /** By PC it comes back to: the word with the PC an indirect call went to last, 0 before the first. */
+  readonly indirectCalls: readonly LinkSite[];
 }
 
 /** Turns an optimized `IrBlock` into T0 code. One object per engine; its scratch arrays are reused. */
@@ -82,6 +84,7 @@ export class Predecoder {
   private at = 0;
   private nextTemporary = 0;
   private ifs: number[] = [];
+  private indirectCalls: LinkSite[] = [];
 
   constructor(cpuBase: number, engine: WebAssembly.Memory) {
     this.cpuBase = cpuBase;
@@ -95,6 +98,7 @@ export class Predecoder {
     // The first cell is never written: zero.
     this.nextTemporary = this.cpuBase + temporariesStart + 16;
     this.ifs.length = 0;
+    this.indirectCalls = [];
     const marks: number[] = [];
     const links: LinkSite[] = [];
     this.put3(t0Opcodes.enter!, threshold, block.pc);
@@ -123,7 +127,8 @@ export class Predecoder {
           this.other(block, i, links);
       }
     }
-    return { address, bytes: (this.at << 2) - address, marks: Int32Array.from(marks), links };
+    const { indirectCalls } = this;
+    return { address, bytes: (this.at << 2) - address, marks: Int32Array.from(marks), links, indirectCalls };
   }
 
   /** Backward scan: uses, last uses, and when the slot a `get` names is overwritten. */
@@ -351,9 +356,12 @@ export class Predecoder {
         return;
       case Op.return:
       case Op.jump_indirect:
-      case Op.call_indirect:
         this.put(t0Opcodes.indirect!);
         this.put(a);
+        return;
+      case Op.call_indirect:
+        this.put3(t0Opcodes.call_indirect!, a, 0);
+        this.indirectCalls.push({ pc: x, address: (this.at - 1) << 2 });
         return;
       case Op.switch: {
         const table = block.tables[x]!;
