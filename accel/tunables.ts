@@ -32,3 +32,7 @@ export const maxModules = 4000;
 export const maxSites = 1 << 20;
 /** What a system call served within generated code takes of that budget: it runs some microseconds. */
 export const syscallCost = 1000;
+/** Bytes that are worth a host call and new page faults to be made zero; the C library maps blocks from 128 KiB on. */
+export const discardBytes = 128 << 10;
+/** How often a guest that gives up its fault handlers gets code without exact state again: each time costs a flush. */
+export const maxExactReturns = 4;

@@ -18,7 +18,7 @@ import { eagerRegionInstructions, maxRegionInstructions, regionBlockInstructions
 import { type Region, RegionEmitter } from './emitter.ts';
 import { buildGraph } from './graph.ts';
 import { CellLiveness } from './liveness.ts';
-import type { FaultSite } from './sites.ts';
+import { type FaultSite, type TrapSite, TrapSites } from './sites.ts';
 import { RegionVariables } from './variables.ts';
 
 /** What discovery needs to know about a plain (not extended) block. */
@@ -44,6 +44,8 @@ export interface CompilerHost {
   readonly optimizer: Optimizer;
   readonly code: CodeReader;
   readonly memory: MemoryModel;
+  /** Name of the module, for stack traces. */
+  readonly moduleName: string;
   readonly layout: SpaceLayout;
   readonly mode: number;
   readonly exactState: boolean;
@@ -72,6 +74,8 @@ export interface CompiledModule {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** In order of the exports `r0`, `r1`, … */
   readonly regions: readonly CompiledRegion[];
+  /** The accesses that trap. */
+  readonly trapSites: TrapSites;
 }
 
 /** An outline from the block just translated into `block`. */
@@ -93,6 +97,7 @@ export function outlineOf(block: IrBlock, executed: boolean): BlockOutline {
 export function compileRegions(entries: readonly number[], host: CompilerHost): CompiledModule {
   const functions: ModuleFunction[] = [];
   const regions: CompiledRegion[] = [];
+  const siteLists: (readonly TrapSite[])[] = [];
   const functionOf = new Map(entries.map((pc, index) => [pc, importedFunctionCount + index]));
   for (const [index, pc] of entries.entries()) {
     const region = buildRegion(pc, host);
@@ -106,6 +111,7 @@ export function compileRegions(entries: readonly number[], host: CompilerHost): 
       addSite: (site) => host.addSite(site),
     });
     emitter.emit();
+    siteLists.push(emitter.trapSites);
     functions.push({
       type: typeIndex.region,
       locals: emitter.frame.locals,
@@ -120,8 +126,12 @@ export function compileRegions(entries: readonly number[], host: CompilerHost): 
       bytes: emitter.frame.code.length,
     });
   }
-  const bytes = encodeModule({ types: sharedTypes, imports: sharedImports(host.layout), functions });
-  return { bytes, regions };
+  const spec = { name: host.moduleName, types: sharedTypes, imports: sharedImports(host.layout), functions };
+  const codeOffsets: number[] = [];
+  const bytes = encodeModule(spec, codeOffsets);
+  const trapSites = new TrapSites();
+  for (const [i, sites] of siteLists.entries()) trapSites.append(codeOffsets[i]!, sites);
+  return { bytes, regions, trapSites };
 }
 
 /** Finds, translates and optimizes the blocks of the region that begins at `pc`. */
