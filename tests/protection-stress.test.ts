@@ -6,6 +6,7 @@ import { hostPages } from '#linux-user/mm/host-pages.ts';
 import { armState } from '#target/arm/state.ts';
 import { armTarget } from '#target/arm/target.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
+import { protectsPages } from './support/guest-memory.ts';
 
 /*
  * A guest program reads addresses from a list and loads or stores there, in turn in each of the ways below. Its arena
@@ -229,14 +230,8 @@ class Stress {
 }
 
 const { stackTraceLimit } = Error;
-const possible = hostPagesWork();
 
-/** A memory of its own, thrown away: protection of it fails where it fails for all. */
-function hostPagesWork(): boolean {
-  return new GuestMemory(hostPages).protectPages();
-}
-
-describe.skipIf(!possible)('a million accesses to pages of changing permissions', () => {
+describe.skipIf(!protectsPages)('a million accesses to pages of changing permissions', () => {
   // Most of a trap's cost.
   beforeAll(() => {
     Error.stackTraceLimit = 1;
