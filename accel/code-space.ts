@@ -37,7 +37,14 @@ export type Translation =
   | { readonly kind: 'block'; readonly space: CodeSpace; readonly pc: number; readonly code: PredecodedBlock }
   | { readonly kind: 'outline'; readonly space: CodeSpace; readonly pc: number }
   /** A module is dropped as a whole: its regions call one another directly. */
-  | { readonly kind: 'module'; readonly space: CodeSpace; readonly pcs: readonly number[]; live: boolean };
+  | {
+      readonly kind: 'module';
+      /** Its own alone, of all engines. */
+      readonly name: string;
+      readonly space: CodeSpace;
+      readonly pcs: readonly number[];
+      live: boolean;
+    };
 
 /** Guest code as translations read it, with a list of what they took for constant besides their own instructions. */
 export class TranslationReader implements CodeReader {

@@ -9,14 +9,15 @@ import { type PredecodedBlock, Predecoder } from '#tcg/predecode.ts';
 import type { CpuView, Target } from '#tcg/target.ts';
 import { translateBlock } from '#tcg/translator.ts';
 import { createLog } from '#util/log.ts';
-import { PlaneCheckedMemory } from './checked-memory.ts';
+import { PageProtectedMemory, PlaneCheckedMemory } from './checked-memory.ts';
 import { CodePages, type CodeSpace, newCodeSpace, type Translation, TranslationReader } from './code-space.ts';
 import { cpuBase, type GuestMemory, memoryPages } from './guest-memory.ts';
 import { cacheEntry, clearJumpCaches, forgetJump } from './jump-caches.ts';
 import { type CompiledRegion, compileRegions, outlineOf } from './region/compiler.ts';
 import type { BlockOutline } from './region/discovery.ts';
 import type { Region } from './region/emitter.ts';
-import type { FaultSite } from './region/sites.ts';
+import type { FaultSite, TrapSites } from './region/sites.ts';
+import { trapPlace } from './trap-place.ts';
 import {
   batchFraction,
   coldBudget,
@@ -24,6 +25,7 @@ import {
   hotThreshold,
   interpreterBlockInstructions,
   maxBatch,
+  maxExactReturns,
   maxModules,
   maxSites,
   onStackFactor,
@@ -89,6 +91,8 @@ const reasonWord = headerWord('exitReason');
 const argWord = headerWord('exitArg');
 const faultWord = headerWord('faultAddress');
 const budgetWord = headerWord('budget');
+/** Modules made so far, by all engines: no two have one name. */
+let moduleNumber = 0;
 /** Counter value that is never used up. */
 const neverHot = 0x7fffffff;
 /** Interpreter code is thrown away when it has grown to the end of memory 1, less one block. */
@@ -121,7 +125,8 @@ export class Engine {
   private readonly target: Target;
   private readonly memory: GuestMemory;
   private readonly options: EngineOptions;
-  private readonly model = new PlaneCheckedMemory();
+  private readonly checked = new PlaneCheckedMemory();
+  private readonly unchecked = new PageProtectedMemory();
   private readonly engineMemory = reserveMemory(engineMemory.pages);
   private readonly engineWords = new Int32Array(this.engineMemory.buffer);
   private readonly table: WebAssembly.Table;
@@ -137,10 +142,13 @@ export class Engine {
   private readonly spaces = new Map<number, CodeSpace>();
   private space: CodeSpace;
   private exactState = false;
+  private exactReturns = 0;
   private codeEnd: number = engineMemory.code;
   /** All predecoded blocks by ascending address, for fault addresses. */
   private predecoded: PredecodedBlock[] = [];
   private sites: FaultSite[] = [];
+  /** The unchecked accesses of live modules, by name. */
+  private readonly trapSites = new Map<string, TrapSites>();
   private readonly codePages = new CodePages();
   private readonly reader: TranslationReader;
   private nextSlot = 1;
@@ -174,6 +182,7 @@ export class Engine {
     this.table.set(0, this.interpreter.miss);
     this.space = this.spaceOf(0);
     this.clearCaches();
+    memory.onUnprotected = () => this.flush();
   }
 
   /** Runs from `cpuHeader.pc` until something must be served. */
@@ -223,7 +232,7 @@ export class Engine {
       this.options.trace?.exec?.(pc);
       // The block at the entry takes all of the budget (its instructions, word 3); the one after it finds none.
       if (this.options.everyBlock) i32[budgetWord] = this.engineWords[(address >> 2) + 3]!;
-      this.interpreter.run(address);
+      this.runCode(address);
       const reason = i32[reasonWord] as ExitReason;
       switch (reason) {
         case ExitReason.miss:
@@ -255,8 +264,25 @@ export class Engine {
         case ExitReason.alignment:
         case ExitReason.fetchFault:
         case ExitReason.yield:
+        case ExitReason.trap:
           return reason;
       }
+    }
+  }
+
+  /** Runs generated code from the T0 code at `address` until it returns, or an unchecked access of it traps. */
+  private runCode(address: number): void {
+    try {
+      this.interpreter.run(address);
+    } catch (error) {
+      const place = trapPlace(error);
+      const site = place && this.trapSites.get(place.module)?.find(place.offset);
+      if (!site) throw error;
+      const { i32 } = this.cpu;
+      i32[reasonWord] = ExitReason.trap;
+      i32[argWord] = site.access;
+      i32[pcWord] = site.pc;
+      this.target.restoreAux?.(this.cpu, site.aux);
     }
   }
 
@@ -283,6 +309,7 @@ export class Engine {
         // Its other pages still list a module that was dropped with one of them.
         if (!translation.live) return;
         translation.live = false;
+        this.trapSites.delete(translation.name);
         for (const pc of translation.pcs) this.uninstall(space, pc);
         this.liveModules--;
         return;
@@ -312,11 +339,17 @@ export class Engine {
     this.engineWords[(address >> 2) + 1] = this.threshold;
   }
 
-  /** Whether the guest can observe the state at a fault. */
+  /** Whether the guest can observe the state at a fault. Told too often that it cannot, the engine does not listen. */
   setExactState(on: boolean): void {
     if (this.exactState === on) return;
+    if (!on && this.exactReturns++ >= maxExactReturns) return;
     this.exactState = on;
     this.flush();
+  }
+
+  /** Who refuses a load or store of compiled code: the host's page tables, or a check of its own. */
+  get protection(): 'pages' | 'checks' {
+    return this.memory.pagesProtected && !this.exactState ? 'pages' : 'checks';
   }
 
   /** Throws all translations away. */
@@ -327,6 +360,7 @@ export class Engine {
     this.codeEnd = engineMemory.code;
     this.predecoded = [];
     this.sites = [];
+    this.trapSites.clear();
     this.codePages.clear();
     for (let slot = 1; slot < this.nextSlot; slot++) this.table.set(slot, this.interpreter.miss);
     this.nextSlot = 1;
@@ -485,12 +519,15 @@ export class Engine {
     }
     const started = Date.now();
     const entries = this.batch(entry);
-    const { bytes, regions } = compileRegions(entries, {
+    const moduleName = `regions-${moduleNumber++}`;
+    const pages = !this.exactState && this.memory.protectPages();
+    const { bytes, regions, trapSites } = compileRegions(entries, {
       target: this.target,
       builder: this.builder,
       optimizer: this.optimizer,
       code: this.reader,
-      memory: this.model,
+      memory: pages ? this.unchecked : this.checked,
+      moduleName,
       layout: { cpuBase, memoryPages },
       mode: this.space.mode,
       exactState: this.exactState,
@@ -510,7 +547,9 @@ export class Engine {
       this.install(region.pc, exports[`r${index}`]);
       this.stats.regionInstructions += region.instructions;
     }
-    const module: Translation = { kind: 'module', space: this.space, pcs: regions.map(({ pc }) => pc), live: true };
+    this.trapSites.set(moduleName, trapSites);
+    const pcs = regions.map(({ pc }) => pc);
+    const module: Translation = { kind: 'module', name: moduleName, space: this.space, pcs, live: true };
     this.note(
       regions.flatMap(({ ranges }) => ranges),
       module,

@@ -1,6 +1,12 @@
 import { cpuAreaBytes } from '#tcg/cpu-page.ts';
 import type { CodeReader, CpuView } from '#tcg/target.ts';
 import { Errno } from '#util/errno.ts';
+import { createLog } from '#util/log.ts';
+import type { HostPagesFactory } from './host-pages.ts';
+import { PageProtection } from './page-protection.ts';
+import { discardBytes } from './tunables.ts';
+
+const log = createLog('memory');
 
 /*
  * One 32-bit guest address space in one WebAssembly memory of 4 GiB: a guest address is a wasm address. The engine's
@@ -29,6 +35,13 @@ export const pageCount = 1 << 20;
 export const cpuBase = 0xff800000;
 /** wasm pages of 64 KiB. */
 export const memoryPages = 65536;
+/** Pages [first, end) of what is not the engine's: where host pages are protected. */
+const guestPages: readonly (readonly [number, number])[] = [
+  [0, permissionsBase >>> pageShift],
+  [(cpuBase + cpuAreaBytes) >>> pageShift, pageCount],
+];
+/** Pages are noted as in use in groups of 2^8. */
+const groupShift = 8;
 
 /** Access bits: Linux's PROT_* values, also the bits of a permission byte. */
 export const Access = { read: 1, write: 2, execute: 4 } as const;
@@ -47,8 +60,17 @@ export class GuestMemory implements CodeReader {
   private readonly sharedPermissions: readonly Uint8Array[];
   /** The CPU area. */
   readonly cpu: CpuView;
+  /** Called when the host's pages stop being protected: code that relies on it must not run any more. */
+  onUnprotected: () => void = () => {};
+  /** Groups of pages that have been allowed something. */
+  private readonly usedGroups = new Uint8Array(pageCount >>> groupShift);
+  private hostPages: HostPagesFactory | null;
+  private pageProtection: PageProtection | null = null;
+  private refusal = 'it was not asked for';
 
-  constructor() {
+  /** `hostPages`: where the host's page tables can be got at, if they may be used. */
+  constructor(hostPages: HostPagesFactory | null = null) {
+    this.hostPages = hostPages;
     this.memory = new WebAssembly.Memory({ initial: 1, maximum: memoryPages, shared: true });
     this.memory.grow(memoryPages - 1);
     const buffer = this.memory.buffer;
@@ -65,12 +87,78 @@ export class GuestMemory implements CodeReader {
     };
   }
 
-  /** Sets the permission byte of the pages [start, end) (page-aligned). */
-  protect(start: number, end: number, access: number): void {
+  /**
+   * True while the host's page tables refuse what the permission bytes refuse. JavaScript that touches a refused page
+   * then ends the process.
+   */
+  get pagesProtected(): boolean {
+    return this.pageProtection !== null;
+  }
+
+  /** Why the host's page tables are not in use. */
+  get whyUnprotected(): string {
+    return this.refusal;
+  }
+
+  /** Puts the permissions in force in the host's page tables too, if that is possible here: then true. */
+  protectPages(): boolean {
+    if (this.pageProtection !== null) return true;
+    if (this.hostPages === null) return false;
+    const host = this.hostPages(this.memory);
+    this.hostPages = null;
+    if (typeof host === 'string') {
+      this.refusal = host;
+      log('no page protection: %s', host);
+      return false;
+    }
+    this.pageProtection = new PageProtection(host, this.permissions);
+    const closed = guestPages.every(([first, end]) =>
+      this.pageProtection!.close(first, end, (page) => this.nextUsed(page)),
+    );
+    if (!closed) this.unprotectPages();
+    return closed;
+  }
+
+  private unprotectPages(): void {
+    this.refusal = 'the guest has too many mappings for the host';
+    log('no page protection any more: %s', this.refusal);
+    this.pageProtection!.open(guestPages);
+    this.pageProtection = null;
+    this.onUnprotected();
+  }
+
+  /** The next page from `page` on in a group that has been allowed something. */
+  private nextUsed(page: number): number {
+    if (this.usedGroups[page >>> groupShift] === 1) return page;
+    const group = this.usedGroups.indexOf(1, page >>> groupShift);
+    return group < 0 ? pageCount : group << groupShift;
+  }
+
+  /**
+   * Makes the writable pages [start, end) zero by giving their memory back, if the host can and that pays; else false.
+   */
+  discard(start: number, end: number): boolean {
+    if (this.pageProtection === null || end - start < discardBytes) return false;
+    this.require(start, end - start, Access.write);
+    this.pageProtection.discard(start >>> pageShift, Math.ceil(end / pageSize));
+    return true;
+  }
+
+  /**
+   * Sets what is allowed with the pages [start, end) (page-aligned), which must be the guest's. What may be written or
+   * executed may be read: neither the host's pages nor ARM's can tell these apart.
+   */
+  protect(start: number, end: number, allowed: number): void {
     const { permissions } = this;
     const first = start >>> pageShift;
     const last = Math.ceil(end / pageSize) - 1;
     if (last < first) return;
+    if (!guestPages.some(([from, to]) => first >= from && last < to)) {
+      throw new Error(`guest memory: pages ${first} to ${last} are the engine's`);
+    }
+    const access = allowed === 0 ? 0 : allowed | Access.read;
+    if (access !== 0) this.usedGroups.fill(1, first >>> groupShift, (last >>> groupShift) + 1);
+    if (this.pageProtection?.change(first, last + 1, access) === false) this.unprotectPages();
     permissions.fill(access, first, last + 1);
     const before = Math.max(0, first - 1);
     const after = last + 1 < pageCount ? permissions[last + 1]! : 0;

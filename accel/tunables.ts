@@ -44,3 +44,7 @@ export const maxInlineTotal = 600;
 export const maxInlineDepth = 4;
 /** Guest instructions a region may copy to make its irreducible loops reducible. */
 export const maxSplitInstructions = 300;
+/** Bytes that are worth a host call and new page faults to be made zero; the C library maps blocks from 128 KiB on. */
+export const discardBytes = 128 << 10;
+/** How often a guest that gives up its fault handlers gets code without exact state again: each time costs a flush. */
+export const maxExactReturns = 4;

@@ -12,6 +12,7 @@ import { LoadError } from './loader/load-error.ts';
 import { type LoadedProgram, loadProgram, resolveProgram } from './loader/load-program.ts';
 import { ProgramFile } from './loader/program-file.ts';
 import { scriptLine } from './loader/script.ts';
+import { hostPages } from './mm/host-pages.ts';
 import { Mm } from './mm/mm.ts';
 import { Process, type Termination } from './process.ts';
 import { printReport } from './report.ts';
@@ -28,6 +29,9 @@ import { FileSystem } from './vfs/file-system.ts';
 import { standardStreams } from './vfs/standard-streams.ts';
 
 export { LoadError } from './loader/load-error.ts';
+
+/** `pages`: by the host's page tables; `checks`: by code before each access; `auto`: pages where possible. */
+export type Protection = 'auto' | 'pages' | 'checks';
 
 /** One run of a guest program. */
 export interface StartOptions {
@@ -47,6 +51,8 @@ export interface StartOptions {
   /** The source of randomness that the system calls use too, if it is shared; else one is made from `seed`. */
   readonly entropy?: Entropy;
   readonly target: Target;
+  /** Where the host's page tables may refuse the guest's accesses: always, where possible, or never. */
+  readonly protection: Protection;
   /** Takes a report of a fatal signal; null prints it on stderr. */
   readonly report: ((text: string) => void) | null;
   /** Sees the process before it runs: for `-d page`. */
@@ -95,9 +101,9 @@ export async function startProcess(
     sendToProcess(guestProcess, { kind: 'kernel', signo, code: SiCode.SI_KERNEL });
   guestProcess.onSignalAction = (signo) => {
     hostSignals.update(signo);
-    if (observesFaults(signo) && isHandled(guestProcess.signals.actions[signo])) {
-      guestProcess.engine.setExactState(true);
-    }
+    if (!observesFaults(signo)) return;
+    const { actions } = guestProcess.signals;
+    guestProcess.engine.setExactState(actions.some((action, n) => observesFaults(n) && isHandled(action)));
   };
   scheduler.adopt(task);
   try {
@@ -124,7 +130,7 @@ export function createProcess(options: StartOptions, engineFactory: EngineFactor
   const abi = abiOf(target.name, target.layout);
   const resolved = resolveProgram(options.program, argv, abi, prefix);
   const limits = new ResourceLimits(stackBytes);
-  const memory = new GuestMemory();
+  const memory = createMemory(options.protection);
   const taskSize = Math.min(options.addressSpaceEnd ?? abi.taskSize, abi.taskSize);
   const mm = new Mm(memory, {
     taskSize,
@@ -157,6 +163,17 @@ export function createProcess(options: StartOptions, engineFactory: EngineFactor
   const fs = new FileSystem({ cwd: process.cwd(), umask: process.umask(), prefix, entropy });
   const files = standardStreams(fs, limits.get(ResourceLimit.NOFILE).soft);
   return assemble(options, loaded, { abi, mm, engine, files, fs, credentials, limits, argv: resolved.argv });
+}
+
+/** Throws LoadError. */
+function createMemory(protection: Protection): GuestMemory {
+  if (protection === 'checks') return new GuestMemory();
+  const memory = new GuestMemory(hostPages);
+  // Else the engine does it, if the program runs long enough to earn it back.
+  if (protection === 'pages' && !memory.protectPages()) {
+    throw new LoadError(`no page protection: ${memory.whyUnprotected}`, 1);
+  }
+  return memory;
 }
 
 type Parts = Pick<

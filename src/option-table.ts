@@ -7,6 +7,10 @@ export class UsageError extends Error {}
 export const TIERS = ['auto', 'interp', 'region'] as const;
 export type Tier = (typeof TIERS)[number];
 
+/** What refuses the guest's bad accesses: the host's page tables, code before each access, or the first where it can. */
+export const PROTECTIONS = ['auto', 'pages', 'checks'] as const;
+export type Protection = (typeof PROTECTIONS)[number];
+
 /** What `-d` can show, with its line in `-d help`. */
 export const LOG_ITEMS = {
   in_asm: 'guest assembly of each block when it is first translated',
@@ -140,6 +144,13 @@ export const OPTIONS = {
     group: 'machine',
     read: readTier,
   },
+  protection: {
+    env: 'TSEMU_PROTECTION',
+    value: 'name',
+    help: `What refuses bad accesses to memory: ${PROTECTIONS.join(', ')}`,
+    group: 'machine',
+    read: readProtection,
+  },
   strace: { env: 'QEMU_STRACE', help: 'Log system calls', group: 'debug' },
   d: {
     env: 'QEMU_LOG',
@@ -260,6 +271,14 @@ function readTier(text: string): Tier {
   const tier = TIERS.find((name) => name === text);
   if (tier === undefined) throw new UsageError(`unknown tier '${text}'; there are ${TIERS.join(', ')}`);
   return tier;
+}
+
+function readProtection(text: string): Protection {
+  const protection = PROTECTIONS.find((name) => name === text);
+  if (protection === undefined) {
+    throw new UsageError(`unknown protection '${text}'; there are ${PROTECTIONS.join(', ')}`);
+  }
+  return protection;
 }
 
 function readLogItems(text: string): LogItem[] | 'help' {

@@ -26,6 +26,7 @@ export async function runUser(config: UserConfig): Promise<number> {
         stackBytes: config.stackSize,
         addressSpaceEnd: config.reservedVa,
         seed: config.seed,
+        protection: config.protection,
         target,
         report: null,
         ...(dump && { watch: dump.watch }),
@@ -47,7 +48,11 @@ export async function runUser(config: UserConfig): Promise<number> {
         return engine;
       },
     );
-    if (config.stats) for (const { stats } of engines) process.stderr.write(`${JSON.stringify(stats)}\n`);
+    if (config.stats) {
+      for (const { stats, protection } of engines) {
+        process.stderr.write(`${JSON.stringify({ ...stats, protection })}\n`);
+      }
+    }
     return exitCode;
   } catch (error) {
     if (!(error instanceof LoadError)) throw error;

@@ -62,30 +62,38 @@ export function readInto(task: Task, file: OpenFile, address: number, count: num
   const length = usableLength(memory, address, count, Access.write);
   const done = file.read(memory.u8, address, length);
   if (done !== wouldBlock) return done;
-  return untilReady(task, file, () => file.read(memory.u8, address, length));
+  return untilReady(task, file, () => {
+    // Another task may have unmapped it meanwhile.
+    memory.require(address, length, Access.write);
+    return file.read(memory.u8, address, length);
+  });
 }
 
 /** write(2) from guest memory, in place. */
 export function writeFrom(task: Task, file: OpenFile, address: number, count: number): SyscallResult {
   const { memory } = task;
   const length = usableLength(memory, address, count, Access.read);
-  return writeBytes(task, file, memory.u8, address, length);
+  return writeBytes(task, file, memory.u8, address, length, () => memory.require(address, length, Access.read));
 }
 
-/** Writes all of the bytes to a blocking file, what it takes at once to another. EPIPE comes with SIGPIPE. */
+/**
+ * Writes all of the bytes to a blocking file, what it takes at once to another. EPIPE comes with SIGPIPE. `recheck`
+ * throws if they cannot be read any more; it is called after each sleep.
+ */
 export function writeBytes(
   task: Task,
   file: OpenFile,
   bytes: Uint8Array,
   start: number,
   length: number,
+  recheck: () => void = () => {},
 ): SyscallResult {
   let done = 0;
   try {
     do {
       const count = file.write(bytes, start + done, length - done);
       if (count === wouldBlock) {
-        if (!file.nonBlocking) return writeRest(task, file, bytes, start, length, done);
+        if (!file.nonBlocking) return writeRest(task, file, bytes, start, length, done, recheck);
         if (done === 0) throw new Errno('EAGAIN');
         return done;
       }
@@ -106,10 +114,12 @@ async function writeRest(
   start: number,
   length: number,
   already: number,
+  recheck: () => void,
 ): Promise<number> {
   let done = already;
   try {
     while (done < length) {
+      recheck();
       const count = file.write(bytes, start + done, length - done);
       if (count === wouldBlock) await task.sleep<void>((wake) => file.readiness.add(wake));
       else done += count;

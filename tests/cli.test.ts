@@ -36,6 +36,7 @@ describe('options', () => {
       seed: null,
       oneInsnPerTb: false,
       tier: 'auto',
+      protection: 'auto',
       log: new Set(),
       logFile: null,
       logFilter: [],
@@ -47,7 +48,7 @@ describe('options', () => {
   test('each option has its meaning', async () => {
     const args = '-L /sys -0 zero -r 6.1.0 -s 1M -cpu cortex-a15 -R 2G -B 0x1000 -p 4096 -seed 0xffffffffffffffff';
     const more =
-      '-one-insn-per-tb -tier interp -strace -d op,exec -D out.log -dfilter 0x10..0x20,16+16,0x20-1 --stats p';
+      '-one-insn-per-tb -tier interp --protection=pages -strace -d op,exec -D out.log -dfilter 0x10..0x20,16+16,0x20-1 --stats p';
     expect(await configOf(`${args} ${more}`.split(' '))).toMatchObject({
       ldPrefix: '/sys',
       program: 'p',
@@ -59,6 +60,7 @@ describe('options', () => {
       seed: 0xffff_ffff_ffff_ffffn,
       oneInsnPerTb: true,
       tier: 'interp',
+      protection: 'pages',
       log: new Set(['op', 'exec', 'strace']),
       logFile: 'out.log',
       logFilter: [
@@ -87,6 +89,7 @@ describe('options', () => {
       QEMU_PAGESIZE: '4096',
       QEMU_ONE_INSN_PER_TB: '1',
       TSEMU_TIER: 'region',
+      TSEMU_PROTECTION: 'checks',
       TSEMU_STATS: '1',
     };
     expect(await configOf(['-L', '/opt', '--singlestep', '-seed=8', 'p'], env)).toMatchObject({
@@ -102,6 +105,7 @@ describe('options', () => {
       seed: 8n,
       oneInsnPerTb: true,
       tier: 'region',
+      protection: 'checks',
       stats: true,
     });
   });
@@ -147,6 +151,7 @@ describe('options', () => {
     [['-cpu', '6502', 'p'], "unknown CPU model '6502'"],
     [['-d', 'op,nothing', 'p'], "unknown log item 'nothing'"],
     [['-tier', 'warp', 'p'], "unknown tier 'warp'"],
+    [['--protection=moat', 'p'], "unknown protection 'moat'"],
     [['-s', 'big', 'p'], "invalid stack size 'big'"],
     [['-s', '0', 'p'], 'out of range'],
     [['-s', '5G', 'p'], 'out of range'],

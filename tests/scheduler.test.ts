@@ -41,6 +41,7 @@ function start(): { first: Task; second: Task } {
       prefix: null,
       stackBytes: 1 << 20,
       addressSpaceEnd: null,
+      protection: 'auto',
       seed: 1n,
       target: armTarget as Target,
       report: null,

@@ -16,7 +16,7 @@ import { type Region, RegionEmitter } from './emitter.ts';
 import { edgesOf, type RegionFlow } from './flow.ts';
 import { buildGraph, type RegionGraph } from './graph.ts';
 import { CellLiveness } from './liveness.ts';
-import type { FaultSite } from './sites.ts';
+import { type FaultSite, type TrapSite, TrapSites } from './sites.ts';
 import { splitIrreducible } from './splitting.ts';
 import { RegionVariables } from './variables.ts';
 
@@ -24,6 +24,8 @@ import { RegionVariables } from './variables.ts';
 export interface CompilerHost extends DiscoveryHost {
   readonly optimizer: Optimizer;
   readonly memory: MemoryModel;
+  /** Name of the module, for stack traces. */
+  readonly moduleName: string;
   readonly layout: SpaceLayout;
   readonly exactState: boolean;
   slotOf(pc: number, call: boolean): number;
@@ -46,6 +48,8 @@ export interface CompiledModule {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** In order of the exports `r0`, `r1`, … */
   readonly regions: readonly CompiledRegion[];
+  /** The accesses that trap. */
+  readonly trapSites: TrapSites;
 }
 
 /** An outline from the block just translated into `block`. */
@@ -67,6 +71,7 @@ export function outlineOf(block: IrBlock, executed: boolean): BlockOutline {
 export function compileRegions(entries: readonly number[], host: CompilerHost): CompiledModule {
   const functions: ModuleFunction[] = [];
   const regions: CompiledRegion[] = [];
+  const siteLists: (readonly TrapSite[])[] = [];
   const functionOf = new Map(entries.map((pc, index) => [pc, importedFunctionCount + index]));
   for (const [index, pc] of entries.entries()) {
     const region = buildRegion(pc, host);
@@ -80,6 +85,7 @@ export function compileRegions(entries: readonly number[], host: CompilerHost): 
       addSite: (site) => host.addSite(site),
     });
     emitter.emit();
+    siteLists.push(emitter.trapSites);
     functions.push({
       type: typeIndex.region,
       locals: emitter.frame.locals,
@@ -94,8 +100,12 @@ export function compileRegions(entries: readonly number[], host: CompilerHost): 
       bytes: emitter.frame.code.length,
     });
   }
-  const bytes = encodeModule({ types: sharedTypes, imports: sharedImports(host.layout), functions });
-  return { bytes, regions };
+  const spec = { name: host.moduleName, types: sharedTypes, imports: sharedImports(host.layout), functions };
+  const codeOffsets: number[] = [];
+  const bytes = encodeModule(spec, codeOffsets);
+  const trapSites = new TrapSites();
+  for (const [i, sites] of siteLists.entries()) trapSites.append(codeOffsets[i]!, sites);
+  return { bytes, regions, trapSites };
 }
 
 /** Finds, translates and optimizes the blocks of the region that begins at `pc`. */

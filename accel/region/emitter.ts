@@ -7,6 +7,7 @@ import type { Helper } from '#tcg/target.ts';
 import { Code, emptyBlockType, W, type WasmType, wasmTypes } from '#tcg/wasm/code.ts';
 import { depthLocal, RegionFrame } from './frame.ts';
 import type { RegionGraph } from './graph.ts';
+import type { TrapSite } from './sites.ts';
 import { type AccessHost, type BlockEmission, ValueEmitter } from './value-emitter.ts';
 import { analyseValues, lazy } from './values.ts';
 import type { Edge, RegionVariables, VariableSet } from './variables.ts';
@@ -55,6 +56,11 @@ export class RegionEmitter {
     this.values = new ValueEmitter(this.frame, host, (dirty) => this.faultDepth(dirty));
   }
 
+  /** The unchecked accesses of what was emitted. */
+  get trapSites(): readonly TrapSite[] {
+    return this.values.trapSites;
+  }
+
   /** Writes the function's body into `code` (without the closing `end`) and its locals into `locals`. */
   emit(): void {
     const { region } = this;
@@ -69,6 +75,7 @@ export class RegionEmitter {
     const exits = this.faultExits.length;
     if (exits > 0) code.op2(W.block, emptyBlockType);
     for (let i = 0; i < exits; i++) code.op2(W.block, emptyBlockType);
+    for (const site of this.trapSites) site.at += code.length;
     code.appendCode(body);
     if (exits === 0) return;
     this.faultExits.forEach((dirty, i) => {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { repoRoot } from './cache.ts';
 import { muslStaticPie } from './musl.ts';
+import type { Tier } from './run.ts';
 import type { Build, Triple } from './toolchain.ts';
 import type { Tree } from './workdir.ts';
 
@@ -73,6 +74,8 @@ export interface Variant {
   staticPie: boolean;
   /** Runs in regions alone too, which takes seconds: everything is compiled, however rarely it runs. */
   regions: boolean;
+  /** The tier that runs it with protection by checks too: elsewhere the host's pages protect, where they can. */
+  checks?: Tier;
 }
 
 const hard = 'arm-linux-gnueabihf' satisfies Triple;
@@ -93,9 +96,9 @@ const inRegions = (one: Variant): Variant => ({ ...one, regions: true });
  * soft-float compiler makes ARMv5 code by default, which calls the kernel's helpers for atomics and TLS.
  */
 export const variants: Variant[] = [
-  inRegions(variant(hard, 'arm', '-O2', 'static')),
+  { ...inRegions(variant(hard, 'arm', '-O2', 'static')), checks: 'auto' },
   variant(hard, 'thumb', '-O0', 'static'),
-  inRegions(variant(hard, 'thumb', '-O3', 'static', '-mfpu=neon-vfpv4', '-ftree-vectorize')),
+  { ...inRegions(variant(hard, 'thumb', '-O3', 'static', '-mfpu=neon-vfpv4', '-ftree-vectorize')), checks: 'region' },
   inRegions(variant(soft, 'arm', '-O0', 'static')),
   variant(soft, 'arm', '-O3', 'static'),
   variant(soft, 'thumb', '-O2', 'static', '-march=armv7-a+fp', '-mfloat-abi=softfp'),

@@ -1,7 +1,6 @@
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { GuestMemory } from '#accel/guest-memory.ts';
 import { abiOf } from '#linux-user/abi/architectures.ts';
 import { hostCredentials } from '#linux-user/credentials.ts';
 import { createEntropy } from '#linux-user/entropy.ts';
@@ -18,6 +17,7 @@ import { armSyscallNames } from '#syscalls/nr/arm.ts';
 import { createSyscallTable } from '#syscalls/table.ts';
 import { armTarget } from '#target/arm/target.ts';
 import { cpuHeader } from '#tcg/cpu-page.ts';
+import { protectedMemory } from './guest-memory.ts';
 
 const numbers = new Map(Object.entries(armSyscallNames).map(([number, name]) => [name, Number(number)]));
 const stackBytes = 1 << 20;
@@ -36,7 +36,7 @@ export interface RigOptions {
  * system calls made by name. Its engine only remembers what it was told to forget.
  */
 export class SyscallRig {
-  readonly memory = new GuestMemory();
+  readonly memory = protectedMemory();
   readonly task: Task;
   readonly process: Process;
   /** The working directory, removed by `end`. */
