@@ -16,8 +16,15 @@ export async function runUser(config: UserConfig): Promise<number> {
     const dump = config.log.size === 0 ? null : await createDump(config, target);
     const log = dump?.log;
     const interpreter = interpreterBytes();
-    const engines: Engine[] = [];
-    const exitCode = await startProcess(
+    const observed = config.stats || config.statsFile !== null || config.profile !== null;
+    const observer = observed ? await (await import('./observe.ts')).createObserver(config, target) : null;
+    const table = createSyscallTable({
+      strace: log && config.log.has('strace') ? log : null,
+      unimplemented: log && config.log.has('unimp') ? (line) => log(`${line}\n`) : null,
+      release: config.uname,
+      entropy: config.seed === null ? null : createEntropy(config.seed),
+    });
+    return await startProcess(
       {
         program: config.program,
         argv: config.argv,
@@ -28,27 +35,27 @@ export async function runUser(config: UserConfig): Promise<number> {
         seed: config.seed,
         target,
         report: null,
-        ...(dump && { watch: dump.watch }),
+        ...((dump || observer) && {
+          watch: (process, images) => {
+            dump?.watch(process);
+            observer?.addImages(images);
+          },
+        }),
+        ...(observer && { ended: observer.end }),
       },
-      createSyscallTable({
-        strace: log && config.log.has('strace') ? log : null,
-        unimplemented: log && config.log.has('unimp') ? (line) => log(`${line}\n`) : null,
-        release: config.uname,
-        entropy: config.seed === null ? null : createEntropy(config.seed),
-      }),
+      observer?.named(table, 'arm') ?? table,
       (memory) => {
         const engine = new Engine(target, memory, {
           interpreter,
           tier: config.tier,
           oneInstruction: config.oneInsnPerTb,
+          ...observer?.engineOptions,
           ...dump?.engineOptions(memory),
         });
-        engines.push(engine);
+        observer?.addEngine(engine);
         return engine;
       },
     );
-    if (config.stats) for (const { stats } of engines) process.stderr.write(`${JSON.stringify(stats)}\n`);
-    return exitCode;
   } catch (error) {
     if (!(error instanceof LoadError)) throw error;
     process.stderr.write(`${config.command}: ${error.message}\n`);

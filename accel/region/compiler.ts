@@ -48,6 +48,7 @@ export interface CompilerHost {
   readonly mode: number;
   readonly exactState: boolean;
   readonly maxBlockInstructions: number;
+  readonly countInstructions: boolean;
   /** Outline of the block at `pc`, translating it if need be. */
   outline(pc: number): BlockOutline;
   /** True if `pc` is known to be called: regions do not run into it. */
@@ -101,6 +102,7 @@ export function compileRegions(entries: readonly number[], host: CompilerHost): 
       memory: host.memory,
       layout: host.layout,
       helpers: host.target.helpers,
+      countInstructions: host.countInstructions,
       slotOf: (to, call) => host.slotOf(to, call),
       functionOf: (to) => functionOf.get(to) ?? -1,
       addSite: (site) => host.addSite(site),
