@@ -11,6 +11,7 @@ import type { Frame, Group } from './profile/call-tree.ts';
 import { systemCallPrefix } from './profile/classify.ts';
 import { cpuprofileText } from './profile/cpuprofile.ts';
 import { flameGraph } from './profile/flame-graph.ts';
+import type { GuestNames, Sampler } from './profile/sampler.ts';
 import { collectStats, statsText } from './stats.ts';
 
 export type ObserverConfig = Pick<UserConfig, 'stats' | 'statsFile' | 'profile' | 'argv'>;
@@ -23,12 +24,12 @@ export class Observer {
   private readonly engines: Engine[] = [];
   private readonly images: ImageDirectory[] = [];
   private readonly files: { readonly stats: number; readonly profile: number };
-  private readonly sampler: import('./profile/sampler.ts').Sampler;
+  private readonly sampler: Sampler;
   private readonly frames = new Map<number, Frame>();
   private interpreted = 0;
   private ended = false;
 
-  constructor(config: ObserverConfig, target: Target, sampling: typeof import('./profile/sampler.ts')) {
+  constructor(config: ObserverConfig, target: Target, startSampling: (names: GuestNames) => Sampler) {
     this.config = config;
     this.target = target;
     const counting = config.stats || config.statsFile !== null;
@@ -37,7 +38,7 @@ export class Observer {
       stats: config.statsFile === null ? -1 : openOutput('--stats-json', config.statsFile),
       profile: config.profile === null ? -1 : openOutput('--profile', config.profile),
     };
-    this.sampler = new sampling.Sampler({
+    this.sampler = startSampling({
       region: (pc) => this.region(pc),
       interpreted: (pc) => this.interpretedFunction(pc),
       takeInterpreted: () => this.takeInterpreted(),
@@ -123,7 +124,8 @@ export class Observer {
 /** Opens the files and starts sampling. Throws UsageError. */
 export async function createObserver(config: ObserverConfig, target: Target): Promise<Observer> {
   try {
-    return new Observer(config, target, await import('./profile/sampler.ts'));
+    const { Sampler } = await import('./profile/sampler.ts');
+    return new Observer(config, target, (names) => new Sampler(names));
   } catch (error) {
     if ((error as { code?: unknown }).code !== 'ERR_INSPECTOR_NOT_AVAILABLE') throw error;
     throw new UsageError('--stats and --profile need a Node.js that is built with its inspector');

@@ -40,6 +40,8 @@ describe('options', () => {
       logFile: null,
       logFilter: [],
       stats: false,
+      statsFile: null,
+      profile: null,
     });
     expect((await configOf(['x'], {}, 'tsemu')).arch).toBe(null);
   });
@@ -47,7 +49,7 @@ describe('options', () => {
   test('each option has its meaning', async () => {
     const args = '-L /sys -0 zero -r 6.1.0 -s 1M -cpu cortex-a15 -R 2G -B 0x1000 -p 4096 -seed 0xffffffffffffffff';
     const more =
-      '-one-insn-per-tb -tier interp -strace -d op,exec -D out.log -dfilter 0x10..0x20,16+16,0x20-1 --stats p';
+      '-one-insn-per-tb -tier interp -strace -d op,exec -D out.log -dfilter 0x10..0x20,16+16,0x20-1 --stats --stats-json s -profile p.svg p';
     expect(await configOf(`${args} ${more}`.split(' '))).toMatchObject({
       ldPrefix: '/sys',
       program: 'p',
@@ -67,6 +69,8 @@ describe('options', () => {
         { first: 32, last: 32 },
       ],
       stats: true,
+      statsFile: 's',
+      profile: 'p.svg',
     });
   });
 
@@ -88,6 +92,8 @@ describe('options', () => {
       QEMU_ONE_INSN_PER_TB: '1',
       TSEMU_TIER: 'region',
       TSEMU_STATS: '1',
+      TSEMU_STATS_JSON: 'env.json',
+      TSEMU_PROFILE: 'env.cpuprofile',
     };
     expect(await configOf(['-L', '/opt', '--singlestep', '-seed=8', 'p'], env)).toMatchObject({
       ldPrefix: '/opt',
@@ -103,6 +109,8 @@ describe('options', () => {
       oneInsnPerTb: true,
       tier: 'region',
       stats: true,
+      statsFile: 'env.json',
+      profile: 'env.cpuprofile',
     });
   });
 
@@ -146,6 +154,7 @@ describe('options', () => {
     [['-strace=1', 'p'], 'takes no value'],
     [['-cpu', '6502', 'p'], "unknown CPU model '6502'"],
     [['-d', 'op,nothing', 'p'], "unknown log item 'nothing'"],
+    [['-profile', 'x.txt', 'p'], 'neither .svg nor .cpuprofile'],
     [['-tier', 'warp', 'p'], "unknown tier 'warp'"],
     [['-s', 'big', 'p'], "invalid stack size 'big'"],
     [['-s', '0', 'p'], 'out of range'],

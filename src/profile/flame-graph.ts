@@ -3,8 +3,8 @@ import { zoomScript } from './flame-zoom.ts';
 
 /** What the colours tell apart. */
 const kinds = {
-  guest: { label: 'guest code', hue: 22, saturation: 78, lightness: 66 },
-  interpreter: { label: 'interpreter', hue: 46, saturation: 84, lightness: 66 },
+  guest: { label: 'guest code', hue: 17, saturation: 80, lightness: 68 },
+  interpreter: { label: 'interpreter', hue: 50, saturation: 84, lightness: 66 },
   translator: { label: 'translator', hue: 212, saturation: 56, lightness: 72 },
   kernel: { label: 'kernel', hue: 142, saturation: 36, lightness: 66 },
   host: { label: 'JavaScript engine', hue: 270, saturation: 8, lightness: 78 },
@@ -53,8 +53,16 @@ function colour(kind: Kind, name: string): string {
   let hash = 7;
   for (let i = 0; i < name.length; i++) hash = (hash * 31 + name.charCodeAt(i)) >>> 0;
   const { hue, saturation, lightness } = kinds[kind];
-  const spread = kind === 'guest' ? 13 : 4;
+  const spread = kind === 'guest' ? 11 : 3;
   return `hsl(${hue + (hash % (2 * spread + 1)) - spread},${saturation}%,${lightness + ((hash >>> 8) % 9) - 4}%)`;
+}
+
+/** What fits into a frame of width `w`. The script has the same. */
+function labelFor(w: number, name: string, long: string): string {
+  const letters = Math.floor((w - 6) / characterWidth);
+  if (long.length <= letters) return long;
+  if (name.length <= letters) return name;
+  return letters < 3 ? '' : `${name.slice(0, letters - 1)}…`;
 }
 
 /** Time in a node and in all below it, by id − 1, without what is hidden. */
@@ -99,15 +107,15 @@ export function flameGraph(profile: Profile, title: string): string {
     const detail = `${name}: ${duration(total)}, ${percent(total, all)}; in itself ${percent(own, all)}`;
     const where = node.frame.url === '' ? '' : `\n${node.frame.url}`;
     const y = top + depth * rowHeight;
-    const letters = Math.floor((w - 6) / characterWidth);
-    const label = letters < 3 ? '' : name.length <= letters ? name : `${name.slice(0, letters - 1)}…`;
+    const long = `${name}  ${percent(total, all)}`;
     const left = (x + margin).toFixed(2);
     return (
-      `<g class="f" data-x="${x.toFixed(3)}" data-w="${w.toFixed(3)}" data-d="${depth}" data-n="${escape(name)}">` +
+      `<g class="f" data-x="${x.toFixed(3)}" data-w="${w.toFixed(3)}" data-d="${depth}" ` +
+      `data-n="${escape(name)}" data-l="${escape(long)}">` +
       `<title>${escape(detail + where)}</title>` +
       `<rect x="${left}" y="${y}" width="${Math.max(w - 0.5, 0.1).toFixed(2)}" height="${rowHeight - 1}" rx="2" ` +
       `fill="${fill ?? colour(kindOf[node.frame.group], name)}"/>` +
-      `<text x="${(x + margin + 4).toFixed(2)}" y="${y + 13}">${escape(label)}</text></g>`
+      `<text x="${(x + margin + 4).toFixed(2)}" y="${y + 13}">${escape(labelFor(w, name, long))}</text></g>`
     );
   };
   draw(profile.tree.root, 'all', 0, 0);
@@ -115,7 +123,7 @@ export function flameGraph(profile: Profile, title: string): string {
   return `<?xml version="1.0" encoding="UTF-8"?>
 <svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">
 <style>
-text { font: 11.5px "DejaVu Sans", Verdana, "Segoe UI", system-ui, sans-serif; fill: #221d18; pointer-events: none; }
+text { white-space: pre; font: 11.5px "DejaVu Sans", Verdana, "Segoe UI", system-ui, sans-serif; fill: #221d18; pointer-events: none; }
 .title { font-size: 18px; font-weight: bold; }
 .note { fill: #6a625a; }
 .f { cursor: pointer; }

@@ -1,4 +1,4 @@
-import { Session } from 'node:inspector';
+import { type Profiler, Session } from 'node:inspector';
 import type { Frame } from './call-tree.ts';
 import { Profile } from './call-tree.ts';
 import { classify } from './classify.ts';
@@ -70,7 +70,7 @@ export class Sampler {
   }
 
   /** Our node of each of V8's; null for the interpreter. */
-  private nodeIds(nodes: readonly import('node:inspector').Profiler.ProfileNode[]): Map<number, number | null> {
+  private nodeIds(nodes: readonly Profiler.ProfileNode[]): Map<number, number | null> {
     const byId = new Map(nodes.map((node) => [node.id, node]));
     const ids = new Map<number, number | null>();
     const visit = (id: number, stack: Parameters<typeof classify>[0]): void => {
