@@ -191,8 +191,7 @@ function malformed(text: string): string | null {
   for (const [tag, close, name, attributes, empty, words] of plain.matchAll(
     /<(\/?)([a-z]+)((?:\s+[\w:-]+="[^"<]*")*)\s*(\/?)>|([^<]+)/g,
   )) {
-    if (/&(?!#\d+;)/.test(tag) || [...tag].some((character) => character < ' ' && character !== '\n'))
-      return `bad character: ${tag}`;
+    if (/&(?!#\d+;)|[^\P{Cc}\n]/u.test(tag)) return `bad character: ${tag}`;
     if (words !== undefined) continue;
     if (close === '') {
       if (/(\s[\w-]+=).*\1/.test(attributes)) return `attribute twice: ${tag}`;
