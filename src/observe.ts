@@ -1,18 +1,27 @@
-// What --stats, --stats-json and --profile do. Loaded only with one of them.
+// What --stats, --stats-json and --profile do. Loaded only with one of them. Of what every run needs it imports types
+// alone: the bundler would wrap such modules in functions to be evaluated late, which costs every start.
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { runInThisContext } from 'node:vm';
 import type { Engine, EngineOptions } from '#accel/engine.ts';
 import type { ImageDirectory } from '#linux-user/images.ts';
 import type { SyscallTable } from '#linux-user/syscall-table.ts';
-import { coverage, type SyscallArch } from '#syscalls/table.ts';
 import type { Target } from '#tcg/target.ts';
-import { UsageError, type UserConfig } from './options.ts';
+import { UsageError } from './option-table.ts';
+import type { UserConfig } from './options.ts';
 import type { Frame, Group } from './profile/call-tree.ts';
 import { systemCallPrefix } from './profile/classify.ts';
 import { cpuprofileText } from './profile/cpuprofile.ts';
 import { flameGraph } from './profile/flame-graph.ts';
 import type { GuestNames, Sampler } from './profile/sampler.ts';
 import { collectStats, statsText } from './stats.ts';
+
+/** What things are called. */
+export interface Names {
+  /** Of each system call, by number. */
+  readonly syscalls: readonly (readonly [number: number, name: string, ...unknown[]])[];
+  /** Of each `ExitReason`, in order. */
+  readonly exitReasons: readonly string[];
+}
 
 export type ObserverConfig = Pick<UserConfig, 'stats' | 'statsFile' | 'profile' | 'argv'>;
 
@@ -21,6 +30,7 @@ export class Observer {
   readonly engineOptions: Pick<EngineOptions, 'count'>;
   private readonly config: ObserverConfig;
   private readonly target: Target;
+  private readonly names: Names;
   private readonly engines: Engine[] = [];
   private readonly images: ImageDirectory[] = [];
   private readonly files: { readonly stats: number; readonly profile: number };
@@ -29,9 +39,10 @@ export class Observer {
   private interpreted = 0;
   private ended = false;
 
-  constructor(config: ObserverConfig, target: Target, startSampling: (names: GuestNames) => Sampler) {
+  constructor(config: ObserverConfig, target: Target, names: Names, startSampling: (names: GuestNames) => Sampler) {
     this.config = config;
     this.target = target;
+    this.names = names;
     const counting = config.stats || config.statsFile !== null;
     this.engineOptions = { count: counting ? 'all' : 'interpreter' };
     this.files = {
@@ -54,8 +65,8 @@ export class Observer {
   }
 
   /** The same system calls, each called through a function of its name, by which profiles know it. */
-  named(table: SyscallTable, arch: SyscallArch): SyscallTable {
-    const methods = coverage(arch).map(
+  named(table: SyscallTable): SyscallTable {
+    const methods = this.names.syscalls.map(
       ([number, name]) => `${number}: function ${systemCallPrefix}${name}(task) { return table.dispatch(task); }`,
     );
     const other = `function ${systemCallPrefix}unknown(task) { return table.dispatch(task); }`;
@@ -79,7 +90,7 @@ export class Observer {
       write(files.profile, text);
     }
     if (!config.stats && files.stats < 0) return;
-    const stats = collectStats(this.engines, this.interpreted, profile.byGroup());
+    const stats = collectStats(this.engines, this.names.exitReasons, this.interpreted, profile.byGroup());
     if (files.stats >= 0) write(files.stats, `${JSON.stringify(stats, null, 2)}\n`);
     if (config.stats) write(2, statsText(stats));
   };
@@ -122,10 +133,10 @@ export class Observer {
 }
 
 /** Opens the files and starts sampling. Throws UsageError. */
-export async function createObserver(config: ObserverConfig, target: Target): Promise<Observer> {
+export async function createObserver(config: ObserverConfig, target: Target, names: Names): Promise<Observer> {
   try {
     const { Sampler } = await import('./profile/sampler.ts');
-    return new Observer(config, target, (names) => new Sampler(names));
+    return new Observer(config, target, names, (guest) => new Sampler(guest));
   } catch (error) {
     if ((error as { code?: unknown }).code !== 'ERR_INSPECTOR_NOT_AVAILABLE') throw error;
     throw new UsageError('--stats and --profile need a Node.js that is built with its inspector');

@@ -1,5 +1,4 @@
 import type { Engine, EngineStats } from '#accel/engine.ts';
-import { ExitReason } from '#tcg/cpu-page.ts';
 import { type Group, groups } from './profile/call-tree.ts';
 
 /** What `--stats` tells, and the form of `--stats-json`. */
@@ -13,11 +12,10 @@ export interface Stats {
   readonly engine: Omit<EngineStats, 'exits'>;
 }
 
-const reasons = Object.keys(ExitReason);
-
-/** Of all engines together; `interpreted` is what `takeInterpreted` of them has given. */
+/** Of all engines together; `reasons`: the names of `ExitReason`; `interpreted`: what their `takeInterpreted` gave. */
 export function collectStats(
   engines: readonly Engine[],
+  reasons: readonly string[],
   interpreted: number,
   sampled: Partial<Record<Group, number>>,
 ): Stats {

@@ -1,7 +1,8 @@
 import { Engine } from '#accel/engine.ts';
 import { createEntropy } from '#linux-user/entropy.ts';
 import { detectArchitecture, LoadError, startProcess } from '#linux-user/start.ts';
-import { createSyscallTable } from '#syscalls/table.ts';
+import { coverage, createSyscallTable } from '#syscalls/table.ts';
+import { ExitReason } from '#tcg/cpu-page.ts';
 import { architectures } from './architectures.ts';
 import { createDump } from './dump.ts';
 import { interpreterBytes } from './interpreter.ts';
@@ -17,7 +18,8 @@ export async function runUser(config: UserConfig): Promise<number> {
     const log = dump?.log;
     const interpreter = interpreterBytes();
     const observed = config.stats || config.statsFile !== null || config.profile !== null;
-    const observer = observed ? await (await import('./observe.ts')).createObserver(config, target) : null;
+    const names = () => ({ syscalls: coverage('arm'), exitReasons: Object.keys(ExitReason) });
+    const observer = observed ? await (await import('./observe.ts')).createObserver(config, target, names()) : null;
     const table = createSyscallTable({
       strace: log && config.log.has('strace') ? log : null,
       unimplemented: log && config.log.has('unimp') ? (line) => log(`${line}\n`) : null,
@@ -43,7 +45,7 @@ export async function runUser(config: UserConfig): Promise<number> {
         }),
         ...(observer && { ended: observer.end }),
       },
-      observer?.named(table, 'arm') ?? table,
+      observer?.named(table) ?? table,
       (memory) => {
         const engine = new Engine(target, memory, {
           interpreter,
