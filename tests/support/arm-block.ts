@@ -13,8 +13,7 @@ export const codeStart = 0x10000;
 /** Code that reads as constant, from `start`, and nothing around it. */
 export function codeOf(bytes: Uint8Array, start = codeStart): CodeReader {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const inside = (address: number, length: number) =>
-    address >= start && address + length <= start + bytes.length;
+  const inside = (address: number, length: number) => address >= start && address + length <= start + bytes.length;
   return {
     fetch16: (address) => (inside(address, 2) ? view.getUint16(address - start, true) : -1),
     fetch32: (address) => view.getInt32(address - start, true),
