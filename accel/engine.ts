@@ -1,4 +1,5 @@
 import { Builder } from '#tcg/builder.ts';
+import { countingPoints } from '#tcg/counting.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import { leftRegion } from '#tcg/interpreter-module.ts';
 import { engineMemory, t0Names, t0Opcodes } from '#tcg/interpreter-ops.ts';
@@ -61,11 +62,13 @@ export interface EngineOptions {
   /** Translate one guest instruction per block (-one-insn-per-tb). */
   readonly oneInstruction?: boolean;
   readonly trace?: EngineTrace;
+  /** Count the guest instructions that run: in the interpreter, or in regions too, which makes them slower. */
+  readonly count?: 'interpreter' | 'all';
   /** Come back to the dispatcher after each block, for `trace.exec`. Needs `tier: 'interp'`. */
   readonly everyBlock?: boolean;
 }
 
-/** What an engine did, for `--stats`. */
+/** What an engine did, for `--stats`. What a run of the dispatcher or a system call adds is not worth a switch. */
 export interface EngineStats {
   blocks: number;
   blockInstructions: number;
@@ -74,8 +77,13 @@ export interface EngineStats {
   modules: number;
   moduleBytes: number;
   compileMilliseconds: number;
+  /** Calls of `Engine.run`. */
   runs: number;
-  misses: number;
+  /** How often generated code was left, by `ExitReason`. */
+  readonly exits: number[];
+  /** System calls, and those of them served without leaving generated code. */
+  syscalls: number;
+  served: number;
   flushes: number;
   invalidations: number;
 }
@@ -113,7 +121,9 @@ export class Engine {
     moduleBytes: 0,
     compileMilliseconds: 0,
     runs: 0,
-    misses: 0,
+    exits: Object.values(ExitReason).map(() => 0),
+    syscalls: 0,
+    served: 0,
     flushes: 0,
     invalidations: 0,
   };
@@ -153,6 +163,7 @@ export class Engine {
   private readonly reader: TranslationReader;
   private nextSlot = 1;
   private liveModules = 0;
+  private interpreted = new Map<number, number>();
   /** Translations were thrown away while generated code was running. */
   private flushed = false;
 
@@ -234,9 +245,9 @@ export class Engine {
       if (this.options.everyBlock) i32[budgetWord] = this.engineWords[(address >> 2) + 3]!;
       this.runCode(address);
       const reason = i32[reasonWord] as ExitReason;
+      this.stats.exits[reason]!++;
       switch (reason) {
         case ExitReason.miss:
-          this.stats.misses++;
           // A block that began inside an IT block has ended it.
           this.enterMode();
           this.cacheJump(i32[pcWord]!, this.codeAddress(i32[pcWord]!));
@@ -355,6 +366,7 @@ export class Engine {
   /** Throws all translations away. */
   private flush(): void {
     this.stats.flushes++;
+    this.takeCounters();
     log('all translations thrown away');
     this.flushed = true;
     this.codeEnd = engineMemory.code;
@@ -369,6 +381,33 @@ export class Engine {
     this.spaces.clear();
     this.space = this.spaceOf(mode);
     this.clearCaches();
+  }
+
+  // ---- counting (`EngineOptions.count`)
+
+  /** Guest instructions run in regions so far. */
+  get regionInstructionsRun(): number {
+    const at = engineMemory.regionCounter >> 2;
+    return (this.engineWords[at]! >>> 0) + this.engineWords[at + 1]! * 2 ** 32;
+  }
+
+  /** Guest instructions the interpreter has run since this was last called, by the PC of their block. */
+  takeInterpreted(): Map<number, number> {
+    this.takeCounters();
+    const { interpreted } = this;
+    this.interpreted = new Map();
+    return interpreted;
+  }
+
+  private takeCounters(): void {
+    for (const { pc, counters } of this.predecoded) {
+      for (const address of counters) {
+        const at = address >> 2;
+        const count = (this.engineWords[at + 2]! >>> 0) + this.engineWords[at + 3]! * 2 ** 32;
+        if (count > 0) this.interpreted.set(pc, (this.interpreted.get(pc) ?? 0) + count);
+        this.engineWords.fill(0, at + 2, at + 4);
+      }
+    }
   }
 
   // ---- modes and caches
@@ -434,7 +473,8 @@ export class Engine {
     for (const callee of space.outlines.get(pc)!.calls) space.functions.add(callee);
     this.optimizer.run(block, { exactState: this.exactState });
     this.options.trace?.block?.(block, 'op_opt');
-    const code = this.predecoder.encode(block, this.codeEnd, this.threshold);
+    const counts = this.options.count === undefined ? undefined : countingPoints(block);
+    const code = this.predecoder.encode(block, this.codeEnd, this.threshold, counts);
     this.codeEnd += code.bytes;
     this.predecoded.push(code);
     this.stats.blocks++;
@@ -531,6 +571,7 @@ export class Engine {
       layout: { cpuBase, memoryPages },
       mode: this.space.mode,
       exactState: this.exactState,
+      countInstructions: this.options.count === 'all',
       maxBlockInstructions: this.options.oneInstruction ? 1 : Infinity,
       outline: (pc) => this.outline(pc),
       isFunction: (pc) => this.space.functions.has(pc),
@@ -633,10 +674,12 @@ export class Engine {
     const { i32 } = this.cpu;
     this.options.trace?.exit?.(ExitReason.syscall);
     i32[budgetWord]! -= syscallCost;
+    this.stats.syscalls++;
     if (!this.serveSyscall()) {
       i32[reasonWord] = ExitReason.syscall;
       return leftRegion;
     }
+    this.stats.served++;
     if (!this.flushed && this.target.mode(this.cpu) === this.space.mode) return i32[pcWord]!;
     i32[reasonWord] = this.flushed ? ExitReason.flush : ExitReason.mode;
     return leftRegion;

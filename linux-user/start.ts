@@ -55,8 +55,13 @@ export interface StartOptions {
   readonly protection: Protection;
   /** Takes a report of a fatal signal; null prints it on stderr. */
   readonly report: ((text: string) => void) | null;
-  /** Sees the process before it runs: for `-d page`. */
-  readonly watch?: (process: Process) => void;
+  /** Sees the process before it runs: for `-d page` and profiles. */
+  readonly watch?: (process: Process, images: ImageDirectory) => void;
+  /**
+   * Called when the guest has ended, before a fatal signal of its ends tsemu too. With it, a host signal that would end
+   * tsemu at once ends the guest.
+   */
+  readonly ended?: () => void;
 }
 
 /**
@@ -95,7 +100,7 @@ export async function startProcess(
   const guest = createProcess(options, engineFactory);
   const { process: guestProcess, task, images } = guest;
   const scheduler = new Scheduler(table, options.target.layout.end);
-  const hostSignals = new HostSignals(guestProcess);
+  const hostSignals = new HostSignals(guestProcess, options.ended !== undefined);
   guestProcess.fs.mayBlock = () => scheduler.mayBlock && !hostSignals.active && !guestProcess.timers.active;
   guestProcess.timers.onExpiry = (signo) =>
     sendToProcess(guestProcess, { kind: 'kernel', signo, code: SiCode.SI_KERNEL });
@@ -113,6 +118,7 @@ export async function startProcess(
     hostSignals.stop();
     guestProcess.mm.writeBackAll();
     guestProcess.files.closeAll();
+    options.ended?.();
   }
   return finish(guestProcess.termination!, options, images);
 }
@@ -196,7 +202,7 @@ function assemble(options: StartOptions, loaded: LoadedProgram, parts: Parts): S
   const images = new ImageDirectory(parts.mm, parts.abi, options.prefix);
   images.add(loaded.program);
   if (loaded.interpreter !== null) images.add(loaded.interpreter);
-  options.watch?.(guest);
+  options.watch?.(guest, images);
   return { process: guest, task, images };
 }
 

@@ -174,7 +174,25 @@ export const OPTIONS = {
     read: readRanges,
   },
   g: { env: 'QEMU_GDB', value: 'port', help: 'Wait for GDB: not there yet', group: 'debug', read: refuseGdb },
-  stats: { env: 'TSEMU_STATS', help: 'Print counters and times at the end', group: 'debug' },
+  stats: {
+    env: 'TSEMU_STATS',
+    help: 'Print counters and times at the end; counting makes the program slower',
+    group: 'debug',
+  },
+  'stats-json': {
+    env: 'TSEMU_STATS_JSON',
+    value: 'file',
+    help: 'Write the same there as JSON',
+    group: 'debug',
+    read: asText,
+  },
+  profile: {
+    env: 'TSEMU_PROFILE',
+    value: 'file',
+    help: 'Write where the time went: FILE.svg is a flame graph, FILE.cpuprofile is for Chrome’s DevTools',
+    group: 'debug',
+    read: readProfileName,
+  },
   help: { also: ['h'], help: 'Show this help', group: 'other' },
   version: { env: 'QEMU_VERSION', help: 'Show the version', group: 'other' },
 } as const satisfies Record<string, Row>;
@@ -302,6 +320,11 @@ function readRanges(text: string): AddressRange[] {
       throw new UsageError(`address range '${range}' is empty or too large`);
     return { first, last };
   });
+}
+
+function readProfileName(text: string): string {
+  if (!/\.(svg|cpuprofile)$/.test(text)) throw new UsageError(`profile '${text}' is neither .svg nor .cpuprofile`);
+  return text;
 }
 
 function refuseGdb(): never {

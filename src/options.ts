@@ -50,6 +50,10 @@ export interface UserConfig {
   readonly logFilter: readonly AddressRange[];
   /** Print counters at the end. */
   readonly stats: boolean;
+  /** File for the counters as JSON, or null. */
+  readonly statsFile: string | null;
+  /** File for a profile, its ending the format: .svg or .cpuprofile; or null. */
+  readonly profile: string | null;
 }
 
 /** What to do: run a program, or print a text and end. */
@@ -105,6 +109,8 @@ export async function readCommandLine(command: string, args: readonly string[], 
       logFile: values.D ?? null,
       logFilter: values.dfilter ?? [],
       stats: values.stats ?? false,
+      statsFile: values['stats-json'] ?? null,
+      profile: values.profile ?? null,
     },
   };
 }

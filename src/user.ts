@@ -1,7 +1,8 @@
 import { Engine } from '#accel/engine.ts';
 import { createEntropy } from '#linux-user/entropy.ts';
 import { detectArchitecture, LoadError, startProcess } from '#linux-user/start.ts';
-import { createSyscallTable } from '#syscalls/table.ts';
+import { coverage, createSyscallTable } from '#syscalls/table.ts';
+import { ExitReason } from '#tcg/cpu-page.ts';
 import { architectures } from './architectures.ts';
 import { createDump } from './dump.ts';
 import { interpreterBytes } from './interpreter.ts';
@@ -16,8 +17,16 @@ export async function runUser(config: UserConfig): Promise<number> {
     const dump = config.log.size === 0 ? null : await createDump(config, target);
     const log = dump?.log;
     const interpreter = interpreterBytes();
-    const engines: Engine[] = [];
-    const exitCode = await startProcess(
+    const observed = config.stats || config.statsFile !== null || config.profile !== null;
+    const names = () => ({ syscalls: coverage('arm'), exitReasons: Object.keys(ExitReason) });
+    const observer = observed ? await (await import('./observe.ts')).createObserver(config, target, names()) : null;
+    const table = createSyscallTable({
+      strace: log && config.log.has('strace') ? log : null,
+      unimplemented: log && config.log.has('unimp') ? (line) => log(`${line}\n`) : null,
+      release: config.uname,
+      entropy: config.seed === null ? null : createEntropy(config.seed),
+    });
+    return await startProcess(
       {
         program: config.program,
         argv: config.argv,
@@ -29,31 +38,27 @@ export async function runUser(config: UserConfig): Promise<number> {
         protection: config.protection,
         target,
         report: null,
-        ...(dump && { watch: dump.watch }),
+        ...((dump || observer) && {
+          watch: (process, images) => {
+            dump?.watch(process);
+            observer?.addImages(images);
+          },
+        }),
+        ...(observer && { ended: observer.end }),
       },
-      createSyscallTable({
-        strace: log && config.log.has('strace') ? log : null,
-        unimplemented: log && config.log.has('unimp') ? (line) => log(`${line}\n`) : null,
-        release: config.uname,
-        entropy: config.seed === null ? null : createEntropy(config.seed),
-      }),
+      observer?.named(table) ?? table,
       (memory) => {
         const engine = new Engine(target, memory, {
           interpreter,
           tier: config.tier,
           oneInstruction: config.oneInsnPerTb,
+          ...observer?.engineOptions,
           ...dump?.engineOptions(memory),
         });
-        engines.push(engine);
+        observer?.addEngine(engine);
         return engine;
       },
     );
-    if (config.stats) {
-      for (const { stats, protection } of engines) {
-        process.stderr.write(`${JSON.stringify({ ...stats, protection })}\n`);
-      }
-    }
-    return exitCode;
   } catch (error) {
     if (!(error instanceof LoadError)) throw error;
     process.stderr.write(`${config.command}: ${error.message}\n`);

@@ -412,6 +412,17 @@ class InterpreterGenerator {
       code.brIf(this.dispatchDepth);
       code.u8(W.return);
     },
+    count: () => {
+      const { code } = this;
+      code.get(ip);
+      code.get(ip);
+      code.mem1(W.i64_load, 2, 8);
+      this.word(1);
+      code.u8(W.i64_extend_i32_u);
+      code.u8(W.i64_add);
+      code.mem1(W.i64_store, 2, 8);
+      this.next(4);
+    },
     jump: () => this.follow(1, 0),
     branch: () => {
       const { code } = this;

@@ -56,6 +56,7 @@ export interface LinkSite {
 
 /** What the engine keeps of a predecoded block. */
 export interface PredecodedBlock {
+  readonly pc: number;
   /** Byte address in memory 1. */
   readonly address: number;
   readonly bytes: number;
@@ -64,6 +65,8 @@ export interface PredecodedBlock {
   readonly links: readonly LinkSite[];
   /** By PC it comes back to: the word with the PC an indirect call went to last, 0 before the first. */
   readonly indirectCalls: readonly LinkSite[];
+  /** Byte addresses of its `count` instructions. */
+  readonly counters: readonly number[];
 }
 
 /** Turns an optimized `IrBlock` into T0 code. One object per engine; its scratch arrays are reused. */
@@ -91,8 +94,11 @@ export class Predecoder {
     this.words = new Int32Array(engine.buffer);
   }
 
-  /** Writes the block's code at byte `address` of memory 1; `threshold` is its profile counter's start. */
-  encode(block: IrBlock, address: number, threshold: number): PredecodedBlock {
+  /**
+   * Writes the block's code at byte `address` of memory 1; `threshold` is its profile counter's start. `counts`: where
+   * to count instructions (`countingPoints`), if they are to be counted.
+   */
+  encode(block: IrBlock, address: number, threshold: number, counts?: ReadonlyMap<number, number>): PredecodedBlock {
     this.analyse(block);
     this.at = address >> 2;
     // The first cell is never written: zero.
@@ -101,9 +107,16 @@ export class Predecoder {
     this.indirectCalls = [];
     const marks: number[] = [];
     const links: LinkSite[] = [];
+    const counters: number[] = [];
     this.put3(t0Opcodes.enter!, threshold, block.pc);
     this.put(block.instructions);
     for (let i = 0; i < block.length; i++) {
+      const count = counts?.get(i);
+      if (count !== undefined) {
+        counters.push(this.at << 2);
+        this.put3(t0Opcodes.count!, count, 0);
+        this.put(0);
+      }
       switch (opKind[block.op[i]!]) {
         case Kind.plain:
           this.plain(block, i);
@@ -127,8 +140,15 @@ export class Predecoder {
           this.other(block, i, links);
       }
     }
-    const { indirectCalls } = this;
-    return { address, bytes: (this.at << 2) - address, marks: Int32Array.from(marks), links, indirectCalls };
+    return {
+      pc: block.pc,
+      address,
+      bytes: (this.at << 2) - address,
+      marks: Int32Array.from(marks),
+      links,
+      indirectCalls: this.indirectCalls,
+      counters,
+    };
   }
 
   /** Backward scan: uses, last uses, and when the slot a `get` names is overwritten. */

@@ -28,6 +28,7 @@ export interface CompilerHost extends DiscoveryHost {
   readonly moduleName: string;
   readonly layout: SpaceLayout;
   readonly exactState: boolean;
+  readonly countInstructions: boolean;
   slotOf(pc: number, call: boolean): number;
   addSite(site: FaultSite): number;
   /** Sees each block of a region as translated, and the region with its blocks optimized: for dumps. */
@@ -80,6 +81,7 @@ export function compileRegions(entries: readonly number[], host: CompilerHost): 
       memory: host.memory,
       layout: host.layout,
       helpers: host.target.helpers,
+      countInstructions: host.countInstructions,
       slotOf: (to, call) => host.slotOf(to, call),
       functionOf: (to) => functionOf.get(to) ?? -1,
       addSite: (site) => host.addSite(site),

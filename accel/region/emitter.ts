@@ -1,3 +1,4 @@
+import { countingPoints } from '#tcg/counting.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import { importedFunction, leftRegion, type SpaceLayout, typeIndex } from '#tcg/interpreter-module.ts';
 import { engineMemory, jumpCacheMask } from '#tcg/interpreter-ops.ts';
@@ -24,6 +25,8 @@ export interface Region {
 export interface EmitterHost extends AccessHost {
   readonly layout: SpaceLayout;
   readonly helpers: readonly Helper[];
+  /** Count the guest instructions run, in `engineMemory.regionCounter`. */
+  readonly countInstructions: boolean;
   /** Table index for calls to guest `pc`, given out at first asking; -1 if it should be reached by the dispatcher. */
   slotOf(pc: number, call: boolean): number;
   /** Wasm function index if `pc` is a region of the module being built, else -1. */
@@ -311,9 +314,12 @@ export class RegionEmitter {
       aux: 0,
       ifs: 0,
     };
+    const counts = this.host.countInstructions ? countingPoints(block) : undefined;
     for (let i = 0; i < block.length; i++) {
       const op = block.op[i]!;
       const def = opDefs[op]!;
+      const count = counts?.get(i);
+      if (count !== undefined) this.emitCount(count);
       switch (def.effect) {
         case 'marker':
           emission.pc = block.x[i]!;
@@ -361,6 +367,17 @@ export class RegionEmitter {
     }
     // What the block's temporaries were is over now, in whatever order its ops went.
     for (const { local, type } of live) this.frame.release(type, local);
+  }
+
+  private emitCount(instructions: number): void {
+    const { code } = this.frame;
+    code.i32(engineMemory.regionCounter);
+    code.i32(engineMemory.regionCounter);
+    code.mem1(W.i64_load, 3, 0);
+    code.i32(instructions);
+    code.u8(W.i64_extend_i32_u);
+    code.u8(W.i64_add);
+    code.mem1(W.i64_store, 3, 0);
   }
 
   private emitStructure(emission: BlockEmission, i: number): void {

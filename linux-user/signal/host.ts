@@ -38,16 +38,23 @@ const shareable = new Set<number>([
   SIGTRAP,
 ]);
 
+/** What a terminal or another process ends a program by. */
+const endings = new Set<number>([SIGHUP, SIGINT, SIGQUIT, SIGTERM]);
+
 /**
  * Passes the host's signals to the guest where it handles or ignores them. A signal that the guest has left alone has
- * no listener, so that the host's default action ends or stops tsemu at once, even inside guest code.
+ * no listener, so that the host's default action ends or stops tsemu at once, even inside guest code. With `endsGuest`
+ * those that end a program do so to the guest.
  */
 export class HostSignals {
   private readonly guest: Process;
+  private readonly endsGuest: boolean;
   private readonly listeners = new Map<number, () => void>();
 
-  constructor(guest: Process) {
+  constructor(guest: Process, endsGuest: boolean) {
     this.guest = guest;
+    this.endsGuest = endsGuest;
+    if (endsGuest) for (const signo of endings) this.update(signo);
     // Node opens its inspector at SIGUSR1 unless somebody listens.
     this.update(SIGUSR1);
   }
@@ -58,7 +65,8 @@ export class HostSignals {
     const name = signalName(signo) as SignalName;
     if (!(name in constants.signals)) return;
     const action = this.guest.signals.actions[signo];
-    const wanted = isHandled(action) || action.handler === SIG_IGN || signo === SIGUSR1;
+    const ends = this.endsGuest && endings.has(signo);
+    const wanted = isHandled(action) || action.handler === SIG_IGN || signo === SIGUSR1 || ends;
     const listener = this.listeners.get(signo);
     if (wanted === (listener !== undefined)) return;
     if (listener !== undefined) {

@@ -153,6 +153,7 @@ function compileAlone(
       layout,
       helpers: irHelpers,
       slotOf: (_pc, call) => (call ? 0 : -1),
+      countInstructions: false,
       functionOf: () => -1,
       addSite: (site) => sites.push(site) - 1,
     },
