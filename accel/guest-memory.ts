@@ -2,9 +2,11 @@ import { cpuAreaBytes } from '#tcg/cpu-page.ts';
 import type { CodeReader, CpuView } from '#tcg/target.ts';
 import { Errno } from '#util/errno.ts';
 import { createLog } from '#util/log.ts';
-import type { HostPagesFactory } from './host-pages.ts';
+import { type HostPagesFactory, pageShift, pageSize } from './host-pages.ts';
 import { PageProtection } from './page-protection.ts';
 import { discardBytes } from './tunables.ts';
+
+export { pageShift, pageSize };
 
 const log = createLog('memory');
 
@@ -20,8 +22,6 @@ const log = createLog('memory');
 
 /** First guest address the kernel layer must not map (the ARM vector page excepted). */
 export const taskSize = 0xff000000;
-export const pageSize = 4096;
-export const pageShift = 12;
 /**
  * wasm address of the permission bytes. Plane 0 has the Access bits of each page; planes 1 to 7 have those a page
  * shares with the page after it. An access of 2, 4 or 8 bytes is tested in the plane of its misalignment

@@ -1,3 +1,6 @@
+export const pageShift = 12;
+export const pageSize = 4096;
+
 /** What the host may do with a page: nothing, read, read and write. It never executes guest code. */
 export const HostAccess = { none: 0, read: 1, write: 2 } as const;
 export type HostAccess = (typeof HostAccess)[keyof typeof HostAccess];

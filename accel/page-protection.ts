@@ -1,6 +1,4 @@
-import { HostAccess, type HostPages } from './host-pages.ts';
-
-const pageSize = 4096;
+import { HostAccess, type HostPages, pageSize } from './host-pages.ts';
 
 /** Host access by permission byte. */
 const hostAccess = Uint8Array.from({ length: 8 }, (_, access) => {

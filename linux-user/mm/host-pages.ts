@@ -1,5 +1,5 @@
 import type * as NodeFfi from 'node:ffi';
-import { HostAccess, type HostPages } from '#accel/host-pages.ts';
+import { HostAccess, type HostPages, pageSize } from '#accel/host-pages.ts';
 import { Code, W, wasmTypes } from '#tcg/wasm/code.ts';
 import { encodeModule } from '#tcg/wasm/module.ts';
 
@@ -134,7 +134,7 @@ function pagesAreProtected(pages: HostPages, memory: WebAssembly.Memory): boolea
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(probeModule()), { e: { guest: memory } });
   const { load, store } = exports as Record<'load' | 'store', (address: number) => unknown>;
   const refuses = (access: HostAccess, loads: boolean, stores: boolean): boolean =>
-    pages.protect(0, 4096, access) && traps(load) === loads && traps(store) === stores;
+    pages.protect(0, pageSize, access) && traps(load) === loads && traps(store) === stores;
   return (
     refuses(HostAccess.none, true, true) &&
     refuses(HostAccess.read, false, true) &&
