@@ -17,7 +17,7 @@ export interface CodeSpace {
   readonly functions: Set<number>;
   /** Link words of live T0 blocks by the PC they lead to, whether that has been translated or not. */
   readonly incoming: Map<number, Set<number>>;
-  /** By PC an indirect call comes back to: byte address in memory 1 of the PC it went to last. */
+  /** By PC an indirect call comes back to: byte address in memory 1 of the last two PCs it went to. */
   readonly indirectCalls: Map<number, number>;
 }
 

@@ -575,7 +575,7 @@ export class Engine {
       maxBlockInstructions: this.options.oneInstruction ? 1 : Infinity,
       outline: (pc) => this.outline(pc),
       isFunction: (pc) => this.space.functions.has(pc),
-      lastTarget: (returnPc) => this.lastTarget(returnPc),
+      lastTargets: (returnPc) => this.lastTargets(returnPc),
       slotOf: (pc, call) => this.slotOf(pc, call),
       addSite: (site) => ~(this.sites.push(site) - 1),
       ...(this.options.trace?.block && { onBlock: (block) => this.options.trace!.block!(block, 'op') }),
@@ -625,10 +625,11 @@ export class Engine {
     return entries;
   }
 
-  /** Where the indirect call that comes back to `returnPc` went last in the interpreter. */
-  private lastTarget(returnPc: number): number | undefined {
-    const address = this.space.indirectCalls.get(returnPc);
-    return address === undefined ? undefined : this.engineWords[address >> 2] || undefined;
+  /** Where the indirect call that comes back to `returnPc` went in the interpreter: two at most, the last one first. */
+  private lastTargets(returnPc: number): number[] {
+    const word = (this.space.indirectCalls.get(returnPc) ?? -1) >> 2;
+    if (word < 0) return [];
+    return [this.engineWords[word]!, this.engineWords[word + 1]!].filter((pc) => pc !== 0);
   }
 
   /** How often the block at `pc` has been entered in the interpreter, as far as its profile counter tells. */

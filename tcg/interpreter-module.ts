@@ -439,11 +439,19 @@ class InterpreterGenerator {
     },
     call_indirect: () => {
       const { code } = this;
-      // Remembered for the region compiler.
-      code.get(ip);
       this.loadCell('i32', 1);
       code.tee(pc);
+      this.word(2);
+      code.u8(W.i32_ne);
+      code.op2(W.if, emptyBlockType);
+      // The last two targets are remembered for the region compiler.
+      code.get(ip);
+      this.word(2);
+      code.mem1(W.i32_store, 2, 12);
+      code.get(ip);
+      code.get(pc);
       code.mem1(W.i32_store, 2, 8);
+      code.u8(W.end);
       code.br(this.dispatchDepth);
     },
     switch: () => {

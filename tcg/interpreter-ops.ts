@@ -47,7 +47,7 @@ export const t0Names: readonly T0Name[] = [
   'jump', // link, pc
   'branch', // cell, link, pc, link, pc
   'indirect', // cell
-  'call_indirect', // cell, PC it went to last (0 before)
+  'call_indirect', // cell, PC it went to last (0 before), the one before that which was another
   'switch', // cell, entries, pc…
   'exit', // cell, reason, pc
   'syscall', // cell, pc

@@ -63,7 +63,7 @@ export interface PredecodedBlock {
   /** Byte address of each guest instruction's code, ascending, beside its PC and aux word. */
   readonly marks: Int32Array;
   readonly links: readonly LinkSite[];
-  /** By PC it comes back to: the word with the PC an indirect call went to last, 0 before the first. */
+  /** By PC it comes back to: the first of two words with the last PCs an indirect call went to (0: none yet). */
   readonly indirectCalls: readonly LinkSite[];
   /** Byte addresses of its `count` instructions. */
   readonly counters: readonly number[];
@@ -382,6 +382,7 @@ export class Predecoder {
       case Op.call_indirect:
         this.put3(t0Opcodes.call_indirect!, a, 0);
         this.indirectCalls.push({ pc: x, address: (this.at - 1) << 2 });
+        this.put(0);
         return;
       case Op.switch: {
         const table = block.tables[x]!;

@@ -66,7 +66,7 @@ function compile(pc: number, memory: MemoryModel): { region: Region; ops: number
       return outline;
     },
     isFunction: (at) => functions.some((known) => known.pc === at),
-    lastTarget: () => undefined,
+    lastTargets: () => [],
     slotOf: (_, call) => (call ? ++slots : -1),
     addSite: () => -1,
     onBlock: (block) => {

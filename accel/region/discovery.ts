@@ -40,8 +40,8 @@ export interface DiscoveryHost {
   outline(pc: number): BlockOutline;
   /** True if `pc` is known to be called: regions do not run into it. */
   isFunction(pc: number): boolean;
-  /** Where the indirect call that is expected to come back to `returnPc` went last; undefined if it never ran. */
-  lastTarget(returnPc: number): number | undefined;
+  /** Where the indirect call that is expected to come back to `returnPc` has gone, the last one first. */
+  lastTargets(returnPc: number): readonly number[];
 }
 
 /** A function's code in the region: the region's own, or a copy made for a call. */
@@ -54,7 +54,7 @@ interface Copy {
   /** Node by PC. */
   nodes: Map<number, number>;
   /** Functions inlined in this one, by the PC they return to. */
-  readonly inlined: Map<number, Copy>;
+  readonly inlined: Map<number, Copy[]>;
 }
 
 /** The blocks of a region as translated, and how they hang together. */
@@ -94,11 +94,12 @@ export function discoverRegion(entry: number, host: DiscoveryHost): DiscoveredRe
     if (copy.chain.length > maxInlineDepth) continue;
     for (const node of copy.nodes.values()) {
       forEachCall(blocks[node]!, host, (callee, returnPc) => {
-        if (!copy.nodes.has(returnPc) || copy.inlined.has(returnPc)) return;
+        const others = copy.inlined.get(returnPc) ?? [];
+        if (!copy.nodes.has(returnPc) || others.some((other) => other.entry === callee)) return;
         const body = inlineBody(callee, copy.chain, host, left);
         if (!body) return;
         left -= body.reduce((sum, block) => sum + block.instructions, 0);
-        copy.inlined.set(returnPc, addCopy(callee, body, { copy, returnPc }));
+        copy.inlined.set(returnPc, [...others, addCopy(callee, body, { copy, returnPc })]);
       });
     }
   }
@@ -113,8 +114,8 @@ export function discoverRegion(entry: number, host: DiscoveryHost): DiscoveredRe
     flow: {
       nodeOf: (from, pc) => place(from, copyOf[from]!, pc).node,
       inlined(from, returnPc) {
-        const copy = copyOf[from]!.inlined.get(returnPc);
-        return copy && place(from, copy, copy.entry);
+        const found = copyOf[from]!.inlined.get(returnPc) ?? [];
+        return found.map((copy) => place(from, copy, copy.entry));
       },
       returnOf(from) {
         const { caller } = copyOf[from]!;
@@ -133,13 +134,12 @@ export function discoverRegion(entry: number, host: DiscoveryHost): DiscoveredRe
   };
 }
 
-/** The calls of an extended block with a known target: named, or the one an indirect call went to last. */
+/** The calls of an extended block with known targets: named, or those an indirect call went to last. */
 function forEachCall(block: IrBlock, host: DiscoveryHost, visit: (callee: number, returnPc: number) => void): void {
   for (let i = 0; i < block.length; i++) {
     if (block.op[i] === Op.call) visit(block.x[i]!, block.y[i]!);
     if (block.op[i] !== Op.call_indirect) continue;
-    const callee = host.lastTarget(block.x[i]!);
-    if (callee !== undefined) visit(callee, block.x[i]!);
+    for (const callee of host.lastTargets(block.x[i]!)) visit(callee, block.x[i]!);
   }
 }
 

@@ -556,7 +556,7 @@ export class RegionEmitter {
     const target = this.frame.temporary(wasmTypes.i32);
     this.values.push(emission, block.a[i]!);
     code.set(target);
-    if (edges.length > 1) this.guess(node, edges[0]!, target);
+    for (const guess of edges.slice(0, -1)) this.guess(node, guess, target);
     this.frame.flush(this.frame.variables.dirtyAt(node, edge));
     this.callTarget(
       node,

@@ -15,8 +15,8 @@ export interface Place {
 export interface RegionFlow {
   /** Node that begins at `pc` in the copy node `from` belongs to, or -1. */
   nodeOf(from: number, pc: number): number;
-  /** Entry of the function inlined where node `from` calls and expects to come back to `returnPc`. */
-  inlined(from: number, returnPc: number): Place | undefined;
+  /** Entries of the functions inlined where node `from` calls and expects to come back to `returnPc`. */
+  inlined(from: number, returnPc: number): readonly Place[];
   /** Where the copy node `from` belongs to returns; undefined for the region's own function. */
   returnOf(from: number): Place | undefined;
   /** True if `pc` is known to be called: a jump there from an inlined function is a call in the name of its caller. */
@@ -26,7 +26,7 @@ export interface RegionFlow {
 /** The flow of a single block nothing is known about. */
 export const isolatedBlock: RegionFlow = {
   nodeOf: () => -1,
-  inlined: () => undefined,
+  inlined: () => [],
   returnOf: () => undefined,
   isFunction: () => false,
 };
@@ -69,15 +69,12 @@ export function edgesOf(block: IrBlock, i: number, node: number, flow: RegionFlo
     case Op.switch:
       return Array.from(block.tables[block.x[i]!]!, jump);
     case Op.call: {
-      const inlined = flow.inlined(node, block.y[i]!);
       // An indirect call whose target the passes found out may have been guessed wrong.
-      return [inlined?.pc === block.x[i] ? inside(inlined!) : callee(block.x[i]!, block.y[i]!)];
+      const inlined = flow.inlined(node, block.y[i]!).find(({ pc }) => pc === block.x[i]);
+      return [inlined ? inside(inlined) : callee(block.x[i]!, block.y[i]!)];
     }
-    case Op.call_indirect: {
-      const inlined = flow.inlined(node, block.x[i]!);
-      const call = callee(0, block.x[i]!);
-      return inlined ? [inside(inlined), call] : [call];
-    }
+    case Op.call_indirect:
+      return [...flow.inlined(node, block.x[i]!).map(inside), callee(0, block.x[i]!)];
     case Op.return: {
       const caller = flow.returnOf(node);
       return caller ? [inside(caller), out] : [out];
