@@ -6,7 +6,7 @@
  */
 export const coldBudget = 2_500_000;
 /** Entries of a block before its region is compiled. Liftoff pays back after some 500–1000 executions. */
-export const hotThreshold = 2000;
+export const hotThreshold = 4000;
 /** A callee joins the module being built if it is this far (of the threshold) on its way to being hot. */
 export const batchFraction = 1 / 32;
 /** Entries of a function that make it worth compiling as a whole when a block within it is hot. */
@@ -36,6 +36,8 @@ export const maxModules = 4000;
 export const maxSites = 1 << 20;
 /** What a system call served within generated code takes of that budget: it runs some microseconds. */
 export const syscallCost = 1000;
+/** A function is inlined if it is this far (of the threshold) on its way to being hot. */
+export const inlineFraction = 1 / 8;
 /** Guest instructions of a function that is inlined where it is called: a call costs about as much as 20. */
 export const maxInlineInstructions = 60;
 /** Guest instructions a region takes in by inlining. */

@@ -40,6 +40,8 @@ export interface DiscoveryHost {
   outline(pc: number): BlockOutline;
   /** True if `pc` is known to be called: regions do not run into it. */
   isFunction(pc: number): boolean;
+  /** True if the function at `pc` runs so often that inlining it pays. */
+  isHot(pc: number): boolean;
   /** Where the indirect call that is expected to come back to `returnPc` has gone, the last one first. */
   lastTargets(returnPc: number): readonly number[];
 }
@@ -89,6 +91,12 @@ export function discoverRegion(entry: number, host: DiscoveryHost): DiscoveredRe
     undefined,
   );
   let left = maxInlineTotal;
+  /** Bodies of the functions that were looked at: undefined if they are too long. */
+  const bodies = new Map<number, readonly IrBlock[] | undefined>();
+  const bodyOf = (pc: number): readonly IrBlock[] | undefined => {
+    if (!bodies.has(pc)) bodies.set(pc, inlineBody(pc, host));
+    return bodies.get(pc);
+  };
   // Breadth first: what is called directly comes before what that calls.
   for (const copy of copies) {
     if (copy.chain.length > maxInlineDepth) continue;
@@ -96,10 +104,13 @@ export function discoverRegion(entry: number, host: DiscoveryHost): DiscoveredRe
       forEachCall(blocks[node]!, host, (callee, returnPc) => {
         const others = copy.inlined.get(returnPc) ?? [];
         if (!copy.nodes.has(returnPc) || others.some((other) => other.entry === callee)) return;
-        const body = inlineBody(callee, copy.chain, host, left);
-        if (!body) return;
-        left -= body.reduce((sum, block) => sum + block.instructions, 0);
-        copy.inlined.set(returnPc, [...others, addCopy(callee, body, { copy, returnPc })]);
+        // A function may be inlined in itself once.
+        if (!host.isHot(callee) || copy.chain.filter((entry) => entry === callee).length > 1) return;
+        const body = bodyOf(callee);
+        const size = body?.reduce((sum, block) => sum + block.instructions, 0) ?? Infinity;
+        if (size > left) return;
+        left -= size;
+        copy.inlined.set(returnPc, [...others, addCopy(callee, body!.map(copyBlock), { copy, returnPc })]);
       });
     }
   }
@@ -143,19 +154,10 @@ function forEachCall(block: IrBlock, host: DiscoveryHost, visit: (callee: number
   }
 }
 
-/** The body of the function at `pc` if it is small enough to be inlined where `chain` of functions calls it. */
-function inlineBody(
-  pc: number,
-  chain: readonly number[],
-  host: DiscoveryHost,
-  left: number,
-): readonly IrBlock[] | undefined {
-  // A function may be inlined in itself once.
-  if (chain.filter((entry) => entry === pc).length > 1) return undefined;
-  const limit = Math.min(maxInlineInstructions, left);
-  const outlines = findOutlines([pc], host, () => false, limit);
-  if (!outlines) return undefined;
-  return translateBody([pc], host, () => false);
+/** The body of the function at `pc` if it is small enough to be inlined. */
+function inlineBody(pc: number, host: DiscoveryHost): readonly IrBlock[] | undefined {
+  const outlines = findOutlines([pc], host, () => false, maxInlineInstructions);
+  return outlines && translateBody([pc], host, () => false);
 }
 
 /** Translates the function at `roots[0]` up to what `isBoundary` says is another; jump table targets join the roots. */
