@@ -2,9 +2,10 @@
 // and beside it V8's code cache, which saves parsing and compiling it (docs/start-up.md).
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
-import { basename, join } from 'node:path';
+import { basename, join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { build, type Plugin } from 'esbuild';
 import { buildInterpreter } from '#accel/interpreter.ts';
 import { interpreterFile } from '#src/interpreter.ts';
@@ -34,6 +35,43 @@ const plainStringWidth: Plugin = {
     setup.onLoad({ filter: /.*/, namespace: 'plain' }, () => ({ contents: 'export default (text) => text.length' }));
   },
 };
+
+/**
+ * Constant objects whose members the bundle has as numbers: cold code pays for each look-up, and a `switch` over
+ * numbers is a jump table. The bundler does that for enums, so each is rewritten as one. None may be enumerated at run
+ * time, since an enum has its values for keys too.
+ */
+const numbers: Readonly<Record<string, readonly string[]>> = {
+  'tcg/ops.ts': ['Op', 'MemoryFlag'],
+  'tcg/cpu-page.ts': ['ExitReason'],
+  'tcg/interpreter-ops.ts': ['t0Opcodes'],
+  'target/arm/flags.ts': ['Cond'],
+  'target/arm/context.ts': ['ModeBits'],
+};
+
+const numberConstants: Plugin = {
+  name: 'number-constants',
+  setup(setup) {
+    setup.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+      const names = numbers[relative(root, path).replaceAll('\\', '/')];
+      if (names === undefined) return undefined;
+      const module: Record<string, unknown> = await import(pathToFileURL(path).href);
+      let contents = await readFile(path, 'utf8');
+      for (const name of names) contents = asEnum(contents, name, module[name] as Record<string, number>);
+      return { contents, loader: 'ts' };
+    });
+  },
+};
+
+function asEnum(source: string, name: string, members: Readonly<Record<string, number>>): string {
+  const text = Object.entries(members).map(([key, value]) => {
+    if (!Number.isInteger(value)) throw new Error(`${name}.${key} is not a whole number`);
+    return `'${key}' = ${value},`;
+  });
+  const declaration = new RegExp(`^export const ${name}\\b[^]*?;$`, 'm');
+  if (!declaration.test(source)) throw new Error(`no declaration of ${name} where it was`);
+  return source.replace(declaration, `export enum ${name} {${text.join('')}}`);
+}
 
 /**
  * Makes one function expression of the bundle: a script can be compiled with a code cache, a module cannot. It keeps
@@ -75,7 +113,7 @@ const { outputFiles } = await build({
   // Only for the asm dumps of -d: large, so they stay in node_modules.
   external: ['capstone-wasm', 'wabt'],
   define: { 'import.meta': '__meta' },
-  plugins: [plainStringWidth, lazyAssert],
+  plugins: [numberConstants, plainStringWidth, lazyAssert],
   logLevel: 'warning',
 });
 const code = asFunction(outputFiles[0].text);
