@@ -2,11 +2,11 @@ import { Builder } from '#tcg/builder.ts';
 import { countingPoints } from '#tcg/counting.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import { leftRegion } from '#tcg/interpreter-module.ts';
-import { engineMemory, t0Names, t0Opcodes } from '#tcg/interpreter-ops.ts';
+import { engineMemory, t0Opcodes } from '#tcg/interpreter-ops.ts';
 import type { IrBlock } from '#tcg/ir.ts';
-import { memoryAccess } from '#tcg/memory-ops.ts';
 import { Optimizer } from '#tcg/optimize.ts';
 import { type PredecodedBlock, Predecoder } from '#tcg/predecode.ts';
+import { t0AccessBytes, t0AccessKind } from '#tcg/predecode-tables.ts';
 import type { CpuView, Target } from '#tcg/target.ts';
 import { translateBlock } from '#tcg/translator.ts';
 import { createLog } from '#util/log.ts';
@@ -715,16 +715,16 @@ export class Engine {
     let mark = 0;
     while (mark + 3 < marks.length && marks[mark + 3]! <= address) mark += 3;
     const word = address >> 2;
-    const name = t0Names[this.engineWords[word]!]!.split('#')[0]!;
+    const code = this.engineWords[word]!;
     const pc = marks[mark + 1]!;
     const aux = marks[mark + 2]!;
-    if (name === 'probe') {
+    if (code === t0Opcodes.probe) {
       return { pc, aux, offset: 0, bytes: this.engineWords[word + 2]!, access: this.engineWords[word + 3]! };
     }
-    const access = (memoryAccess as Record<string, { bytes: number; write: boolean } | undefined>)[name];
-    if (!access) throw new Error(`engine: fault at interpreter op ${name}`);
+    const bytes = t0AccessBytes[code]!;
+    if (bytes === 0) throw new Error(`engine: fault at interpreter op ${code}`);
     // The interpreter has added the offset already.
-    return { pc, aux, offset: 0, bytes: access.bytes, access: name.startsWith('cmpxchg') ? 3 : access.write ? 2 : 1 };
+    return { pc, aux, offset: 0, bytes, access: t0AccessKind[code]! };
   }
 }
 

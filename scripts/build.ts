@@ -44,34 +44,70 @@ const plainStringWidth: Plugin = {
 const numbers: Readonly<Record<string, readonly string[]>> = {
   'tcg/ops.ts': ['Op', 'MemoryFlag'],
   'tcg/cpu-page.ts': ['ExitReason'],
-  'tcg/interpreter-ops.ts': ['t0Opcodes'],
   'target/arm/flags.ts': ['Cond'],
   'target/arm/context.ts': ['ModeBits'],
 };
+/** Tables that are made from others by a module without functions: the bundle has what it exports. */
+const evaluated: readonly string[] = [
+  'tcg/interpreter-ops.ts',
+  'tcg/op-tables.ts',
+  'tcg/predecode-tables.ts',
+  'target/arm/decode-index.ts',
+];
 
-const numberConstants: Plugin = {
-  name: 'number-constants',
+type Exports = Readonly<Record<string, unknown>>;
+
+const constants: Plugin = {
+  name: 'constants',
   setup(setup) {
     setup.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
-      const names = numbers[relative(root, path).replaceAll('\\', '/')];
-      if (names === undefined) return undefined;
-      const module: Record<string, unknown> = await import(pathToFileURL(path).href);
+      const file = relative(root, path).replaceAll('\\', '/');
+      if (!evaluated.includes(file) && numbers[file] === undefined) return undefined;
+      const module: Exports = await import(pathToFileURL(path).href);
+      if (numbers[file] === undefined) return { contents: declarations(module), loader: 'ts' };
       let contents = await readFile(path, 'utf8');
-      for (const name of names) contents = asEnum(contents, name, module[name] as Record<string, number>);
+      for (const name of numbers[file]) contents = withEnum(contents, name, module);
       return { contents, loader: 'ts' };
     });
   },
 };
 
-function asEnum(source: string, name: string, members: Readonly<Record<string, number>>): string {
-  const text = Object.entries(members).map(([key, value]) => {
-    if (!Number.isInteger(value)) throw new Error(`${name}.${key} is not a whole number`);
-    return `'${key}' = ${value},`;
-  });
+function withEnum(source: string, name: string, module: Exports): string {
   const declaration = new RegExp(`^export const ${name}\\b[^]*?;$`, 'm');
   if (!declaration.test(source)) throw new Error(`no declaration of ${name} where it was`);
-  return source.replace(declaration, `export enum ${name} {${text.join('')}}`);
+  return source.replace(declaration, asEnum(name, module[name] as Record<string, number>));
 }
+
+function asEnum(name: string, members: Readonly<Record<string, number>>): string {
+  const text = Object.entries(members).map(([key, value]) => `'${key}' = ${value},`);
+  return `export enum ${name} {${text.join('')}}`;
+}
+
+const declarations = (module: Exports): string =>
+  Object.entries(module)
+    .map(([name, value]) => (isNumbers(value) ? asEnum(name, value) : `export const ${name} = ${literal(value)};`))
+    .join('\n');
+
+const isNumbers = (value: unknown): value is Record<string, number> =>
+  Object.getPrototypeOf(value) === Object.prototype &&
+  Object.values(value as object).every((member) => Number.isInteger(member));
+
+/** A typed array, an object with typed arrays in it, or JSON. */
+function literal(value: unknown): string {
+  if (ArrayBuffer.isView(value)) return `new ${value.constructor.name}([${(value as Int32Array).join()}])`;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return JSON.stringify(value);
+  return `{${Object.entries(value).map(([key, member]) => `${key}:${literal(member)}`)}}`;
+}
+
+/** The bundle has the interpreter beside it and need not be able to make it. */
+const prebuiltInterpreter: Plugin = {
+  name: 'prebuilt-interpreter',
+  setup(setup) {
+    setup.onResolve({ filter: /^#accel\/interpreter\.ts$/ }, ({ path }) => ({ path, namespace: 'prebuilt' }));
+    const contents = `export function buildInterpreter() { throw new Error('${interpreterFile} is gone: build again') }`;
+    setup.onLoad({ filter: /.*/, namespace: 'prebuilt' }, () => ({ contents }));
+  },
+};
 
 /**
  * Makes one function expression of the bundle: a script can be compiled with a code cache, a module cannot. It keeps
@@ -113,7 +149,7 @@ const { outputFiles } = await build({
   // Only for the asm dumps of -d: large, so they stay in node_modules.
   external: ['capstone-wasm', 'wabt'],
   define: { 'import.meta': '__meta' },
-  plugins: [numberConstants, plainStringWidth, lazyAssert],
+  plugins: [constants, prebuiltInterpreter, plainStringWidth, lazyAssert],
   logLevel: 'warning',
 });
 const code = asFunction(outputFiles[0].text);
