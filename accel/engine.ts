@@ -59,6 +59,8 @@ export interface EngineOptions {
   /** Bytes of the interpreter module (`generateInterpreter`), prebuilt. */
   readonly interpreter: Uint8Array<ArrayBuffer>;
   readonly tier: Tier;
+  /** Called before the region compiler begins to work (`tier` auto). */
+  readonly onWarm?: () => void;
   /** Translate one guest instruction per block (-one-insn-per-tb). */
   readonly oneInstruction?: boolean;
   readonly trace?: EngineTrace;
@@ -177,7 +179,7 @@ export class Engine {
     this.cold = options.tier === 'auto';
     this.optimizer = new Optimizer(target);
     this.predecoder = new Predecoder(cpuBase, this.engineMemory);
-    this.table = new WebAssembly.Table({ element: 'anyfunc', initial: tableSize, maximum: tableSize });
+    this.table = new WebAssembly.Table({ element: 'anyfunc', initial: 1, maximum: tableSize });
     const { helpers } = target;
     this.imports = {
       e: {
@@ -213,6 +215,7 @@ export class Engine {
 
   /** From now on hot blocks are compiled; what they have run so far counts. */
   private warmUp(): void {
+    this.options.onWarm?.();
     this.cold = false;
     this.threshold = hotThreshold;
     for (const { address } of this.predecoded) {
@@ -312,6 +315,7 @@ export class Engine {
     switch (kind) {
       case 'block':
         this.dropBlock(space, translation.pc, translation.code);
+        space.outlines.delete(translation.pc);
         return;
       case 'outline':
         space.outlines.delete(translation.pc);
@@ -331,10 +335,10 @@ export class Engine {
 
   /** Forgets a T0 block. Its code stays where it is: it may be running. */
   private dropBlock({ addresses, incoming }: CodeSpace, pc: number, code: PredecodedBlock): void {
-    for (const site of code.links) incoming.get(site.pc)?.delete(site.address);
+    for (const site of code.links) incoming.delete(site.pc, site.address);
     if (addresses.get(pc) !== code.address) return;
     addresses.delete(pc);
-    for (const word of incoming.get(pc) ?? []) this.engineWords[word >> 2] = 0;
+    for (const word of incoming.of(pc)) this.engineWords[word >> 2] = 0;
     forgetJump(this.engineWords, pc);
   }
 
@@ -456,7 +460,7 @@ export class Engine {
     const { address } = this.predecode(pc, this.options.oneInstruction ? 1 : interpreterBlockInstructions);
     const { addresses, incoming } = this.space;
     addresses.set(pc, address);
-    for (const word of incoming.get(pc) ?? []) this.engineWords[word >> 2] = address;
+    for (const word of incoming.of(pc)) this.engineWords[word >> 2] = address;
     return address;
   }
 
@@ -467,10 +471,13 @@ export class Engine {
     const { block } = builder;
     translateBlock(this.target, builder, this.reader, pc, space.mode, { maxInstructions });
     this.options.trace?.block?.(block, 'op');
-    const known = space.outlines.get(pc);
-    if (known) known.executed = true;
-    else this.noteOutline(outlineOf(block, true));
-    for (const callee of space.outlines.get(pc)!.calls) space.functions.add(callee);
+    let outline = space.outlines.get(pc);
+    if (outline) outline.executed = true;
+    else {
+      outline = outlineOf(block, true);
+      space.outlines.set(pc, outline);
+    }
+    for (const callee of outline.calls) space.functions.add(callee);
     this.optimizer.run(block, { exactState: this.exactState });
     this.options.trace?.block?.(block, 'op_opt');
     const counts = this.options.count === undefined ? undefined : countingPoints(block);
@@ -479,33 +486,24 @@ export class Engine {
     this.predecoded.push(code);
     this.stats.blocks++;
     this.stats.blockInstructions += block.instructions;
-    this.note([[block.start, block.end]], { kind: 'block', space, pc, code });
+    this.note(block.start, block.end, { kind: 'block', space, pc, code });
     this.link(code);
     for (const { pc: returnPc, address } of code.indirectCalls) space.indirectCalls.set(returnPc, address);
     return code;
   }
 
   /** Lists a translation by the pages of its code and of what was read as constant since the last call. */
-  private note(ranges: readonly (readonly [number, number])[], translation: Translation): void {
-    for (const [start, end] of ranges) this.codePages.note(start, end, translation);
-    for (const [start, end] of this.reader.takeConstants()) this.codePages.note(start, end - 1, translation);
+  private note(start: number, end: number, translation: Translation): void {
+    this.codePages.note(start, end, translation);
+    for (const [from, to] of this.reader.takeConstants()) this.codePages.note(from, to - 1, translation);
   }
 
   private link(code: PredecodedBlock): void {
     const { addresses, incoming } = this.space;
-    for (const site of code.links) {
-      const others = incoming.get(site.pc);
-      if (others) others.add(site.address);
-      else incoming.set(site.pc, new Set([site.address]));
-      this.engineWords[site.address >> 2] = addresses.get(site.pc) ?? 0;
+    for (const { address, pc } of code.links) {
+      incoming.add(pc, address);
+      this.engineWords[address >> 2] = addresses.get(pc) ?? 0;
     }
-  }
-
-  private noteOutline(outline: BlockOutline): void {
-    const { space } = this;
-    const { pc, start, end } = outline;
-    space.outlines.set(pc, outline);
-    this.codePages.note(start, end, { kind: 'outline', space, pc });
   }
 
   // ---- T1
@@ -518,7 +516,8 @@ export class Engine {
         maxInstructions: this.options.oneInstruction ? 1 : interpreterBlockInstructions,
       });
       outline = outlineOf(this.builder.block, false);
-      this.noteOutline(outline);
+      outlines.set(pc, outline);
+      this.codePages.note(outline.start, outline.end, { kind: 'outline', space: this.space, pc });
     }
     return outline;
   }
@@ -558,6 +557,7 @@ export class Engine {
       return;
     }
     const started = Date.now();
+    if (this.table.length < tableSize) this.table.grow(tableSize - this.table.length);
     const entries = this.batch(entry);
     const moduleName = `regions-${moduleNumber++}`;
     const pages = !this.exactState && this.memory.protectPages();
@@ -591,10 +591,7 @@ export class Engine {
     this.trapSites.set(moduleName, trapSites);
     const pcs = regions.map(({ pc }) => pc);
     const module: Translation = { kind: 'module', name: moduleName, space: this.space, pcs, live: true };
-    this.note(
-      regions.flatMap(({ ranges }) => ranges),
-      module,
-    );
+    for (const { ranges } of regions) for (const [start, end] of ranges) this.note(start, end, module);
     if (log.enabled) log('module of %d regions, %d bytes: %s', regions.length, bytes.length, hexList(entries));
     this.stats.modules++;
     this.stats.regions += regions.length;

@@ -10,12 +10,6 @@ const root = join(__dirname, '..');
 const dist = join(root, 'dist');
 const bundle = join(dist, 'main.js');
 
-/**
- * Milliseconds before V8 may optimize JavaScript. It does so on other threads, at a cost that only longer runs earn
- * back: a run of 150 ms paid 40 ms more.
- */
-const optimizeAfter = 250;
-
 /** Loads the bundle and runs `command` with this process's arguments. */
 function run(command) {
   const source = read(bundle);
@@ -24,24 +18,7 @@ function run(command) {
     process.exitCode = 1;
     return;
   }
-  const script = compile(source);
-  postponeOptimization();
-  evaluate(script).then((exports) => exports.main(command));
-}
-
-/**
- * Calls before V8's two optimizing compilers take a function on: usual and at start. `--max-optimized-bytecode-size=0`
- * would save as much, but what it has refused once is never optimized again: system calls then cost 1 µs more.
- */
-const invocations = { maglev: [400, 4000], turbofan: [3000, 30_000] };
-
-function postponeOptimization() {
-  const { setFlagsFromString } = require('node:v8');
-  const set = (which) => {
-    for (const name in invocations) setFlagsFromString(`--invocation-count-for-${name}=${invocations[name][which]}`);
-  };
-  set(1);
-  setTimeout(set, optimizeAfter, 0).unref();
+  evaluate(compile(source)).then((exports) => exports.main(command));
 }
 
 /** The bundle's text as a script, out of the code cache if there is one that fits. */

@@ -31,7 +31,7 @@ export interface PredecodedBlock {
   readonly address: number;
   readonly bytes: number;
   /** Byte address of each guest instruction's code, ascending, beside its PC and aux word. */
-  readonly marks: Int32Array;
+  readonly marks: readonly number[];
   readonly links: readonly LinkSite[];
   /** By PC it comes back to: the first of two words with the last PCs an indirect call went to (0: none yet). */
   readonly indirectCalls: readonly LinkSite[];
@@ -110,15 +110,8 @@ export class Predecoder {
           this.other(block, i, links);
       }
     }
-    return {
-      pc: block.pc,
-      address,
-      bytes: (this.at << 2) - address,
-      marks: Int32Array.from(marks),
-      links,
-      indirectCalls: this.indirectCalls,
-      counters,
-    };
+    const bytes = (this.at << 2) - address;
+    return { pc: block.pc, address, bytes, marks, links, indirectCalls: this.indirectCalls, counters };
   }
 
   /** Backward scan: uses, last uses, and when the slot a `get` names is overwritten. */
