@@ -37,6 +37,9 @@ export interface RowOptions<F, S extends Record<string, number> = Record<never, 
   readonly pure?: true;
 }
 
+/** A record with all fields that the patterns of a target may name, absent: one shape for all rows' records. */
+export type EmptyRecord = () => Record<string, number | undefined>;
+
 /** One instruction encoding. `C` is what the target's translate functions get. */
 export interface Row<C> {
   /** The manual's name of the instruction. */
@@ -44,6 +47,7 @@ export interface Row<C> {
   readonly pattern: string;
   readonly translate: (c: C, f: FieldRecord) => void;
   readonly options: RowOptions<FieldRecord, Record<string, number>>;
+  readonly emptyRecord: EmptyRecord;
   /** Parsed when first needed. */
   bits: RowBits | undefined;
 }
@@ -63,13 +67,16 @@ export interface RowBits {
   readonly widths: readonly number[];
   /** No field has more than one part. */
   readonly whole: boolean;
+  readonly when: RowOptions<FieldRecord>['when'];
+  readonly own: boolean;
+  readonly pure: boolean;
   /** The row's reusable field record: valid until the row matches again. */
   readonly record: Record<string, number>;
 }
 
 /** A `row` function for translate functions of context `C`; types their field record from the pattern. */
 export const rowFor =
-  <C>() =>
+  <C>(emptyRecord: EmptyRecord) =>
   <const P extends string, S extends Record<string, number> = Record<never, number>>(
     name: string,
     pattern: P,
@@ -81,6 +88,7 @@ export const rowFor =
     // The record the decoder fills has exactly the pattern's fields and the constant ones.
     translate: translate as (c: C, f: FieldRecord) => void,
     options: (options ?? noOptions) as RowOptions<FieldRecord, Record<string, number>>,
+    emptyRecord,
     bits: undefined,
   });
 
@@ -99,7 +107,7 @@ export function rowBits<C>(row: Row<C>): RowBits {
   return (row.bits ??= parsePattern(row));
 }
 
-function parsePattern<C>({ pattern, name, options }: Row<C>): RowBits {
+function parsePattern<C>({ pattern, name, options, emptyRecord }: Row<C>): RowBits {
   let bits = 0;
   let mask = 0;
   let value = 0;
@@ -110,7 +118,8 @@ function parsePattern<C>({ pattern, name, options }: Row<C>): RowBits {
   const shifts: number[] = [];
   const widths: number[] = [];
   let whole = true;
-  const record: Record<string, number> = {};
+  // What the pattern does not name stays absent; translate functions are typed to know only what it names.
+  const record = emptyRecord() as Record<string, number>;
   const length = pattern.length;
   for (let i = 0; i < length; i++) {
     const char = pattern.charCodeAt(i);
@@ -159,13 +168,14 @@ function parsePattern<C>({ pattern, name, options }: Row<C>): RowBits {
     names.push(field);
     shifts.push(bits);
     widths.push(width);
-    if (field in record) whole = false;
+    if (record[field] !== undefined) whole = false;
     record[field] = 0;
   }
   if (bits !== 16 && bits !== 32) throw new Error(`decode row ${name}: ${bits} bits in ${pattern}`);
   for (let i = 0; i < shifts.length; i++) shifts[i] = bits - shifts[i]!;
   if (options.set) Object.assign(record, options.set);
-  return { width: bits, mask, value, shouldMask, shouldValue, names, shifts, widths, whole, record };
+  const { when, own = false, pure = false } = options;
+  return { width: bits, mask, value, shouldMask, shouldValue, names, shifts, widths, whole, when, own, pure, record };
 }
 
 /** Fills the row's field record from the encoding. */
@@ -193,9 +203,9 @@ export function rowMatches<C>(row: Row<C>, encoding: number): boolean {
 
 /** The same for an encoding that has the fixed bits. */
 function rowAccepts<C>(row: Row<C>, encoding: number): boolean {
-  const { when } = row.options;
-  const record = fillFields(rowBits(row), encoding);
-  return when === undefined || when(record);
+  const bits = row.bits ?? rowBits(row);
+  const record = fillFields(bits, encoding);
+  return bits.when === undefined || bits.when(record);
 }
 
 /** The encoding of `row` with `fields` (0 where absent) and its should-be bits as they should be; unsigned. */
