@@ -96,7 +96,8 @@ const isNumbers = (value: unknown): value is Record<string, number> =>
 function literal(value: unknown): string {
   if (ArrayBuffer.isView(value)) return `new ${value.constructor.name}([${(value as Int32Array).join()}])`;
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return JSON.stringify(value);
-  return `{${Object.entries(value).map(([key, member]) => `${key}:${literal(member)}`)}}`;
+  const members = Object.entries(value).map(([key, member]) => `${key}:${literal(member)}`);
+  return `{${members.join()}}`;
 }
 
 /** The bundle has the interpreter beside it and need not be able to make it. */
