@@ -43,7 +43,6 @@ const plainStringWidth: Plugin = {
  */
 const numbers: Readonly<Record<string, readonly string[]>> = {
   'tcg/ops.ts': ['Op', 'MemoryFlag'],
-  'tcg/cpu-page.ts': ['ExitReason'],
   'target/arm/flags.ts': ['Cond'],
   'target/arm/context.ts': ['ModeBits'],
 };
@@ -57,15 +56,22 @@ const evaluated: readonly string[] = [
 
 type Exports = Readonly<Record<string, unknown>>;
 
+/** What cannot be done with an object that is an enum in the bundle. */
+const enumeration = new RegExp(`Object\\.(keys|values|entries)\\((${Object.values(numbers).flat().join('|')})\\)`);
+
 const constants: Plugin = {
   name: 'constants',
   setup(setup) {
-    setup.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+    setup.onLoad({ filter: /\.ts$/, namespace: 'file' }, async ({ path }) => {
       const file = relative(root, path).replaceAll('\\', '/');
-      if (!evaluated.includes(file) && numbers[file] === undefined) return undefined;
-      const module: Exports = await import(pathToFileURL(path).href);
-      if (numbers[file] === undefined) return { contents: declarations(module), loader: 'ts' };
+      if (evaluated.includes(file)) {
+        return { contents: declarations(await import(pathToFileURL(path).href)), loader: 'ts' };
+      }
       let contents = await readFile(path, 'utf8');
+      const [enumerated] = enumeration.exec(contents) ?? [];
+      if (enumerated !== undefined) throw new Error(`${file}: ${enumerated} is not what it was in the bundle`);
+      if (numbers[file] === undefined) return undefined;
+      const module: Exports = await import(pathToFileURL(path).href);
       for (const name of numbers[file]) contents = withEnum(contents, name, module);
       return { contents, loader: 'ts' };
     });
