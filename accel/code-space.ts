@@ -16,10 +16,36 @@ export interface CodeSpace {
   /** PCs that are called. */
   readonly functions: Set<number>;
   /** Link words of live T0 blocks by the PC they lead to, whether that has been translated or not. */
-  readonly incoming: Map<number, Set<number>>;
+  readonly incoming: LinkWords;
   /** By PC an indirect call comes back to: byte address in memory 1 of the last two PCs it went to. */
   readonly indirectCalls: Map<number, number>;
 }
+
+/** Addresses of link words by PC. Most PCs have one: only a second one makes a set. */
+export class LinkWords {
+  private readonly words = new Map<number, number | Set<number>>();
+
+  add(pc: number, address: number): void {
+    const known = this.words.get(pc);
+    if (known === undefined) this.words.set(pc, address);
+    else if (typeof known === 'number') this.words.set(pc, new Set([known, address]));
+    else known.add(address);
+  }
+
+  delete(pc: number, address: number): void {
+    const known = this.words.get(pc);
+    if (typeof known === 'object') known.delete(address);
+    else if (known === address) this.words.delete(pc);
+  }
+
+  of(pc: number): Iterable<number> {
+    const known = this.words.get(pc);
+    if (known === undefined) return noWords;
+    return typeof known === 'number' ? [known] : known;
+  }
+}
+
+const noWords: readonly number[] = [];
 
 export const newCodeSpace = (mode: number): CodeSpace => ({
   mode,
@@ -28,7 +54,7 @@ export const newCodeSpace = (mode: number): CodeSpace => ({
   slots: new Map(),
   compiled: new Set(),
   functions: new Set(),
-  incoming: new Map(),
+  incoming: new LinkWords(),
   indirectCalls: new Map(),
 });
 

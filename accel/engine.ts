@@ -2,11 +2,11 @@ import { Builder } from '#tcg/builder.ts';
 import { countingPoints } from '#tcg/counting.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import { leftRegion } from '#tcg/interpreter-module.ts';
-import { engineMemory, t0Names, t0Opcodes } from '#tcg/interpreter-ops.ts';
+import { engineMemory, t0Opcodes } from '#tcg/interpreter-ops.ts';
 import type { IrBlock } from '#tcg/ir.ts';
-import { memoryAccess } from '#tcg/memory-ops.ts';
 import { Optimizer } from '#tcg/optimize.ts';
 import { type PredecodedBlock, Predecoder } from '#tcg/predecode.ts';
+import { t0AccessBytes, t0AccessKind } from '#tcg/predecode-tables.ts';
 import type { CpuView, Target } from '#tcg/target.ts';
 import { translateBlock } from '#tcg/translator.ts';
 import { createLog } from '#util/log.ts';
@@ -60,6 +60,8 @@ export interface EngineOptions {
   /** Bytes of the interpreter module (`generateInterpreter`), prebuilt. */
   readonly interpreter: Uint8Array<ArrayBuffer>;
   readonly tier: Tier;
+  /** Called before the region compiler begins to work (`tier` auto). */
+  readonly onWarm?: () => void;
   /** Translate one guest instruction per block (-one-insn-per-tb). */
   readonly oneInstruction?: boolean;
   readonly trace?: EngineTrace;
@@ -178,7 +180,7 @@ export class Engine {
     this.cold = options.tier === 'auto';
     this.optimizer = new Optimizer(target);
     this.predecoder = new Predecoder(cpuBase, this.engineMemory);
-    this.table = new WebAssembly.Table({ element: 'anyfunc', initial: tableSize, maximum: tableSize });
+    this.table = new WebAssembly.Table({ element: 'anyfunc', initial: 1, maximum: tableSize });
     const { helpers } = target;
     this.imports = {
       e: {
@@ -214,6 +216,7 @@ export class Engine {
 
   /** From now on hot blocks are compiled; what they have run so far counts. */
   private warmUp(): void {
+    this.options.onWarm?.();
     this.cold = false;
     this.threshold = hotThreshold;
     for (const { address } of this.predecoded) {
@@ -313,6 +316,7 @@ export class Engine {
     switch (kind) {
       case 'block':
         this.dropBlock(space, translation.pc, translation.code);
+        space.outlines.delete(translation.pc);
         return;
       case 'outline':
         space.outlines.delete(translation.pc);
@@ -332,10 +336,10 @@ export class Engine {
 
   /** Forgets a T0 block. Its code stays where it is: it may be running. */
   private dropBlock({ addresses, incoming }: CodeSpace, pc: number, code: PredecodedBlock): void {
-    for (const site of code.links) incoming.get(site.pc)?.delete(site.address);
+    for (const site of code.links) incoming.delete(site.pc, site.address);
     if (addresses.get(pc) !== code.address) return;
     addresses.delete(pc);
-    for (const word of incoming.get(pc) ?? []) this.engineWords[word >> 2] = 0;
+    for (const word of incoming.of(pc)) this.engineWords[word >> 2] = 0;
     forgetJump(this.engineWords, pc);
   }
 
@@ -457,7 +461,7 @@ export class Engine {
     const { address } = this.predecode(pc, this.options.oneInstruction ? 1 : interpreterBlockInstructions);
     const { addresses, incoming } = this.space;
     addresses.set(pc, address);
-    for (const word of incoming.get(pc) ?? []) this.engineWords[word >> 2] = address;
+    for (const word of incoming.of(pc)) this.engineWords[word >> 2] = address;
     return address;
   }
 
@@ -468,10 +472,13 @@ export class Engine {
     const { block } = builder;
     translateBlock(this.target, builder, this.reader, pc, space.mode, { maxInstructions });
     this.options.trace?.block?.(block, 'op');
-    const known = space.outlines.get(pc);
-    if (known) known.executed = true;
-    else this.noteOutline(outlineOf(block, true));
-    for (const callee of space.outlines.get(pc)!.calls) space.functions.add(callee);
+    let outline = space.outlines.get(pc);
+    if (outline) outline.executed = true;
+    else {
+      outline = outlineOf(block, true);
+      space.outlines.set(pc, outline);
+    }
+    for (const callee of outline.calls) space.functions.add(callee);
     this.optimizer.run(block, { exactState: this.exactState });
     this.options.trace?.block?.(block, 'op_opt');
     const counts = this.options.count === undefined ? undefined : countingPoints(block);
@@ -480,33 +487,24 @@ export class Engine {
     this.predecoded.push(code);
     this.stats.blocks++;
     this.stats.blockInstructions += block.instructions;
-    this.note([[block.start, block.end]], { kind: 'block', space, pc, code });
+    this.note(block.start, block.end, { kind: 'block', space, pc, code });
     this.link(code);
     for (const { pc: returnPc, address } of code.indirectCalls) space.indirectCalls.set(returnPc, address);
     return code;
   }
 
   /** Lists a translation by the pages of its code and of what was read as constant since the last call. */
-  private note(ranges: readonly (readonly [number, number])[], translation: Translation): void {
-    for (const [start, end] of ranges) this.codePages.note(start, end, translation);
-    for (const [start, end] of this.reader.takeConstants()) this.codePages.note(start, end - 1, translation);
+  private note(start: number, end: number, translation: Translation): void {
+    this.codePages.note(start, end, translation);
+    for (const [from, to] of this.reader.takeConstants()) this.codePages.note(from, to - 1, translation);
   }
 
   private link(code: PredecodedBlock): void {
     const { addresses, incoming } = this.space;
-    for (const site of code.links) {
-      const others = incoming.get(site.pc);
-      if (others) others.add(site.address);
-      else incoming.set(site.pc, new Set([site.address]));
-      this.engineWords[site.address >> 2] = addresses.get(site.pc) ?? 0;
+    for (const { address, pc } of code.links) {
+      incoming.add(pc, address);
+      this.engineWords[address >> 2] = addresses.get(pc) ?? 0;
     }
-  }
-
-  private noteOutline(outline: BlockOutline): void {
-    const { space } = this;
-    const { pc, start, end } = outline;
-    space.outlines.set(pc, outline);
-    this.codePages.note(start, end, { kind: 'outline', space, pc });
   }
 
   // ---- T1
@@ -519,7 +517,8 @@ export class Engine {
         maxInstructions: this.options.oneInstruction ? 1 : interpreterBlockInstructions,
       });
       outline = outlineOf(this.builder.block, false);
-      this.noteOutline(outline);
+      outlines.set(pc, outline);
+      this.codePages.note(outline.start, outline.end, { kind: 'outline', space: this.space, pc });
     }
     return outline;
   }
@@ -559,6 +558,7 @@ export class Engine {
       return;
     }
     const started = Date.now();
+    if (this.table.length < tableSize) this.table.grow(tableSize - this.table.length);
     const entries = this.batch(entry);
     const moduleName = `regions-${moduleNumber++}`;
     const pages = !this.exactState && this.memory.protectPages();
@@ -593,10 +593,7 @@ export class Engine {
     this.trapSites.set(moduleName, trapSites);
     const pcs = regions.map(({ pc }) => pc);
     const module: Translation = { kind: 'module', name: moduleName, space: this.space, pcs, live: true };
-    this.note(
-      regions.flatMap(({ ranges }) => ranges),
-      module,
-    );
+    for (const { ranges } of regions) for (const [start, end] of ranges) this.note(start, end, module);
     if (log.enabled) log('module of %d regions, %d bytes: %s', regions.length, bytes.length, hexList(entries));
     this.stats.modules++;
     this.stats.regions += regions.length;
@@ -717,16 +714,16 @@ export class Engine {
     let mark = 0;
     while (mark + 3 < marks.length && marks[mark + 3]! <= address) mark += 3;
     const word = address >> 2;
-    const name = t0Names[this.engineWords[word]!]!.split('#')[0]!;
+    const code = this.engineWords[word]!;
     const pc = marks[mark + 1]!;
     const aux = marks[mark + 2]!;
-    if (name === 'probe') {
+    if (code === t0Opcodes.probe) {
       return { pc, aux, offset: 0, bytes: this.engineWords[word + 2]!, access: this.engineWords[word + 3]! };
     }
-    const access = (memoryAccess as Record<string, { bytes: number; write: boolean } | undefined>)[name];
-    if (!access) throw new Error(`engine: fault at interpreter op ${name}`);
+    const bytes = t0AccessBytes[code]!;
+    if (bytes === 0) throw new Error(`engine: fault at interpreter op ${code}`);
     // The interpreter has added the offset already.
-    return { pc, aux, offset: 0, bytes: access.bytes, access: name.startsWith('cmpxchg') ? 3 : access.write ? 2 : 1 };
+    return { pc, aux, offset: 0, bytes, access: t0AccessKind[code]! };
   }
 }
 

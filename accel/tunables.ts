@@ -28,7 +28,10 @@ export const regionBlockInstructions = 400;
  * between looks at timers and signals.
  */
 export const runBudget = 2_000_000;
-/** Region table size: regions and call targets. Growing a table costs milliseconds, so it is sized once. */
+/**
+ * Region table size: regions and call targets. Growing a table costs milliseconds when modules have it, and making it
+ * two, so it gets its size with the first region.
+ */
 export const tableSize = 1 << 16;
 /** Live modules before everything is thrown away: V8 keeps memory maps for each. */
 export const maxModules = 4000;

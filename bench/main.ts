@@ -1,5 +1,5 @@
 /**
- * The benchmark: `npm run bench [-- NAMES…] [--reps N] [--scale N] [--json FILE] [--timeout SECONDS]`.
+ * The benchmark: `npm run bench [-- NAMES… | start-up] [--reps N] [--scale N] [--json FILE] [--timeout SECONDS]`.
  *
  * tsemu against qemu-arm, native code and clang's WebAssembly, on the same C programs. Runners take turns within each
  * repetition, so that a noisy moment hits all of them; the least CPU time (user + system) of each counts. Ratios are
@@ -15,6 +15,7 @@ import { nodeCommand, type Protection, tsemuCommand, tsemuIsBuilt } from '#tests
 import { benchmarks, buildBenchmark, type Machine } from './build.ts';
 import { measure } from './measure.ts';
 import { fixed, geometricMean, type Series, type Summary, summarise, table } from './report.ts';
+import { measureShort } from './short.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -58,6 +59,10 @@ if (tsemuIsBuilt()) {
 
 const reps = Number(values.reps);
 const timeout = Number(values.timeout) * 1000;
+if (positionals.includes('start-up')) {
+  await measureShort(reps, timeout, qemu, (...command) => tsemuCommand(command).flat());
+  process.exit();
+}
 const wanted = positionals.length > 0 ? positionals : [...benchmarks];
 const series = new Map<string, Series>();
 /** Runners that failed a program: they are left out of its later repetitions. */

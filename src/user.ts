@@ -1,5 +1,7 @@
 import { Engine } from '#accel/engine.ts';
 import { createEntropy } from '#linux-user/entropy.ts';
+import { Prot } from '#linux-user/mm/vma.ts';
+import type { Process } from '#linux-user/process.ts';
 import { detectArchitecture, LoadError, startProcess } from '#linux-user/start.ts';
 import { coverage, createSyscallTable } from '#syscalls/table.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
@@ -8,14 +10,28 @@ import { createDump } from './dump.ts';
 import { interpreterBytes } from './interpreter.ts';
 import { UsageError, type UserConfig } from './options.ts';
 
-/** Runs one guest program to its end. Returns its exit code. */
-export async function runUser(config: UserConfig): Promise<number> {
+/** Bytes of code that take little translation: it is over before V8 takes notice of it. */
+const smallCode = 16384;
+
+function codeBytes({ mm }: Process): number {
+  let bytes = 0;
+  for (const { start, end, prot } of mm.vmas) if ((prot & Prot.EXEC) !== 0) bytes += end - start;
+  return bytes;
+}
+
+/** Runs one guest program to its end; `onBusy` is called before much of our JavaScript runs. Returns its exit code. */
+export async function runUser(config: UserConfig, onBusy?: () => void): Promise<number> {
   try {
     const arch = config.arch ?? detectArchitecture(config.program, config.ldPrefix);
     const target = architectures[arch];
     if (!target) throw new UsageError(`${config.program}: no translator for ${arch} in this build`);
     const dump = config.log.size === 0 ? null : await createDump(config, target);
     const log = dump?.log;
+    let busy = onBusy === undefined;
+    const becomeBusy = (): void => {
+      if (!busy) onBusy?.();
+      busy = true;
+    };
     const interpreter = interpreterBytes();
     const observed = config.stats || config.statsFile !== null || config.profile !== null;
     const names = () => ({ syscalls: coverage('arm'), exitReasons: Object.keys(ExitReason) });
@@ -38,12 +54,11 @@ export async function runUser(config: UserConfig): Promise<number> {
         protection: config.protection,
         target,
         report: null,
-        ...((dump || observer) && {
-          watch: (process, images) => {
-            dump?.watch(process);
-            observer?.addImages(images);
-          },
-        }),
+        watch(process, images) {
+          dump?.watch(process);
+          observer?.addImages(images);
+          if (config.tier === 'region' || codeBytes(process) > smallCode) becomeBusy();
+        },
         ...(observer && { ended: observer.end }),
       },
       observer?.named(table) ?? table,
@@ -52,6 +67,7 @@ export async function runUser(config: UserConfig): Promise<number> {
           interpreter,
           tier: config.tier,
           oneInstruction: config.oneInsnPerTb,
+          onWarm: becomeBusy,
           ...observer?.engineOptions,
           ...dump?.engineOptions(memory),
         });

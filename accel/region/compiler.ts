@@ -58,12 +58,13 @@ export function outlineOf(block: IrBlock, executed: boolean): BlockOutline {
   const successors: number[] = [];
   const calls: number[] = [];
   forEachSuccessor(block, (pc) => successors.push(pc));
-  for (let i = 0; i < block.length; i++) {
-    if (block.op[i] === Op.call) calls.push(block.x[i]!);
-    else if (block.op[i] === Op.exit && block.x[i] === ExitReason.syscall) successors.push(block.y[i]!);
+  const { length, op, x, y } = block;
+  for (let i = 0; i < length; i++) {
+    if (op[i] === Op.call) calls.push(x[i]!);
+    else if (op[i] === Op.exit && x[i] === ExitReason.syscall) successors.push(y[i]!);
   }
   const { pc, start, end, instructions } = block;
-  const last = block.op[block.length - 1];
+  const last = op[length - 1];
   const runsOn = last === Op.jump || last === Op.branch;
   return { pc, start, end, instructions, successors, calls, runsOn, executed };
 }
