@@ -162,6 +162,17 @@ export const Ioctl = {
   FICLONE: 0x40049409,
   FS_IOC_FIEMAP: 0xc020660b,
   BLKGETSIZE64: 0x80041272,
+  SIOCATMARK: 0x8905,
+  SIOCGIFNAME: 0x8910,
+  SIOCGIFCONF: 0x8912,
+  SIOCGIFFLAGS: 0x8913,
+  SIOCGIFADDR: 0x8915,
+  SIOCGIFBRDADDR: 0x8919,
+  SIOCGIFNETMASK: 0x891b,
+  SIOCGIFMETRIC: 0x891d,
+  SIOCGIFMTU: 0x8921,
+  SIOCGIFHWADDR: 0x8927,
+  SIOCGIFINDEX: 0x8933,
 } as const;
 
 export const PollName = {
@@ -177,6 +188,8 @@ export const PollName = {
   POLLWRBAND: 0x200,
   POLLRDHUP: 0x2000,
 } as const;
+
+export const EpollOp = { EPOLL_CTL_ADD: 1, EPOLL_CTL_DEL: 2, EPOLL_CTL_MOD: 3 } as const;
 
 export const FutexOp = {
   FUTEX_WAIT: 0,
