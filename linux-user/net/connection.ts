@@ -54,8 +54,10 @@ export interface Connection {
   onEvent: (events: number) => void;
   /** An error that nobody has been told of yet. */
   error: ErrnoName | null;
-  /** Bytes that can be read at once. */
+  /** Bytes that have come and not been read. */
   readonly available: number;
+  /** Something can be read: a record without bytes too. */
+  readonly readable: boolean;
   /** Nothing more will come than what is there. */
   readonly ended: boolean;
   /** Nothing can be sent any more. */

@@ -53,6 +53,10 @@ export class HostConnection implements Connection {
     return this.queue.length;
   }
 
+  get readable(): boolean {
+    return this.queue.length > 0;
+  }
+
   get writable(): boolean {
     return this.unsent < socketBufferBytes / 2;
   }

@@ -100,7 +100,7 @@ export abstract class StreamSocket<Name> extends Socket {
       return error | Poll.hup | (events & (output | failed));
     }
     let ready = error;
-    if (connection.available > 0 || connection.ended) ready |= input;
+    if (connection.readable || connection.ended) ready |= input;
     if (connection.ended) ready |= Poll.rdHup;
     if (connection.ended && connection.sendEnded) ready |= Poll.hup;
     if (connection.sendEnded || connection.writable) ready |= output;

@@ -168,11 +168,6 @@ export class UnixDatagramSocket extends Socket implements NamedSocket {
   override shutdown(read: boolean, write: boolean): void {
     this.receiveEnded ||= read;
     this.sendEnded ||= write;
-    if (this.peer?.peer === this) {
-      this.peer.receiveEnded ||= write;
-      this.peer.sendEnded ||= read;
-      this.peer.readiness.wake();
-    }
     this.readiness.wake();
   }
 

@@ -29,10 +29,9 @@ export class UnixName {
   /** bind(2) for `socket`. EINVAL for one that has a name, EADDRINUSE, and what the folder refuses. */
   bind(process: Process, network: Network, socket: NamedSocket, address: SocketAddress): void {
     if (address.family !== 'unix') throw new Errno('EINVAL');
-    if (this.address.path.length > 0) {
-      if (address.path.length === 0) return;
-      throw new Errno('EINVAL');
-    }
+    const bound = this.address.path.length > 0;
+    if (bound && address.path.length === 0) return;
+    if (bound && address.path[0] === 0) throw new Errno('EINVAL');
     network.gate({ action: 'bind', protocol: 'unix', address });
     if (address.path.length === 0) this.bindAbstract(network, socket, network.unix.automatic(socket.type));
     else if (address.path[0] === 0) this.bindAbstract(network, socket, address.path);
@@ -55,8 +54,11 @@ export class UnixName {
    */
   private bindPath(process: Process, network: Network, socket: NamedSocket, address: UnixAddress): void {
     const { host } = process.fs.locate(process, null, address.path, false);
+    if (fs.lstatSync(host, { throwIfNoEntry: false }) !== undefined) throw new Errno('EADDRINUSE');
+    if (this.address.path.length > 0) throw new Errno('EINVAL');
     const slash = host.lastIndexOf('/');
-    const folder = fs.openSync(host.subarray(0, slash + 1), fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+    const how = globalThis.process.platform === 'linux' ? O_PATH : fs.constants.O_RDONLY;
+    const folder = fs.openSync(host.subarray(0, slash + 1), how | fs.constants.O_DIRECTORY);
     try {
       const temporary = `.tsemu-${randomBytes(8).toString('hex')}`;
       const path = shortPath(folder, temporary) ?? `${host.subarray(0, slash + 1).toString()}${temporary}`;
@@ -69,8 +71,9 @@ export class UnixName {
         this.host.close();
         this.host = null;
         throw errnoOf(error) === errnoNumbers.EEXIST ? new Errno('EADDRINUSE') : error;
+      } finally {
+        fs.unlinkSync(path);
       }
-      fs.unlinkSync(path);
       this.address = address;
       this.release = network.unix.addInode(stat.dev, stat.ino, socket);
     } finally {
@@ -113,7 +116,7 @@ export function findUnix(process: Process, network: Network, address: UnixAddres
     const socket = network.unix.findAbstract(path, type);
     if (socket !== null) return { kind: 'guest', socket };
     const text = asText(path);
-    if (text === null || globalThis.process.platform !== 'linux') throw new Errno('ECONNREFUSED');
+    if (text === null || type !== SocketType.SOCK_STREAM || globalThis.process.platform !== 'linux') throw new Errno('ECONNREFUSED');
     return { kind: 'host', path: text, done: () => {} };
   }
   const { host } = process.fs.locate(process, null, path, true);

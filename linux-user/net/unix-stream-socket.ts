@@ -3,7 +3,7 @@ import { Errno, type ErrnoName } from '#util/errno.ts';
 import type { Process } from '../process.ts';
 import { Poll } from '../vfs/flags.ts';
 import { type SocketAddress, type UnixAddress, unnamed } from './address.ts';
-import { type Connection, nobody, type Outgoing, type SocketCredentials } from './connection.ts';
+import { type Connection, type Incoming, nobody, type Outgoing, type Received, type SocketCredentials } from './connection.ts';
 import { listenOn, net } from './host-bind.ts';
 import { errorName, HostConnection } from './host-connection.ts';
 import { Listener } from './listener.ts';
@@ -172,8 +172,14 @@ export class UnixStreamSocket extends StreamSocket<UnixAddress> implements Named
   }
 
   override send(message: Outgoing): number {
-    if (message.to !== null) throw new Errno(this.connected ? 'EISCONN' : 'EOPNOTSUPP');
+    if (message.to !== null && this.streaming) throw new Errno(this.connected ? 'EISCONN' : 'EOPNOTSUPP');
     return super.send(message);
+  }
+
+  /** Unlike TCP it tells whom the bytes are from. */
+  override receive(into: Incoming): Received | null {
+    const received = super.receive(into);
+    return received === null || received.whole === 0 ? received : { ...received, from: this.peerName };
   }
 
   /** unix(7): on a socket that is not connected it does nothing. */
