@@ -11,7 +11,7 @@ import { buffer, hex, named } from './print.ts';
 import { type Argument, partial, type Rows, row } from './row.ts';
 import { lengthOut, socketOf, storeSized } from './socket-address.ts';
 import { shown } from './socket-control.ts';
-import { loadTimespec, loadTimeval } from './time-values.ts';
+import { loadTimespec } from './time-values.ts';
 
 /** TCP_INFO's first byte (include/net/tcp_states.h). */
 const TcpState = { established: 1, synSent: 2, close: 7, listen: 10 } as const;
@@ -24,8 +24,7 @@ const words = (...values: readonly number[]): Uint8Array => new Uint8Array(Uint3
 /** Milliseconds of a struct timeval, Infinity for zero. EINVAL, EDOM. */
 function loadTimeout(memory: GuestMemory, at: number, length: number, wide: boolean): number {
   if (length < (wide ? 16 : 8)) throw new Errno('EINVAL');
-  const { seconds, nanoseconds } = wide ? loadTimespec(memory, at, true) : loadTimeval(memory, at);
-  const micros = wide ? nanoseconds : nanoseconds / 1000;
+  const { seconds, nanoseconds: micros } = loadTimespec(memory, at, wide);
   if (micros < 0 || micros > 999_999) throw new Errno('EDOM');
   // A time before zero does not wait at all.
   if (seconds < 0) return 0;
@@ -153,9 +152,9 @@ function setMulticast(task: Task, socket: Socket, level: number, name: number, a
 
 // ---- the calls
 
-/** What another level than SOL_SOCKET answers that the socket does not have. */
-function unknownLevel(socket: Socket): Errno {
-  return new Errno(socket.kind.domain === Family.AF_UNIX ? 'EOPNOTSUPP' : 'ENOPROTOOPT');
+/** What a socket answers that does not have the level. */
+function unknownLevel({ kind: { domain } }: Socket, setting: boolean): Errno {
+  return new Errno(domain === Family.AF_UNIX || (domain === Family.AF_INET && !setting) ? 'EOPNOTSUPP' : 'ENOPROTOOPT');
 }
 
 function setsockopt(task: Task, which: number, level: number, name: number, at: number, length: number): number {
@@ -166,7 +165,7 @@ function setsockopt(task: Task, which: number, level: number, name: number, at: 
     setGeneric(task, socket, name, at, length);
     return 0;
   }
-  if (!socket.options.hasLevel(level)) throw unknownLevel(socket);
+  if (!socket.options.hasLevel(level)) throw unknownLevel(socket, true);
   if (setMulticast(task, socket, level, name, at, length)) return 0;
   if (level === Level.SOL_TCP && name === TcpOption.TCP_CONGESTION) {
     const wanted = Buffer.from(memory.copy(at, Math.min(length, 15)))
@@ -219,7 +218,7 @@ function getsockopt(task: Task, which: number, level: number, name: number, at: 
     return 0;
   };
   if (level === Level.SOL_SOCKET) return store(getGeneric(socket, name));
-  if (!socket.options.hasLevel(level)) throw unknownLevel(socket);
+  if (!socket.options.hasLevel(level)) throw unknownLevel(socket, false);
   if (level === Level.SOL_TCP && name === TcpOption.TCP_INFO) return store(tcpInfo(socket));
   if (level === Level.SOL_TCP && name === TcpOption.TCP_CONGESTION)
     return store(Buffer.from('cubic\0\0\0\0\0\0\0\0\0\0\0'));

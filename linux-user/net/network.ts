@@ -11,12 +11,19 @@ export interface DatagramReceiver {
   deliver(bytes: Uint8Array, from: Endpoint, to: Endpoint): boolean;
 }
 
+/** A TCP socket that has a port, as another one that wants it sees it. */
+export interface PortHolder {
+  readonly sharesPort: 'never' | 'reuseAddress' | 'reusePort';
+}
+
 /** The network that a tree of guest processes shares: names, ports, and the way to the host. */
 export class Network {
   readonly gate: NetworkGate;
   readonly unix: UnixNames = new UnixNames();
   /** Listening TCP sockets of guests: those meet one another here, without the host. */
   readonly listeners: PortTable<Listener<Endpoint>> = new PortTable();
+  /** TCP sockets with a port of their own. */
+  readonly boundTcp: PortTable<PortHolder> = new PortTable();
   readonly udp: PortTable<DatagramReceiver> = new PortTable();
   readonly netlinkPorts: Set<number> = new Set();
   /** Sockets of the host that are open for guests. */

@@ -34,6 +34,14 @@ export class PortTable<T> {
     };
   }
 
+  /** Those that are bound where `endpoint` would be. */
+  overlapping(endpoint: Endpoint, dualStack: boolean): T[] {
+    const wanted = { endpoint, dualStack };
+    return (this.byPort.get(endpoint.port) ?? [])
+      .filter((entry) => reaches(entry, endpoint.host) || reaches(wanted, entry.endpoint.host))
+      .map(({ owner }) => owner);
+  }
+
   /** Those that a packet to `to` may be for: bound to the very address first. */
   find(to: Endpoint): T[] {
     const matching = (this.byPort.get(to.port) ?? []).filter((entry) => reaches(entry, to.host));
@@ -52,7 +60,7 @@ export class PortTable<T> {
   }
 }
 
-function reaches({ endpoint, dualStack }: Entry<unknown>, host: string): boolean {
+function reaches({ endpoint, dualStack }: Omit<Entry<unknown>, 'owner'>, host: string): boolean {
   if (endpoint.host === host) return true;
   if (endpoint.host === '0.0.0.0') return !host.includes(':');
   return endpoint.host === '::' && (dualStack || host.includes(':'));

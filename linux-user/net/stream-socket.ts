@@ -1,6 +1,6 @@
 import { Errno, type ErrnoName } from '#util/errno.ts';
 import { Poll } from '../vfs/flags.ts';
-import type { Connection, Incoming, Outgoing, Received } from './connection.ts';
+import { type Connection, endOfStream, type Incoming, type Outgoing, type Received } from './connection.ts';
 import type { Listener } from './listener.ts';
 import { SocketType } from './numbers.ts';
 import { Socket } from './socket.ts';
@@ -72,6 +72,7 @@ export abstract class StreamSocket<Name> extends Socket {
   override receive(into: Incoming): Received | null {
     if (this.connection !== null) return this.connection.receive(into);
     this.throwPending();
+    if (this.broken) return endOfStream;
     throw new Errno(this.unconnectedReceive);
   }
 

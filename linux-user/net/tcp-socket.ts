@@ -10,6 +10,7 @@ import { endpointOf, hostText, presented, wildcard } from './inet-name.ts';
 import { isLocalHost, reachable } from './ip.ts';
 import { Listener } from './listener.ts';
 import { createPair } from './memory-connection.ts';
+import type { PortHolder } from './network.ts';
 import { Family, IpOption, Ipv6Option, Level, SocketOption, TcpOption } from './numbers.ts';
 import type { Endpoint } from './port-table.ts';
 import { StreamSocket } from './stream-socket.ts';
@@ -18,14 +19,17 @@ import { StreamSocket } from './stream-socket.ts';
  * A TCP socket (tcp(7)). Its port is always the host's, held by a host socket that is bound and waits for what becomes
  * of it: a server or a client. Guests that connect to guests meet in memory.
  */
-export class TcpSocket extends StreamSocket<Endpoint> {
+export class TcpSocket extends StreamSocket<Endpoint> implements PortHolder {
   protected readonly unconnectedSend = 'EPIPE';
   protected readonly unconnectedReceive = 'ENOTCONN';
   private binding: HostBinding | null = null;
   private local: Endpoint | null = null;
+  /** The guest has chosen the port. */
+  private named = false;
   private remote: Endpoint | null = null;
   private server: Server | null = null;
   private leaveTable: () => void = () => {};
+  private releasePort: () => void = () => {};
 
   private get domain(): number {
     return this.kind.domain;
@@ -36,13 +40,35 @@ export class TcpSocket extends StreamSocket<Endpoint> {
     if (this.local !== null || this.connection !== null) throw new Errno('EINVAL');
     this.network.gate({ action: 'bind', protocol: 'tcp', address });
     this.bindHost(endpoint);
+    this.named = true;
   }
 
+  /** Under what condition another socket may have the same port. */
+  get sharesPort(): PortHolder['sharesPort'] {
+    if (this.options.has(Level.SOL_SOCKET, SocketOption.SO_REUSEPORT)) return 'reusePort';
+    const reuses = this.listener === null && this.options.has(Level.SOL_SOCKET, SocketOption.SO_REUSEADDR);
+    return reuses ? 'reuseAddress' : 'never';
+  }
+
+  private get dualStack(): boolean {
+    return this.domain === Family.AF_INET6 && !this.options.has(Level.SOL_IPV6, Ipv6Option.IPV6_V6ONLY);
+  }
+
+  /** Node sets SO_REUSEADDR on all sockets: among guests the conflicts are found here. */
   private bindHost({ host, port }: Endpoint): void {
-    const ipv6Only = this.domain === Family.AF_INET6 && this.options.has(Level.SOL_IPV6, Ipv6Option.IPV6_V6ONLY);
-    const reusePort = this.options.has(Level.SOL_SOCKET, SocketOption.SO_REUSEPORT);
-    this.binding = bindTcp({ host: hostText(host, this.domain), port, ipv6Only, reusePort });
+    const { boundTcp } = this.network;
+    const { dualStack, sharesPort } = this;
+    const others = port === 0 ? [] : boundTcp.overlapping({ host, port }, dualStack);
+    if (others.some((other) => sharesPort === 'never' || other.sharesPort !== sharesPort))
+      throw new Errno('EADDRINUSE');
+    this.binding = bindTcp({
+      host: hostText(host, this.domain),
+      port,
+      ipv6Only: this.domain === Family.AF_INET6 && !dualStack,
+      reusePort: sharesPort === 'reusePort',
+    });
     this.local = { host, port: this.binding.address().port };
+    this.releasePort = boundTcp.add(this.local, dualStack, this);
   }
 
   override localAddress(): SocketAddress {
@@ -69,8 +95,7 @@ export class TcpSocket extends StreamSocket<Endpoint> {
     server.on('close', this.network.opened());
     this.server = server;
     this.listener = new Listener(backlog, nobody, () => this.readiness.wake(Poll.in | Poll.rdNorm));
-    const dualStack = this.domain === Family.AF_INET6 && !this.options.has(Level.SOL_IPV6, Ipv6Option.IPV6_V6ONLY);
-    this.leaveTable = this.network.listeners.add(this.local!, dualStack, this.listener);
+    this.leaveTable = this.network.listeners.add(this.local!, this.dualStack, this.listener);
   }
 
   private arrive(socket: HostSocket): void {
@@ -173,8 +198,14 @@ export class TcpSocket extends StreamSocket<Endpoint> {
   }
 
   protected override settle(connection: Connection | null, error: ErrnoName | null): void {
-    super.settle(connection, error);
-    if (connection !== null) this.applyAll();
+    if (connection !== null) {
+      super.settle(connection, error);
+      this.applyAll();
+      return;
+    }
+    this.releasePort();
+    if (!this.named) this.local = null;
+    super.settle(null, error);
   }
 
   /** connect(2) to AF_UNSPEC. */
@@ -203,6 +234,7 @@ export class TcpSocket extends StreamSocket<Endpoint> {
 
   protected override close(): void {
     if (this.listener !== null) this.stopListening();
+    this.releasePort();
     this.binding?.close();
     this.binding = null;
     super.close();

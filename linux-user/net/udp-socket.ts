@@ -122,13 +122,13 @@ export class UdpSocket extends Socket implements DatagramReceiver {
   override send(message: Outgoing): number | Promise<number> {
     this.throwPending();
     const { bytes, start, length, to } = message;
+    const host = this.bound();
     if (length > longestDatagram[this.domain as keyof typeof longestDatagram]) throw new Errno('EMSGSIZE');
     if (this.sendEnded) throw new Errno('EPIPE');
     const remote = to === null ? this.remote : this.destination(to);
     if (remote === null) throw new Errno('EDESTADDRREQ');
     if (to !== null) this.network.gate({ action: 'send', protocol: 'udp', address: to });
     if (remote.port === 0) throw new Errno('EINVAL');
-    const host = this.bound();
     const copy = bytes.slice(start, start + length);
     return this.deliverToGuest(copy, remote) ? length : this.sendToHost(host, copy, remote);
   }

@@ -116,7 +116,8 @@ export function findUnix(process: Process, network: Network, address: UnixAddres
     const socket = network.unix.findAbstract(path, type);
     if (socket !== null) return { kind: 'guest', socket };
     const text = asText(path);
-    if (text === null || type !== SocketType.SOCK_STREAM || globalThis.process.platform !== 'linux') throw new Errno('ECONNREFUSED');
+    if (text === null || type !== SocketType.SOCK_STREAM || globalThis.process.platform !== 'linux')
+      throw new Errno('ECONNREFUSED');
     return { kind: 'host', path: text, done: () => {} };
   }
   const { host } = process.fs.locate(process, null, path, true);

@@ -3,7 +3,14 @@ import { Errno, type ErrnoName } from '#util/errno.ts';
 import type { Process } from '../process.ts';
 import { Poll } from '../vfs/flags.ts';
 import { type SocketAddress, type UnixAddress, unnamed } from './address.ts';
-import { type Connection, type Incoming, nobody, type Outgoing, type Received, type SocketCredentials } from './connection.ts';
+import {
+  type Connection,
+  type Incoming,
+  nobody,
+  type Outgoing,
+  type Received,
+  type SocketCredentials,
+} from './connection.ts';
 import { listenOn, net } from './host-bind.ts';
 import { errorName, HostConnection } from './host-connection.ts';
 import { Listener } from './listener.ts';
