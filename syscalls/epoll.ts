@@ -44,6 +44,7 @@ function control(task: Task, which: number, operation: number, target: number, a
   const data = takesEvent ? memory.load64(at + layout.data) : 0n;
   const holder = files.get(which);
   const file = files.get(target);
+  if (((file.flags | holder.flags) & Open.path) !== 0) throw new Errno('EBADF');
   if (!file.pollable) throw new Errno('EPERM');
   if (file === holder) throw new Errno('EINVAL');
   const epoll = epollOf(task, which);

@@ -1,6 +1,6 @@
 import { monotonic } from '#linux-user/clock.ts';
 import type { Incoming, Outgoing, Received } from '#linux-user/net/connection.ts';
-import { Message, SocketType } from '#linux-user/net/numbers.ts';
+import { Family, Message } from '#linux-user/net/numbers.ts';
 import type { Socket } from '#linux-user/net/socket.ts';
 import type { SyscallResult } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
@@ -73,15 +73,26 @@ function attempt(send: () => number, done: number): number | null {
 /** Receives: what is there, or with MSG_WAITALL all that is asked for. */
 export function receiveOn(task: Task, socket: Socket, into: Incoming, flags: number): Received | Promise<Received> {
   if ((flags & Message.MSG_ERRQUEUE) !== 0) throw new Errno('EAGAIN');
-  if ((flags & Message.MSG_OOB) !== 0) {
-    throw new Errno(socket.kind.type === SocketType.SOCK_STREAM ? 'EINVAL' : 'EOPNOTSUPP');
-  }
+  if ((flags & Message.MSG_OOB) !== 0 && socket.kind.domain === Family.AF_UNIX) throw new Errno('EOPNOTSUPP');
+  if ((flags & Message.MSG_OOB) !== 0 && socket.streaming) throw new Errno('EINVAL');
   const patience: Patience = { nonBlocking: nonBlocking(socket, flags), timeout: socket.readTimeout };
   const first = untilReady(task, socket, () => socket.receive(into), patience);
   const all = (flags & Message.MSG_WAITALL) !== 0 && (flags & Message.MSG_PEEK) === 0 && !patience.nonBlocking;
   if (!all || !socket.streaming) return first;
   if (first instanceof Promise) return first.then((received) => receiveRest(task, socket, into, received));
   return first.count === into.length || first.count === 0 ? first : receiveRest(task, socket, into, first);
+}
+
+/** For a buffer that cannot be written: EFAULT, but only when there is something to put there, which stays. */
+export function receiveNowhere(task: Task, socket: Socket, flags: number): SyscallResult {
+  const fail = (received: Received): number => {
+    for (const file of received.rights) file.release();
+    if (received.whole > 0) throw new Errno('EFAULT');
+    return 0;
+  };
+  const into: Incoming = { bytes: new Uint8Array(1), start: 0, length: 1, peek: true };
+  const received = receiveOn(task, socket, into, flags & ~Message.MSG_WAITALL);
+  return received instanceof Promise ? received.then(fail) : fail(received);
 }
 
 async function receiveRest(task: Task, socket: Socket, into: Incoming, first: Received): Promise<Received> {

@@ -11,7 +11,7 @@ import { guestStruct } from './guest-struct.ts';
 import { gather, loadVectors, maxTransfer, scatter, scatterBuffer } from './io.ts';
 import { loadAddress, socketOf, storeAddressBytes, storeSized } from './socket-address.ts';
 import { loadControl, maxControl, noControl, storeControl } from './socket-control.ts';
-import { receiveOn, sendOn } from './socket-io.ts';
+import { receiveNowhere, receiveOn, sendOn } from './socket-io.ts';
 import { loadDuration } from './time-values.ts';
 
 /** struct msghdr. */
@@ -126,18 +126,14 @@ export function recvfrom(
   const { memory } = task;
   const socket = socketOf(task, fd);
   const length = Math.min(count, maxTransfer);
-  const bad = memory.refused(at, length, Access.write);
+  if (memory.refused(at, length, Access.write) >= 0) return receiveNowhere(task, socket, flags);
   const peek = (flags & Message.MSG_PEEK) !== 0;
   const finish = (received: Received): number => {
     letGo(received);
-    if (bad >= 0 && received.whole > 0) throw new Errno('EFAULT');
     if (name !== 0) storeSized(memory, name, nameLength, nameBytes(received.from));
     return lengthOf(received, flags);
   };
-  // A bad buffer is found out when there is something to put there, and not before.
-  const into =
-    bad < 0 ? { bytes: memory.u8, start: at, length, peek } : { bytes: new Uint8Array(1), start: 0, length: 1, peek };
-  const received = receiveOn(task, socket, into, bad < 0 ? flags : flags & ~Message.MSG_WAITALL);
+  const received = receiveOn(task, socket, { bytes: memory.u8, start: at, length, peek }, flags);
   return received instanceof Promise ? received.then(finish) : finish(received);
 }
 
@@ -150,6 +146,9 @@ function recvmsgOn(task: Task, socket: Socket, at: number, flags: number): Sysca
   if (header.nameLength < 0) throw new Errno('EINVAL');
   if (header.count > maxVectors) throw new Errno('EMSGSIZE');
   const vectors = loadVectors(memory, header.vectors, header.count);
+  if (vectors.some(({ base, length }) => memory.refused(base, length, Access.write) >= 0)) {
+    return receiveNowhere(task, socket, flags);
+  }
   const bytes = scatterBuffer(memory, vectors, gatherBytes);
   const peek = (flags & Message.MSG_PEEK) !== 0;
   const finish = (received: Received): number => {

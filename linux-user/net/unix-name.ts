@@ -106,12 +106,12 @@ export type UnixTarget =
   | { readonly kind: 'host'; readonly path: string; readonly done: () => void };
 
 /**
- * Follows an address. ENOENT and the like for a path, EACCES for a socket that may not be written, ECONNREFUSED where
+ * Follows an address. EINVAL for none, ENOENT and the like for a path, EACCES for a socket that may not be written, ECONNREFUSED where
  * nobody has the name. The caller calls `done` once it is connected to a host's path.
  */
 export function findUnix(process: Process, network: Network, address: UnixAddress, type: number): UnixTarget {
   const { path } = address;
-  if (path.length === 0) throw new Errno('ECONNREFUSED');
+  if (path.length === 0) throw new Errno('EINVAL');
   if (path[0] === 0) {
     const socket = network.unix.findAbstract(path, type);
     if (socket !== null) return { kind: 'guest', socket };

@@ -55,6 +55,11 @@ export class Epoll extends OpenFile {
     return true;
   }
 
+  /** It has no offset, and lets itself be told one. */
+  override seek(): number {
+    return 0;
+  }
+
   override get hostDriven(): boolean {
     return this.hostDrivenFiles > 0;
   }
