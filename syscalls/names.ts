@@ -173,6 +173,7 @@ export const Ioctl = {
   SIOCGIFMTU: 0x8921,
   SIOCGIFHWADDR: 0x8927,
   SIOCGIFINDEX: 0x8933,
+  SIOCGIFTXQLEN: 0x8942,
 } as const;
 
 export const PollName = {

@@ -1,5 +1,5 @@
 import { Access, type GuestMemory } from '#accel/guest-memory.ts';
-import { broadcastOf, hostInterfaces, type Interface, InterfaceFlag, maskOf } from '#linux-user/net/interfaces.ts';
+import { broadcastOf, hostInterfaces, type Interface, InterfaceFlag, maskOf, queueLength } from '#linux-user/net/interfaces.ts';
 import { Family } from '#linux-user/net/numbers.ts';
 import type { Socket } from '#linux-user/net/socket.ts';
 import type { Task } from '#linux-user/task.ts';
@@ -37,6 +37,8 @@ function answer(request: number, { index, flags, mtu, mac, addresses }: Interfac
       return new Uint8Array(Uint32Array.of(mtu).buffer);
     case Ioctl.SIOCGIFMETRIC:
       return new Uint8Array(4);
+    case Ioctl.SIOCGIFTXQLEN:
+      return new Uint8Array(Uint32Array.of(queueLength).buffer);
     case Ioctl.SIOCGIFADDR:
       return inetAddress(four().address);
     case Ioctl.SIOCGIFNETMASK:
@@ -97,6 +99,7 @@ export function socketRequest(task: Task, socket: Socket, request: number, at: n
     case Ioctl.SIOCGIFINDEX:
     case Ioctl.SIOCGIFMTU:
     case Ioctl.SIOCGIFMETRIC:
+    case Ioctl.SIOCGIFTXQLEN:
     case Ioctl.SIOCGIFADDR:
     case Ioctl.SIOCGIFNETMASK:
     case Ioctl.SIOCGIFBRDADDR:

@@ -30,6 +30,9 @@ export interface Interface {
   readonly addresses: readonly InterfaceAddress[];
 }
 
+/** Packets that wait at an interface: what Linux gives every Ethernet card. */
+export const queueLength = 1000;
+
 /** What Linux says of an interface; undefined elsewhere. */
 function attribute(name: string, file: string): number | undefined {
   try {

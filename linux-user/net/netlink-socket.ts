@@ -4,7 +4,7 @@ import { Poll } from '../vfs/flags.ts';
 import type { NetlinkAddress, SocketAddress } from './address.ts';
 import { ChunkQueue } from './chunk-queue.ts';
 import { type Incoming, nobody, type Outgoing, type Received } from './connection.ts';
-import { broadcastOf, hostInterfaces, type Interface, type InterfaceAddress, InterfaceFlag } from './interfaces.ts';
+import { broadcastOf, hostInterfaces, type Interface, type InterfaceAddress, InterfaceFlag, queueLength } from './interfaces.ts';
 import { Family } from './numbers.ts';
 import { Socket } from './socket.ts';
 
@@ -67,7 +67,7 @@ function linkPayload({ index, name, mac, flags, mtu }: Interface): Uint8Array {
   return Buffer.concat([
     head,
     attributeOf(Attribute.IFLA_IFNAME, text(name)),
-    attributeOf(Attribute.IFLA_TXQLEN, word(1000)),
+    attributeOf(Attribute.IFLA_TXQLEN, word(queueLength)),
     attributeOf(Attribute.IFLA_OPERSTATE, Uint8Array.of(loopback ? IF_OPER_UNKNOWN : IF_OPER_UP)),
     attributeOf(Attribute.IFLA_MTU, word(mtu)),
     attributeOf(Attribute.IFLA_ADDRESS, mac),
