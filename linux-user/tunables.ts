@@ -8,3 +8,5 @@ export const longestBacklog = 4096;
 export const socketBufferBytes = 212_992;
 /** Milliseconds for which the end of the last process waits for the host to send what closed sockets had taken. */
 export const longestFlush = 10_000;
+/** Milliseconds for which the list of the host's addresses is believed: asking costs some 50 µs. */
+export const interfaceAge = 1000;

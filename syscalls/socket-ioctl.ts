@@ -1,5 +1,12 @@
 import { Access, type GuestMemory } from '#accel/guest-memory.ts';
-import { broadcastOf, hostInterfaces, type Interface, InterfaceFlag, maskOf, queueLength } from '#linux-user/net/interfaces.ts';
+import {
+  broadcastOf,
+  hostInterfaces,
+  type Interface,
+  InterfaceFlag,
+  maskOf,
+  queueLength,
+} from '#linux-user/net/interfaces.ts';
 import { Family } from '#linux-user/net/numbers.ts';
 import type { Socket } from '#linux-user/net/socket.ts';
 import type { Task } from '#linux-user/task.ts';

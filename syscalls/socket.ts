@@ -1,4 +1,5 @@
 import { Access } from '#accel/guest-memory.ts';
+import { monotonic } from '#linux-user/clock.ts';
 import { createSocket, createSocketPair } from '#linux-user/net/create-socket.ts';
 import { Family, Protocol, Shutdown, SocketType, SocketTypeFlag, socketTypeMask } from '#linux-user/net/numbers.ts';
 import type { Socket } from '#linux-user/net/socket.ts';
@@ -83,7 +84,7 @@ function connect(task: Task, which: number, at: number, length: number): Syscall
 }
 
 async function connected(task: Task, from: Socket): Promise<number> {
-  const due = from.writeTimeout === Infinity ? Infinity : performance.now() + from.writeTimeout;
+  const due = monotonic() + from.writeTimeout;
   while (from.connecting) {
     try {
       await sleepUntilReady(task, from, due);

@@ -61,13 +61,13 @@ export const mapped = (host: string): string => (host.includes(':') ? host : map
 
 export const anyHost = (host: string): boolean => host === '0.0.0.0' || host === '::';
 
-/** True for an address of this machine: loopback, or one that an interface has. `host` is not mapped. */
-export function isLocalHost(host: string): boolean {
-  if (host.startsWith('127.') || host === '::1') return true;
-  for (const addresses of Object.values(networkInterfaces())) {
-    if (addresses?.some(({ address }) => address === host)) return true;
-  }
-  return false;
+/** 127.0.0.0/8, ::1. */
+export const isLoopback = (host: string): boolean => host.startsWith('127.') || host === '::1';
+
+/** The addresses of the interfaces, without scopes. */
+export function ownHosts(): Set<string> {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  return new Set(all.map(({ address }) => address));
 }
 
 /** A host that is a local one, `host` for an address on which all are meant: where a packet to 0.0.0.0 goes. */

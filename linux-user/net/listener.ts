@@ -36,6 +36,14 @@ export class Listener<Name> {
     return this.arrivals.length > this.limit;
   }
 
+  /**
+   * Too many connections from the host, whatever backlog the guest asks for. The host has accepted them already, so
+   * that those a kernel would let wait outside have to wait here.
+   */
+  get overflowing(): boolean {
+    return this.arrivals.length >= longestBacklog;
+  }
+
   get pending(): number {
     return this.arrivals.length;
   }

@@ -4,7 +4,14 @@ import { Poll } from '../vfs/flags.ts';
 import type { NetlinkAddress, SocketAddress } from './address.ts';
 import { ChunkQueue } from './chunk-queue.ts';
 import { type Incoming, nobody, type Outgoing, type Received } from './connection.ts';
-import { broadcastOf, hostInterfaces, type Interface, type InterfaceAddress, InterfaceFlag, queueLength } from './interfaces.ts';
+import {
+  broadcastOf,
+  hostInterfaces,
+  type Interface,
+  type InterfaceAddress,
+  InterfaceFlag,
+  queueLength,
+} from './interfaces.ts';
 import { Family } from './numbers.ts';
 import { Socket } from './socket.ts';
 

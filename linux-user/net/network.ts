@@ -1,6 +1,7 @@
 import { monotonic } from '../clock.ts';
-import { longestFlush, turnDistance } from '../tunables.ts';
+import { interfaceAge, longestFlush, turnDistance } from '../tunables.ts';
 import { type NetworkGate, openGate } from './gate.ts';
+import { isLoopback, ownHosts } from './ip.ts';
 import type { Listener } from './listener.ts';
 import { type Endpoint, PortTable } from './port-table.ts';
 import { UnixNames } from './unix-names.ts';
@@ -31,9 +32,18 @@ export class Network {
   /** What has still to be written for sockets that the guest has closed. */
   private readonly flushing = new Set<Promise<void>>();
   private lastTurn = 0;
+  private own: { readonly hosts: Set<string>; readonly until: number } = { hosts: new Set(), until: 0 };
 
   constructor(gate: NetworkGate = openGate) {
     this.gate = gate;
+  }
+
+  /** True for an address of this machine: loopback, or one that an interface has. `host` is not mapped. */
+  isLocal(host: string): boolean {
+    if (isLoopback(host)) return true;
+    const now = monotonic();
+    if (now >= this.own.until) this.own = { hosts: ownHosts(), until: now + interfaceAge };
+    return this.own.hosts.has(host);
   }
 
   /** True while the host may have news for a guest, which only Node's event loop brings. */

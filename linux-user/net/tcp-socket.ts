@@ -7,7 +7,7 @@ import { type Connection, nobody } from './connection.ts';
 import { bindTcp, type HostBinding, listenOn, net } from './host-bind.ts';
 import { errorName, HostConnection } from './host-connection.ts';
 import { endpointOf, hostText, presented, wildcard } from './inet-name.ts';
-import { isLocalHost, reachable } from './ip.ts';
+import { reachable } from './ip.ts';
 import { Listener } from './listener.ts';
 import { createPair } from './memory-connection.ts';
 import type { PortHolder } from './network.ts';
@@ -100,7 +100,7 @@ export class TcpSocket extends StreamSocket<Endpoint> implements PortHolder {
 
   private arrive(socket: HostSocket): void {
     const { listener } = this;
-    if (listener === null || listener.full) {
+    if (listener === null || listener.overflowing) {
       socket.resetAndDestroy();
       return;
     }
@@ -152,7 +152,7 @@ export class TcpSocket extends StreamSocket<Endpoint> implements PortHolder {
   private begin(to: Endpoint): void {
     this.broken = false;
     this.remote = to;
-    const listener = isLocalHost(to.host) ? this.network.listeners.find(to)[0] : undefined;
+    const listener = this.network.isLocal(to.host) ? this.network.listeners.find(to)[0] : undefined;
     if (listener !== undefined) this.connectGuest(to, listener);
     else this.connectHost(to);
   }

@@ -7,7 +7,7 @@ import { ChunkQueue } from './chunk-queue.ts';
 import { endOfStream, type Incoming, nobody, type Outgoing, type Received } from './connection.ts';
 import { errorName } from './host-connection.ts';
 import { endpointOf, hostText, presented, wildcard } from './inet-name.ts';
-import { anyHost, isLocalHost, isMulticast, reachable, unmapped } from './ip.ts';
+import { anyHost, isMulticast, reachable, unmapped } from './ip.ts';
 import type { DatagramReceiver } from './network.ts';
 import { Family, IpOption, Ipv6Option, Level, SocketOption } from './numbers.ts';
 import type { Endpoint } from './port-table.ts';
@@ -140,7 +140,7 @@ export class UdpSocket extends Socket implements DatagramReceiver {
   }
 
   private deliverToGuest(bytes: Uint8Array, to: Endpoint): boolean {
-    if (isMulticast(to.host) || !isLocalHost(to.host)) return false;
+    if (isMulticast(to.host) || !this.network.isLocal(to.host)) return false;
     const { host, port } = this.local!;
     const from = { host: anyHost(host) ? to.host : host, port };
     return this.network.udp.find(to).some((receiver) => receiver.deliver(bytes, from, to));

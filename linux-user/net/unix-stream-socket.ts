@@ -86,7 +86,7 @@ export class UnixStreamSocket extends StreamSocket<UnixAddress> implements Named
     if (binding === null) return;
     const { listener, network } = this;
     const server = listenOn(binding, (socket) => {
-      if (listener.full) socket.destroy();
+      if (listener.overflowing) socket.destroy();
       else {
         const connection = new HostConnection(socket, network);
         listener.arrive({ connection, local: this.name.address, peer: unnamed, credentials: nobody });
