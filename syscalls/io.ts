@@ -150,6 +150,11 @@ export function writeBytes(
   return done;
 }
 
+/** Bytes in guest memory may have been unmapped while a call slept: EFAULT. */
+export function requireStill(task: Task, bytes: Uint8Array, start: number, length: number, access: number): void {
+  if (bytes === task.memory.u8) task.memory.require(start, length, access);
+}
+
 async function writeRest(
   task: Task,
   file: OpenFile,

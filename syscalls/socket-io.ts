@@ -1,3 +1,4 @@
+import { Access } from '#accel/guest-memory.ts';
 import { monotonic } from '#linux-user/clock.ts';
 import type { Incoming, Outgoing, Received } from '#linux-user/net/connection.ts';
 import { Family, Message } from '#linux-user/net/numbers.ts';
@@ -6,7 +7,7 @@ import type { SyscallResult } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
 import { wouldBlock } from '#linux-user/vfs/open-file.ts';
 import { Errno, errnoNumbers, errnoOf } from '#util/errno.ts';
-import { type Patience, raiseSigpipe, sleepUntilReady, untilReady } from './io.ts';
+import { type Patience, raiseSigpipe, requireStill, sleepUntilReady, untilReady } from './io.ts';
 
 const nonBlocking = (socket: Socket, flags: number): boolean =>
   socket.nonBlocking || (flags & Message.MSG_DONTWAIT) !== 0;
@@ -32,7 +33,11 @@ function broken(task: Task, socket: Socket, error: unknown, flags: number): neve
 
 function sendDatagram(task: Task, socket: Socket, message: Outgoing, flags: number): SyscallResult {
   const patience: Patience = { nonBlocking: nonBlocking(socket, flags), timeout: socket.writeTimeout };
-  const sent = untilReady(task, socket, () => socket.send(message), patience);
+  const trySend = (): number | Promise<number> => {
+    requireStill(task, message.bytes, message.start, message.length, Access.read);
+    return socket.send(message);
+  };
+  const sent = untilReady(task, socket, trySend, patience);
   return sent instanceof Promise ? sent.then((done) => done) : sent;
 }
 
@@ -44,7 +49,11 @@ function sendStream(task: Task, socket: Socket, message: Outgoing, flags: number
   const step = (): SyscallResult => {
     do {
       const rest = { ...message, start: message.start + done, length: length - done };
-      const count = attempt(() => socket.send(done === 0 ? rest : { ...rest, rights: [] }) as number, done);
+      const trySend = (): number => {
+        requireStill(task, rest.bytes, rest.start, rest.length, Access.read);
+        return socket.send(done === 0 ? rest : { ...rest, rights: [] }) as number;
+      };
+      const count = attempt(trySend, done);
       if (count === null) return done;
       if (count !== wouldBlock) done += count;
       else if (waits) return sleepUntilReady(task, socket, due).then(step, (error: unknown) => partly(done, error));
@@ -76,7 +85,11 @@ export function receiveOn(task: Task, socket: Socket, into: Incoming, flags: num
   if ((flags & Message.MSG_OOB) !== 0 && socket.kind.domain === Family.AF_UNIX) throw new Errno('EOPNOTSUPP');
   if ((flags & Message.MSG_OOB) !== 0 && socket.streaming) throw new Errno('EINVAL');
   const patience: Patience = { nonBlocking: nonBlocking(socket, flags), timeout: socket.readTimeout };
-  const first = untilReady(task, socket, () => socket.receive(into), patience);
+  const tryReceive = (): Received | null => {
+    requireStill(task, into.bytes, into.start, into.length, Access.write);
+    return socket.receive(into);
+  };
+  const first = untilReady(task, socket, tryReceive, patience);
   const all = (flags & Message.MSG_WAITALL) !== 0 && (flags & Message.MSG_PEEK) === 0 && !patience.nonBlocking;
   if (!all || !socket.streaming) return first;
   if (first instanceof Promise) return first.then((received) => receiveRest(task, socket, into, received));
@@ -100,6 +113,7 @@ async function receiveRest(task: Task, socket: Socket, into: Incoming, first: Re
   let { count } = first;
   try {
     while (count > 0 && count < into.length && first.rights.length === 0) {
+      requireStill(task, into.bytes, into.start, into.length, Access.write);
       const more = socket.receive({ ...into, start: into.start + count, length: into.length - count });
       if (more === null) await sleepUntilReady(task, socket, due);
       else if (more.count === 0) break;

@@ -7,8 +7,8 @@ import { UdpSocket } from '#linux-user/net/udp-socket.ts';
 import type { Task } from '#linux-user/task.ts';
 import { Errno, errnoNumbers } from '#util/errno.ts';
 import { fd, int, oneOf, uint } from './arguments.ts';
-import { buffer, hex, named } from './print.ts';
-import { type Argument, partial, type Rows, row } from './row.ts';
+import { braces, buffer, hex, named } from './print.ts';
+import { type Argument, partial, type Rows, row, type TracedCall } from './row.ts';
 import { lengthOut, socketOf, storeSized } from './socket-address.ts';
 import { shown } from './socket-control.ts';
 import { loadTimespec } from './time-values.ts';
@@ -240,20 +240,36 @@ const optionName: Argument<number> = {
   print: (raw, { raw: { level } }) => named(raw, optionNames[level] ?? {}),
 };
 
-function printValue(memory: GuestMemory, at: number, length: number): string {
+/** How the options of SOL_SOCKET that are structs are shown: the names of their words. */
+const structOptions: Readonly<Record<number, readonly string[]>> = {
+  [SocketOption.SO_LINGER]: ['l_onoff', 'l_linger'],
+  [SocketOption.SO_PEERCRED]: ['pid', 'uid', 'gid'],
+  [SocketOption.SO_RCVTIMEO_OLD]: ['tv_sec', 'tv_usec'],
+  [SocketOption.SO_SNDTIMEO_OLD]: ['tv_sec', 'tv_usec'],
+};
+
+function printValue({ task, raw: { level, name } }: TracedCall, at: number, length: number): string {
+  const { memory } = task;
   if (memory.refused(at, length, Access.read) >= 0) return hex(at);
-  return length === 4 ? `[${memory.load32(at) | 0}]` : buffer(memory, at, length);
+  const fields = level === Level.SOL_SOCKET ? structOptions[name] : undefined;
+  if (fields !== undefined && length >= 4 * fields.length) {
+    return braces(Object.fromEntries(fields.map((field, i) => [field, memory.load32(at + 4 * i) | 0])));
+  }
+  if (length !== 4) return buffer(memory, at, length);
+  const value = memory.load32(at) | 0;
+  const isError = level === Level.SOL_SOCKET && name === SocketOption.SO_ERROR && value !== 0;
+  return `[${isError ? named(value, errnoNumbers) : value}]`;
 }
 
 const valueIn: Argument<number> = {
   ...uint,
-  print: (raw, { task, raw: { length } }) => (raw === 0 ? 'NULL' : printValue(task.memory, raw, length)),
+  print: (raw, call) => (raw === 0 ? 'NULL' : printValue(call, raw, call.raw.length)),
 };
 const valueOut: Argument<number> = {
   ...uint,
   out: true,
-  print: (raw, { task, raw: { length }, result = -1 }) =>
-    result < 0 || raw === 0 ? hex(raw) : printValue(task.memory, raw, task.memory.load32(length)),
+  print: (raw, call) =>
+    (call.result ?? -1) < 0 || raw === 0 ? hex(raw) : printValue(call, raw, call.task.memory.load32(call.raw.length)),
 };
 
 const missing = 'packet information and filters (ENOPROTOOPT); what Node cannot set is kept without effect';

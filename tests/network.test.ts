@@ -62,13 +62,14 @@ class Guest {
   stdout = '';
   stderr = '';
 
-  constructor(args: string[], cwd = freshWorkdir('network', {}), input = '') {
+  /** `input`: null leaves standard input open. */
+  constructor(args: string[], cwd = freshWorkdir('network', {}), input: string | null = '') {
     const [command, commandArgs] = tsemuCommand(args);
     this.child = spawn(command, commandArgs, { cwd, env: plainEnvironment, stdio: ['pipe', 'pipe', 'pipe'] });
     this.ended = once(this.child, 'close');
     this.child.stdout!.on('data', (chunk: Buffer) => (this.stdout += chunk.toString('latin1')));
     this.child.stderr!.on('data', (chunk: Buffer) => (this.stderr += chunk.toString('latin1')));
-    this.child.stdin!.end(input);
+    if (input !== null) this.child.stdin!.end(input);
   }
 
   /** Waits for a line that matches. */
@@ -88,7 +89,7 @@ class Guest {
   /** Its output, once it has ended without an error. */
   async output(): Promise<string> {
     const [code] = await this.ended;
-    expect(`${this.stderr}${code}`).toBe('0');
+    expect([this.stderr, code]).toEqual(['', 0]);
     return this.stdout;
   }
 }
@@ -217,7 +218,9 @@ describe.skipIf(missing !== undefined)(`network of the host${missing ? ` (skippe
   });
 
   test('datagrams', async () => {
-    const server = createSocket('udp4', (bytes, from) => server.send(`got ${bytes}`, from.port, from.address));
+    const server = createSocket('udp4', (bytes, from) =>
+      server.send(`got ${bytes.toString()}`, from.port, from.address),
+    );
     toClose.push(server);
     server.bind(0, '127.0.0.1');
     await once(server, 'listening');
@@ -231,6 +234,15 @@ describe.skipIf(missing !== undefined)(`network of the host${missing ? ` (skippe
     expect(await new Guest([peer, 'rounds', port]).output()).toBe('rounds\n');
   });
 
+  test('edges of standard input', async () => {
+    const guest = new Guest([peer, 'input'], undefined, null);
+    await guest.line(/^waiting\n/);
+    guest.child.stdin!.write('one');
+    await guest.line(/^waiting\nevents 1 read one\nwaiting\n/);
+    guest.child.stdin!.end();
+    expect(await guest.output()).toBe('waiting\nevents 1 read one\nwaiting\nend\n');
+  });
+
   test('the interfaces by netlink and ioctl', async () => {
     const output = await new Guest([peer, 'interfaces']).output();
     expect(output).toContain('flags 49\n');
@@ -240,7 +252,7 @@ describe.skipIf(missing !== undefined)(`network of the host${missing ? ` (skippe
 
   test('busybox wget and nc', async () => {
     const content = Buffer.alloc(1_500_000, 'some content ').toString();
-    const web = createHttpServer((request, response) => response.end(`${request.url}\n${content}`));
+    const web = createHttpServer((request, response) => response.end(`${request.url ?? ''}\n${content}`));
     toClose.push(web);
     web.listen(0, '127.0.0.1');
     await once(web, 'listening');

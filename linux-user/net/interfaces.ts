@@ -1,5 +1,4 @@
 import * as fs from 'node:fs';
-import { networkInterfaces } from 'node:os';
 import { parseIp4, parseIp6 } from './ip.ts';
 
 /** IFF_* (include/uapi/linux/if.h). */
@@ -44,22 +43,24 @@ function attribute(name: string, file: string): number | undefined {
 
 /** The interfaces that Node tells of: those that are up and have an address. Ordered by index. */
 export function hostInterfaces(): Interface[] {
-  const found = Object.entries(networkInterfaces()).map(([name, addresses = []], order): Interface => {
-    const loopback = addresses.some(({ internal }) => internal);
-    const usual = loopback ? InterfaceFlag.IFF_LOOPBACK : InterfaceFlag.IFF_BROADCAST | InterfaceFlag.IFF_MULTICAST;
-    return {
-      index: attribute(name, 'ifindex') ?? order + 1,
-      name,
-      mac: Uint8Array.from((addresses[0]?.mac ?? '').split(':'), (part) => Number.parseInt(part, 16) || 0),
-      flags: usual | InterfaceFlag.IFF_UP | InterfaceFlag.IFF_RUNNING | InterfaceFlag.IFF_LOWER_UP,
-      mtu: attribute(name, 'mtu') ?? (loopback ? 65536 : 1500),
-      addresses: addresses.map(({ address, cidr, scopeid }) => ({
-        address: (address.includes(':') ? parseIp6(address) : parseIp4(address))!,
-        prefix: Number(cidr?.split('/')[1] ?? 0),
-        scope: loopback ? 254 : scopeid ? 253 : 0,
-      })),
-    };
-  });
+  const found = Object.entries(process.getBuiltinModule('node:os').networkInterfaces()).map(
+    ([name, addresses = []], order): Interface => {
+      const loopback = addresses.some(({ internal }) => internal);
+      const usual = loopback ? InterfaceFlag.IFF_LOOPBACK : InterfaceFlag.IFF_BROADCAST | InterfaceFlag.IFF_MULTICAST;
+      return {
+        index: attribute(name, 'ifindex') ?? order + 1,
+        name,
+        mac: Uint8Array.from((addresses[0]?.mac ?? '').split(':'), (part) => Number.parseInt(part, 16) || 0),
+        flags: usual | InterfaceFlag.IFF_UP | InterfaceFlag.IFF_RUNNING | InterfaceFlag.IFF_LOWER_UP,
+        mtu: attribute(name, 'mtu') ?? (loopback ? 65536 : 1500),
+        addresses: addresses.map(({ address, cidr, scopeid }) => ({
+          address: (address.includes(':') ? parseIp6(address) : parseIp4(address))!,
+          prefix: Number(cidr?.split('/')[1] ?? 0),
+          scope: loopback ? 254 : scopeid ? 253 : 0,
+        })),
+      };
+    },
+  );
   return found.toSorted((a, b) => a.index - b.index);
 }
 

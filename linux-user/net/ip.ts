@@ -1,5 +1,3 @@
-import { networkInterfaces } from 'node:os';
-
 /** `bytes`: 4. */
 export const formatIp4 = (bytes: Uint8Array): string => bytes.join('.');
 
@@ -66,7 +64,9 @@ export const isLoopback = (host: string): boolean => host.startsWith('127.') || 
 
 /** The addresses of the interfaces, without scopes. */
 export function ownHosts(): Set<string> {
-  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  const all = Object.values(process.getBuiltinModule('node:os').networkInterfaces()).flatMap(
+    (addresses) => addresses ?? [],
+  );
   return new Set(all.map(({ address }) => address));
 }
 

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { Errno, errnoNumbers, errnoOf } from '#util/errno.ts';
 import type { Process } from '../process.ts';
@@ -18,6 +17,8 @@ function asText(name: Uint8Array): string | null {
   const text = Buffer.from(name).toString();
   return Buffer.from(text).equals(name) ? text : null;
 }
+
+let nextTemporary = 1;
 
 /** The name of a unix socket, and the host's socket that holds it. */
 export class UnixName {
@@ -60,7 +61,7 @@ export class UnixName {
     const how = globalThis.process.platform === 'linux' ? O_PATH : fs.constants.O_RDONLY;
     const folder = fs.openSync(host.subarray(0, slash + 1), how | fs.constants.O_DIRECTORY);
     try {
-      const temporary = `.tsemu-${randomBytes(8).toString('hex')}`;
+      const temporary = `.tsemu-${globalThis.process.pid}-${nextTemporary++}`;
       const path = shortPath(folder, temporary) ?? `${host.subarray(0, slash + 1).toString()}${temporary}`;
       globalThis.process.umask(process.fs.umask);
       this.host = bindUnix(path);
