@@ -76,20 +76,35 @@ const received: Argument<number> = {
     result < 0 ? hex(raw) : buffer(task.memory, raw, Math.min(result, count)),
 };
 
+const urgent = 'urgent data (EOPNOTSUPP)';
+const control = 'control data: SCM_RIGHTS and SCM_CREDENTIALS';
+
 /** net/socket.c: sending and receiving. */
 export const socketMessageCalls: Rows = {
-  send: row({ fd, buffer: bufferIn('count'), count: uint, flags: messageFlags }, (task, args) =>
-    sendto(task, args.fd, args.buffer, args.count, args.flags, 0, 0),
+  send: partial(
+    urgent,
+    row({ fd, buffer: bufferIn('count'), count: uint, flags: messageFlags }, (task, args) =>
+      sendto(task, args.fd, args.buffer, args.count, args.flags, 0, 0),
+    ),
   ),
-  sendto: row(
-    { fd, buffer: bufferIn('count'), count: uint, flags: messageFlags, to: addressIn, length: uint },
-    (task, args) => sendto(task, args.fd, args.buffer, args.count, args.flags, args.to, args.length),
+  sendto: partial(
+    urgent,
+    row(
+      { fd, buffer: bufferIn('count'), count: uint, flags: messageFlags, to: addressIn, length: uint },
+      (task, args) => sendto(task, args.fd, args.buffer, args.count, args.flags, args.to, args.length),
+    ),
   ),
-  sendmsg: row({ fd, message: messageIn, flags: messageFlags }, (task, args) =>
-    sendmsg(task, args.fd, args.message, args.flags),
+  sendmsg: partial(
+    `${control}; ${urgent}`,
+    row({ fd, message: messageIn, flags: messageFlags }, (task, args) =>
+      sendmsg(task, args.fd, args.message, args.flags),
+    ),
   ),
-  sendmmsg: row({ fd, messages: messagesIn, count: uint, flags: messageFlags }, (task, args) =>
-    sendmmsg(task, args.fd, args.messages, args.count, args.flags),
+  sendmmsg: partial(
+    `${control}; ${urgent}`,
+    row({ fd, messages: messagesIn, count: uint, flags: messageFlags }, (task, args) =>
+      sendmmsg(task, args.fd, args.messages, args.count, args.flags),
+    ),
   ),
   recv: row({ fd, buffer: received, count: uint, flags: messageFlags }, (task, args) =>
     recvfrom(task, args.fd, args.buffer, args.count, args.flags, 0, 0),
@@ -99,19 +114,19 @@ export const socketMessageCalls: Rows = {
     (task, args) => recvfrom(task, args.fd, args.buffer, args.count, args.flags, args.address, args.length),
   ),
   recvmsg: partial(
-    'control data: SCM_RIGHTS and SCM_CREDENTIALS',
+    control,
     row({ fd, message: messageOut, flags: messageFlags }, (task, args) =>
       recvmsg(task, args.fd, args.message, args.flags),
     ),
   ),
   recvmmsg: partial(
-    'control data: SCM_RIGHTS and SCM_CREDENTIALS',
+    control,
     row({ fd, messages: messagesOut, count: uint, flags: messageFlags, timeout: timespecIn }, (task, args) =>
       recvmmsg(task, args.fd, args.messages, args.count, args.flags, args.timeout, false),
     ),
   ),
   recvmmsg_time64: partial(
-    'control data: SCM_RIGHTS and SCM_CREDENTIALS',
+    control,
     row({ fd, messages: messagesOut, count: uint, flags: messageFlags, timeout: wideTimespecIn }, (task, args) =>
       recvmmsg(task, args.fd, args.messages, args.count, args.flags, args.timeout, true),
     ),

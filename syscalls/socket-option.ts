@@ -283,7 +283,7 @@ export const socketOptionCalls: Rows = {
     ),
   ),
   getsockopt: partial(
-    `${missing}; TCP_INFO has the state only`,
+    `${missing}; TCP_INFO has the state only; SO_PEERCRED of a host program is unknown (pid 0, ids -1)`,
     row({ fd, level: oneOf(Level), name: optionName, value: valueOut, length: lengthOut }, (task, args) =>
       getsockopt(task, args.fd, args.level, args.name, args.value, args.length),
     ),

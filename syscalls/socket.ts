@@ -149,8 +149,11 @@ export const socketCalls: Rows = {
     { fd, address: addressOut, length: lengthOut, flags: acceptFlags },
     (task, { fd: which, address, length, flags }) => accept(task, which, address, length, flags),
   ),
-  connect: row({ fd, address: addressIn, length: uint }, (task, { fd: which, address, length }) =>
-    connect(task, which, address, length),
+  connect: partial(
+    'to datagram and record sockets of host programs (ECONNREFUSED)',
+    row({ fd, address: addressIn, length: uint }, (task, { fd: which, address, length }) =>
+      connect(task, which, address, length),
+    ),
   ),
   getsockname: row({ fd, address: addressOut, length: lengthOut }, (task, { fd: which, address, length }) => {
     storeAddress(task.memory, address, length, socketOf(task, which).localAddress());

@@ -129,6 +129,17 @@ async function ask(to: { port: number; host: string } | { path: string }, text: 
   return answer;
 }
 
+/** A name server's answer: 192.0.2.55 for every name, and no address of another kind. */
+function answer(question: Buffer): Buffer {
+  const reply = Buffer.from(question);
+  reply[2] |= 0x80;
+  reply[3] |= 0x80;
+  const typeA = question.readUInt16BE(question.length - 4) === 1;
+  if (!typeA) return reply;
+  reply.writeUInt16BE(1, 6);
+  return Buffer.concat([reply, Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 55])]);
+}
+
 describe.skipIf(missing !== undefined)(`network of the host${missing ? ` (skipped: ${missing})` : ''}`, () => {
   test('a client of a host server, half closed', async () => {
     const port = await serve(shout);
@@ -250,7 +261,7 @@ describe.skipIf(missing !== undefined)(`network of the host${missing ? ` (skippe
     expect(output).toContain('name lo none 0\n');
   });
 
-  test('busybox wget and nc', async () => {
+  test('busybox wget, nslookup and nc', async () => {
     const content = Buffer.alloc(1_500_000, 'some content ').toString();
     const web = createHttpServer((request, response) => response.end(`${request.url ?? ''}\n${content}`));
     toClose.push(web);
@@ -259,6 +270,12 @@ describe.skipIf(missing !== undefined)(`network of the host${missing ? ` (skippe
     const { port } = web.address() as AddressInfo;
     const got = await new Guest([busybox, 'wget', '-q', '-O', '-', `http://localhost:${port}/file`]).output();
     expect(got).toBe(`/file\n${content}`);
+    const dns = createSocket('udp4', (question, from) => dns.send(answer(question), from.port, from.address));
+    toClose.push(dns);
+    dns.bind(0, '127.0.0.1');
+    await once(dns, 'listening');
+    const lookUp = [busybox, 'nslookup', `-port=${dns.address().port}`, 'www.example.test', '127.0.0.1'];
+    expect(await new Guest(lookUp).output()).toContain('Name:\twww.example.test\nAddress: 192.0.2.55\n');
     const nc = new Guest([busybox, 'nc', '127.0.0.1', await serve(shout)], undefined, 'some text\n');
     expect(await nc.output()).toBe('SOME TEXT\nbye\n');
   });

@@ -88,6 +88,15 @@ export const networkPrograms: GuestProgram[] = [
       ],
       ['socket 2 99 0: EPROTONOSUPPORT', 'socket 2 99 0: EINVAL'],
       ['socket 2 1048577 0: ok', 'socket 2 1048577 0: EINVAL'],
+      // IP_MULTICAST_IF is not there.
+      [
+        'join 0 again EADDRINUSE interface ENOPROTOOPT ttl 0 send 6',
+        'join 0 again EADDRINUSE interface 0 ttl 0 send 6',
+      ],
+      [
+        'poll 0 received EAGAIN from 0.0.0.0 leave 0 again EADDRNOTAVAIL no group EINVAL',
+        'poll 1 received 6 from 127.0.0.1 leave 0 again EADDRNOTAVAIL no group EINVAL',
+      ],
     ],
   }),
   program('epoll.c', {
