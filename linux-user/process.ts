@@ -3,6 +3,7 @@ import { monotonic } from './clock.ts';
 import type { Credentials } from './credentials.ts';
 import type { GuestEngine } from './guest-engine.ts';
 import type { Mm } from './mm/mm.ts';
+import type { Network } from './net/network.ts';
 import type { ResourceLimits } from './resource-limits.ts';
 import type { SigInfo } from './signal/siginfo.ts';
 import { ProcessSignals } from './signal/signal-state.ts';
@@ -33,6 +34,8 @@ export interface ProcessOptions {
   readonly engine: GuestEngine;
   readonly files: FileTable;
   readonly fs: FileSystem;
+  /** Shared with the processes it forks. */
+  readonly network: Network;
   readonly credentials: Credentials;
   readonly limits: ResourceLimits;
   readonly timers: IntervalTimers;
@@ -53,6 +56,7 @@ export class Process {
   readonly files: FileTable;
   /** Working directory, umask and how paths are looked up. */
   readonly fs: FileSystem;
+  readonly network: Network;
   readonly credentials: Credentials;
   readonly limits: ResourceLimits;
   readonly timers: IntervalTimers;
@@ -79,6 +83,7 @@ export class Process {
     this.engine = options.engine;
     this.files = options.files;
     this.fs = options.fs;
+    this.network = options.network;
     this.credentials = options.credentials;
     this.limits = options.limits;
     this.timers = options.timers;

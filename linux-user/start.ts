@@ -14,6 +14,7 @@ import { ProgramFile } from './loader/program-file.ts';
 import { scriptLine } from './loader/script.ts';
 import { hostPages } from './mm/host-pages.ts';
 import { Mm } from './mm/mm.ts';
+import { Network } from './net/network.ts';
 import { Process, type Termination } from './process.ts';
 import { printReport } from './report.ts';
 import { ResourceLimit, ResourceLimits } from './resource-limits.ts';
@@ -101,7 +102,8 @@ export async function startProcess(
   const { process: guestProcess, task, images } = guest;
   const scheduler = new Scheduler(table, options.target.layout.end);
   const hostSignals = new HostSignals(guestProcess, options.ended !== undefined);
-  guestProcess.fs.mayBlock = () => scheduler.mayBlock && !hostSignals.active && !guestProcess.timers.active;
+  guestProcess.fs.mayBlock = () =>
+    scheduler.mayBlock && !hostSignals.active && !guestProcess.timers.active && !guestProcess.network.active;
   guestProcess.timers.onExpiry = (signo) =>
     sendToProcess(guestProcess, { kind: 'kernel', signo, code: SiCode.SI_KERNEL });
   guestProcess.onSignalAction = (signo) => {
@@ -120,6 +122,7 @@ export async function startProcess(
     guestProcess.files.closeAll();
     options.ended?.();
   }
+  await guestProcess.network.flushed();
   return finish(guestProcess.termination!, options, images);
 }
 
@@ -190,6 +193,7 @@ type Parts = Pick<
 function assemble(options: StartOptions, loaded: LoadedProgram, parts: Parts): StartedProcess {
   const guest = new Process({
     ...parts,
+    network: new Network(),
     pid: process.pid,
     parentPid: () => process.ppid,
     timers: new IntervalTimers(),

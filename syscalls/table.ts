@@ -5,6 +5,7 @@ import { errnoNumbers, errnoOf } from '#util/errno.ts';
 import { createLog } from '#util/log.ts';
 import { armCalls } from './arm.ts';
 import { directoryCalls } from './directory.ts';
+import { epollCalls } from './epoll.ts';
 import { fcntlCalls } from './fcntl.ts';
 import { fileCalls } from './file.ts';
 import { futexCalls } from './futex.ts';
@@ -17,6 +18,9 @@ import { pollCalls } from './poll.ts';
 import { processCalls } from './process.ts';
 import type { Row, Rows } from './row.ts';
 import { signalCalls } from './signal.ts';
+import { socketCalls } from './socket.ts';
+import { socketMessageCalls } from './socket-message-calls.ts';
+import { socketOptionCalls } from './socket-option.ts';
 import { statCalls } from './stat.ts';
 import { systemCalls } from './system.ts';
 import { timeCalls } from './time.ts';
@@ -53,6 +57,10 @@ export function allRows(release: string | null, entropy: Entropy): Rows {
     ...fcntlCalls,
     ...ioctlCalls,
     ...pollCalls,
+    ...epollCalls,
+    ...socketCalls,
+    ...socketMessageCalls,
+    ...socketOptionCalls,
     ...memoryCalls,
     ...processCalls,
     ...signalCalls,

@@ -7,6 +7,8 @@ import { createEntropy } from '#linux-user/entropy.ts';
 import type { GuestEngine } from '#linux-user/guest-engine.ts';
 import { Mm } from '#linux-user/mm/mm.ts';
 import { MapFlags } from '#linux-user/mm/vma.ts';
+import type { NetworkGate } from '#linux-user/net/gate.ts';
+import { Network } from '#linux-user/net/network.ts';
 import { Process } from '#linux-user/process.ts';
 import { ResourceLimits } from '#linux-user/resource-limits.ts';
 import { IntervalTimers } from '#linux-user/signal/timers.ts';
@@ -27,6 +29,7 @@ export interface RigOptions {
   /** -L. */
   readonly prefix?: string | null;
   readonly seed?: bigint;
+  readonly gate?: NetworkGate;
   /** Print the calls into `lines`. */
   readonly strace?: boolean;
 }
@@ -69,6 +72,7 @@ export class SyscallRig {
       engine: engine as unknown as GuestEngine,
       files: new FileTable(),
       fs: new FileSystem({ cwd: this.folder, umask: 0o022, prefix: options.prefix ?? null, entropy }),
+      network: new Network(options.gate),
       credentials: hostCredentials(),
       limits,
       timers: new IntervalTimers(),
