@@ -137,7 +137,7 @@ function buildRegion(pc: number, host: CompilerHost): Region {
     flow,
     (from, to) => graph.position[to]! <= graph.position[from]!,
   );
-  return { pc, blocks, graph, variables };
+  return { pc, blocks, graph, variables, liveness };
 }
 
 /** Splits nodes where the region has loops with several entries. */

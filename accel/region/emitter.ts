@@ -8,6 +8,8 @@ import type { Helper } from '#tcg/target.ts';
 import { Code, emptyBlockType, W, type WasmType, wasmTypes } from '#tcg/wasm/code.ts';
 import { depthLocal, RegionFrame } from './frame.ts';
 import type { RegionGraph } from './graph.ts';
+import type { CellLiveness } from './liveness.ts';
+import { isLiveAt, planSinking } from './sinking.ts';
 import type { TrapSite } from './sites.ts';
 import { type AccessHost, type BlockEmission, ValueEmitter } from './value-emitter.ts';
 import { analyseValues, lazy } from './values.ts';
@@ -19,6 +21,7 @@ export interface Region {
   readonly blocks: readonly IrBlock[];
   readonly graph: RegionGraph;
   readonly variables: RegionVariables;
+  readonly liveness: CellLiveness;
 }
 
 /** What the emitter asks of the engine. */
@@ -298,8 +301,10 @@ export class RegionEmitter {
 
   private emitBlock(node: number): void {
     const block = this.region.blocks[node]!;
-    const values = analyseValues(block, this.frame.variables, this.host.helpers);
+    const { helpers } = this.host;
     const edges = this.frame.variables.facts[node]!.edges;
+    const sunk = planSinking(block, this.frame.variables, edges, this.region.liveness, helpers);
+    const values = analyseValues(block, this.frame.variables, helpers, sunk);
     const edgesAt = (i: number): Edge[] => edges.filter(({ op }) => op === i);
     const live: { local: number; type: WasmType; until: number }[] = [];
     const { variables } = this.region;
@@ -307,6 +312,7 @@ export class RegionEmitter {
       node,
       block,
       values,
+      sunk,
       live,
       written: variables.emptySet(),
       cleared: false,
@@ -320,6 +326,7 @@ export class RegionEmitter {
       const def = opDefs[op]!;
       const count = counts?.get(i);
       if (count !== undefined) this.emitCount(count);
+      if (def.effect !== 'terminal' || op === Op.switch) this.settle(emission, i);
       switch (def.effect) {
         case 'marker':
           emission.pc = block.x[i]!;
@@ -330,7 +337,7 @@ export class RegionEmitter {
           if (values.place[i] !== lazy && values.lastUse[i]! >= 0) this.values.materialise(emission, i);
           break;
         case 'set':
-          this.values.emitSet(emission, i);
+          if (!sunk.has(i)) this.values.emitSet(emission, i);
           break;
         case 'load':
           if (values.place[i] !== lazy) this.values.materialise(emission, i);
@@ -380,6 +387,21 @@ export class RegionEmitter {
     code.mem1(W.i64_store, 3, 0);
   }
 
+  /** Does the sets that were put off to op `at`; with `edge`: those of them that are needed along that edge of it. */
+  private settle(emission: BlockEmission, at: number, edge?: Edge): void {
+    for (const [set, points] of emission.sunk) {
+      if (!points.includes(at)) continue;
+      if (edge && !isLiveAt(edge, emission.block.x[set]!, this.region.liveness)) continue;
+      this.values.emitSet(emission, set);
+    }
+  }
+
+  /** Writes the state back where `edge` asks for it, sets that were put off done. */
+  private flushFor(emission: BlockEmission, edge: Edge): void {
+    this.settle(emission, edge.op, edge);
+    if (edge.flush) this.frame.flush(this.frame.variables.dirtyAt(emission.node, edge));
+  }
+
   private emitStructure(emission: BlockEmission, i: number): void {
     const { code } = this.frame;
     const op = emission.block.op[i]!;
@@ -419,7 +441,7 @@ export class RegionEmitter {
     const edge = edges[0]!;
     switch (op) {
       case Op.jump:
-        this.follow(node, edge);
+        this.follow(emission, edge);
         return;
       case Op.branch:
         this.emitBranch(emission, i, edges);
@@ -428,10 +450,9 @@ export class RegionEmitter {
         this.emitSwitch(emission, i, edges);
         return;
       case Op.call:
-        if (edge.flush) {
-          this.frame.flush(this.frame.variables.dirtyAt(node, edge));
-          this.callDirectly(node, edge, edge.pc, block.y[i]!);
-        } else this.goTo(node, edge, edge.pc);
+        this.flushFor(emission, edge);
+        if (edge.flush) this.callDirectly(node, edge, edge.pc, block.y[i]!);
+        else this.goTo(node, edge, edge.pc);
         return;
       case Op.call_indirect:
         this.emitIndirectCall(emission, i, edges);
@@ -463,24 +484,26 @@ export class RegionEmitter {
   /** Pushes operand a, then writes the state back. */
   private pushFlushed(emission: BlockEmission, i: number, edge: Edge): void {
     this.values.push(emission, emission.block.a[i]!);
-    this.frame.flush(this.frame.variables.dirtyAt(emission.node, edge));
+    this.flushFor(emission, edge);
   }
 
   private emitBranch(emission: BlockEmission, i: number, edges: readonly Edge[]): void {
     const { code } = this.frame;
-    const { block, node } = emission;
+    const { block } = emission;
     this.values.push(emission, block.a[i]!);
     code.op2(W.if, emptyBlockType);
     this.level++;
-    this.follow(node, edges[0]!);
+    this.follow(emission, edges[0]!);
     this.level--;
     code.u8(W.end);
-    this.follow(node, edges[1]!);
+    this.follow(emission, edges[1]!);
   }
 
   /** Takes a jump's edge. */
-  private follow(node: number, edge: Edge): void {
-    if (edge.flush) this.frame.flush(this.frame.variables.dirtyAt(node, edge));
+  private follow(emission: BlockEmission, edge: Edge): void {
+    const { node } = emission;
+    if (emission.block.op[edge.op] !== Op.switch) this.flushFor(emission, edge);
+    else if (edge.flush) this.frame.flush(this.frame.variables.dirtyAt(node, edge));
     if (edge.tailReturnPc === undefined) this.goTo(node, edge, edge.pc);
     else this.callDirectly(node, edge, edge.pc, edge.tailReturnPc);
   }
@@ -512,20 +535,21 @@ export class RegionEmitter {
     for (let d = detours.length - 1; d >= 0; d--) {
       code.u8(W.end);
       this.level += d;
-      this.follow(node, edges[table.indexOf(detours[d]!)]!);
+      this.follow(emission, edges[table.indexOf(detours[d]!)]!);
       this.level -= d;
     }
   }
 
   /** Takes `edge` if `target` holds its PC. */
-  private guess(node: number, edge: Edge, target: number): void {
+  private guess(emission: BlockEmission, edge: Edge, target: number): void {
     const { code } = this.frame;
     code.get(target);
     code.i32(edge.pc);
     code.u8(W.i32_eq);
     code.op2(W.if, emptyBlockType);
     this.level++;
-    this.goTo(node, edge, edge.pc);
+    this.settle(emission, edge.op, edge);
+    this.goTo(emission.node, edge, edge.pc);
     this.level--;
     code.u8(W.end);
   }
@@ -542,8 +566,8 @@ export class RegionEmitter {
     const target = this.frame.temporary(wasmTypes.i32);
     this.values.push(emission, emission.block.a[i]!);
     code.set(target);
-    this.guess(node, edges[0]!, target);
-    this.frame.flush(this.frame.variables.dirtyAt(node, out));
+    this.guess(emission, edges[0]!, target);
+    this.flushFor(emission, out);
     code.get(target);
     code.u8(W.return);
     this.frame.release(wasmTypes.i32, target);
@@ -556,8 +580,8 @@ export class RegionEmitter {
     const target = this.frame.temporary(wasmTypes.i32);
     this.values.push(emission, block.a[i]!);
     code.set(target);
-    for (const guess of edges.slice(0, -1)) this.guess(node, guess, target);
-    this.frame.flush(this.frame.variables.dirtyAt(node, edge));
+    for (const guess of edges.slice(0, -1)) this.guess(emission, guess, target);
+    this.flushFor(emission, edge);
     this.callTarget(
       node,
       edge,
@@ -635,7 +659,7 @@ export class RegionEmitter {
     const { code } = this.frame;
     const { block, node } = emission;
     this.frame.storeHeader('exitArg', () => this.values.push(emission, block.a[i]!));
-    this.frame.flush(this.frame.variables.dirtyAt(node, edge));
+    this.flushFor(emission, edge);
     if (block.x[i] !== ExitReason.syscall) {
       this.frame.exitTo(block.x[i]!, () => code.i32(block.y[i]!));
       return;

@@ -6,6 +6,7 @@ import { MemoryFlag, Op, opDefs, opNames, type ValueType } from '#tcg/ops.ts';
 import { W, type WasmType, wasmTypes } from '#tcg/wasm/code.ts';
 import { emitFpNan, nanScratchType } from '#tcg/wasm/fpnan.ts';
 import type { RegionFrame } from './frame.ts';
+import type { SunkSets } from './sinking.ts';
 import type { FaultSite, TrapSite } from './sites.ts';
 import { type BlockValues, lazy, pending } from './values.ts';
 import { add, addAll, slotType, type VariableSet } from './variables.ts';
@@ -23,6 +24,7 @@ export interface BlockEmission {
   readonly node: number;
   readonly block: IrBlock;
   readonly values: BlockValues;
+  readonly sunk: SunkSets;
   /** Temporaries in use and the op after which they are free. */
   readonly live: { local: number; type: WasmType; until: number }[];
   /** Variables set so far (since the last helper). */
@@ -173,6 +175,7 @@ export class ValueEmitter {
     const { values, block } = emission;
     const next = i + 1;
     if (next >= block.length || opDefs[block.op[next]!]!.effect !== 'set' || block.a[next] !== i) return -1;
+    if (emission.sunk.has(next)) return -1;
     const variable = this.frame.variables.variableAt(block.x[next]!);
     if (!variable || variable.type !== slotType(block.op[next]!)) return -1;
     return values.overwritten[next]! >= values.lastUse[i]! ? this.frame.localOf(variable) : -1;

@@ -137,17 +137,11 @@ function compileAlone(
   memory: ExactCheckedMemory,
 ): { bytes: Uint8Array<ArrayBuffer>; sites: FaultSite[] } {
   const graph = buildGraph([[]], [[]]);
-  const variables = new RegionVariables(
-    [block],
-    irTarget,
-    true,
-    new CellLiveness([block], isolatedBlock, irTarget),
-    isolatedBlock,
-    () => false,
-  );
+  const liveness = new CellLiveness([block], isolatedBlock, irTarget);
+  const variables = new RegionVariables([block], irTarget, true, liveness, isolatedBlock, () => false);
   const sites: FaultSite[] = [];
   const emitter = new RegionEmitter(
-    { pc: block.pc, blocks: [block], graph, variables },
+    { pc: block.pc, blocks: [block], graph, variables, liveness },
     {
       memory,
       layout,
