@@ -556,7 +556,6 @@ export class RegionEmitter {
 
   private emitReturn(emission: BlockEmission, i: number, edges: readonly Edge[]): void {
     const { code } = this.frame;
-    const { node } = emission;
     const out = edges.at(-1)!;
     if (edges.length === 1) {
       this.pushFlushed(emission, i, out);
