@@ -8,6 +8,8 @@ import type { Helper } from '#tcg/target.ts';
 import { Code, emptyBlockType, W, type WasmType, wasmTypes } from '#tcg/wasm/code.ts';
 import { depthLocal, RegionFrame } from './frame.ts';
 import type { RegionGraph } from './graph.ts';
+import { type InheritedNan, NanEmitter } from './nan-emitter.ts';
+import { type EdgeKind, type EdgeNans, planNans } from './nan-plan.ts';
 import type { TrapSite } from './sites.ts';
 import { type AccessHost, type BlockEmission, ValueEmitter } from './value-emitter.ts';
 import { analyseValues, lazy } from './values.ts';
@@ -45,6 +47,9 @@ export class RegionEmitter {
   private readonly region: Region;
   private readonly host: EmitterHost;
   private readonly values: ValueEmitter;
+  private readonly nans: NanEmitter;
+  /** What the block emitted next inherits. */
+  private inherited: readonly InheritedNan[] = [];
   private readonly labels: Label[] = [];
   private level = 0;
   /** Dirty sets of the fault exits, in the order of their labels outside the body. */
@@ -57,6 +62,7 @@ export class RegionEmitter {
     const hasLoops = region.graph.loopHeader.some((header) => header !== 0);
     this.frame = new RegionFrame(region.variables, hasLoops, host.layout.cpuBase);
     this.values = new ValueEmitter(this.frame, host, (dirty) => this.faultDepth(dirty));
+    this.nans = new NanEmitter(this.frame, this.values);
   }
 
   /** The unchecked accesses of what was emitted. */
@@ -195,7 +201,7 @@ export class RegionEmitter {
   }
 
   /** Goes from `node` along `edge` to `pc`. What must be in memory already is, if the edge flushes. */
-  private goTo(node: number, edge: Edge, pc: number): void {
+  private goTo(node: number, edge: Edge, pc: number, atInterrupt?: () => void): void {
     const { region } = this;
     const { code } = this.frame;
     const { graph } = region;
@@ -215,7 +221,7 @@ export class RegionEmitter {
       this.frame.loadBudget();
     }
     if (to <= from) {
-      this.spendBudget(pc, edge.reload ? undefined : region.variables.dirtyAtInterrupt(node, edge));
+      this.spendBudget(pc, edge.reload ? undefined : region.variables.dirtyAtInterrupt(node, edge), atInterrupt);
       code.br(this.labelDepth('loop', to));
       return;
     }
@@ -226,7 +232,7 @@ export class RegionEmitter {
     this.emitTree(to);
   }
 
-  private spendBudget(pc: number, dirty: VariableSet | undefined): void {
+  private spendBudget(pc: number, dirty: VariableSet | undefined, atInterrupt?: () => void): void {
     const { code } = this.frame;
     code.get(this.frame.service.budget);
     code.i32(1);
@@ -235,6 +241,7 @@ export class RegionEmitter {
     code.i32(0);
     code.u8(W.i32_lt_s);
     code.op2(W.if, emptyBlockType);
+    atInterrupt?.();
     if (dirty) this.frame.storeVariables(dirty);
     this.frame.storeBudget();
     this.frame.exitTo(ExitReason.budget, () => code.i32(pc));
@@ -298,15 +305,20 @@ export class RegionEmitter {
 
   private emitBlock(node: number): void {
     const block = this.region.blocks[node]!;
-    const values = analyseValues(block, this.frame.variables, this.host.helpers);
-    const edges = this.frame.variables.facts[node]!.edges;
+    const { inherited } = this;
+    this.inherited = [];
+    const { host } = this;
+    const { variables } = this.region;
+    const edges = variables.facts[node]!.edges;
+    const plan = planNans(block, variables, node, host.helpers, inherited, (edge) => this.edgeKind(node, edge));
+    const values = analyseValues(block, variables, host.helpers, plan);
     const edgesAt = (i: number): Edge[] => edges.filter(({ op }) => op === i);
     const live: { local: number; type: WasmType; until: number }[] = [];
-    const { variables } = this.region;
     const emission: BlockEmission = {
       node,
       block,
       values,
+      inherited,
       live,
       written: variables.emptySet(),
       cleared: false,
@@ -320,6 +332,8 @@ export class RegionEmitter {
       const def = opDefs[op]!;
       const count = counts?.get(i);
       if (count !== undefined) this.emitCount(count);
+      const check = plan.before.get(i);
+      if (check) this.nans.emitCheck(emission, check);
       switch (def.effect) {
         case 'marker':
           emission.pc = block.x[i]!;
@@ -356,7 +370,7 @@ export class RegionEmitter {
           this.emitStructure(emission, i);
           break;
         case 'terminal':
-          this.emitTerminal(emission, i, edgesAt(i));
+          this.emitTerminal(emission, i, edgesAt(i), plan.edges);
           break;
       }
       for (let k = live.length - 1; k >= 0; k--) {
@@ -412,17 +426,22 @@ export class RegionEmitter {
     emission.cleared = true;
   }
 
-  private emitTerminal(emission: BlockEmission, i: number, edges: readonly Edge[]): void {
+  private emitTerminal(
+    emission: BlockEmission,
+    i: number,
+    edges: readonly Edge[],
+    nans: ReadonlyMap<Edge, EdgeNans>,
+  ): void {
     const { code } = this.frame;
     const { block, node } = emission;
     const op = block.op[i]!;
     const edge = edges[0]!;
     switch (op) {
       case Op.jump:
-        this.follow(node, edge);
+        this.followExact(emission, edge, nans.get(edge));
         return;
       case Op.branch:
-        this.emitBranch(emission, i, edges);
+        this.emitBranch(emission, i, edges, nans);
         return;
       case Op.switch:
         this.emitSwitch(emission, i, edges);
@@ -466,22 +485,53 @@ export class RegionEmitter {
     this.frame.flush(this.frame.variables.dirtyAt(emission.node, edge));
   }
 
-  private emitBranch(emission: BlockEmission, i: number, edges: readonly Edge[]): void {
+  private emitBranch(
+    emission: BlockEmission,
+    i: number,
+    edges: readonly Edge[],
+    nans: ReadonlyMap<Edge, EdgeNans>,
+  ): void {
     const { code } = this.frame;
-    const { block, node } = emission;
+    const { block } = emission;
     this.values.push(emission, block.a[i]!);
     code.op2(W.if, emptyBlockType);
     this.level++;
-    this.follow(node, edges[0]!);
+    this.followExact(emission, edges[0]!, nans.get(edges[0]!));
     this.level--;
     code.u8(W.end);
-    this.follow(node, edges[1]!);
+    this.followExact(emission, edges[1]!, nans.get(edges[1]!));
+  }
+
+  /** Takes the edge of a jump or branch, with the NaNs it needs made exact. */
+  private followExact(emission: BlockEmission, edge: Edge, nans: EdgeNans | undefined): void {
+    const { node } = emission;
+    if (nans?.check) this.nans.emitCheck(emission, nans.check);
+    const cold = nans?.interrupted;
+    const follow = (): void => this.follow(node, edge, cold && (() => this.nans.emitCheck(emission, cold)));
+    if (!nans?.inherited) {
+      follow();
+      return;
+    }
+    this.nans.bequeath(emission, nans.inherited, (inherited) => {
+      this.inherited = inherited;
+      follow();
+    });
+  }
+
+  private edgeKind(node: number, edge: Edge): EdgeKind {
+    const { graph } = this.region;
+    if (edge.node < 0) return 'away';
+    const from = graph.position[node]!;
+    const to = graph.position[edge.node]!;
+    if (graph.irreducible(from, to)) return 'away';
+    if (to <= from) return 'back';
+    return graph.merge[to] || graph.loopHeader[to] ? 'merge' : 'only';
   }
 
   /** Takes a jump's edge. */
-  private follow(node: number, edge: Edge): void {
+  private follow(node: number, edge: Edge, atInterrupt?: () => void): void {
     if (edge.flush) this.frame.flush(this.frame.variables.dirtyAt(node, edge));
-    if (edge.tailReturnPc === undefined) this.goTo(node, edge, edge.pc);
+    if (edge.tailReturnPc === undefined) this.goTo(node, edge, edge.pc, atInterrupt);
     else this.callDirectly(node, edge, edge.pc, edge.tailReturnPc);
   }
 

@@ -1,6 +1,7 @@
 import type { IrBlock } from '#tcg/ir.ts';
 import { Op, opDefs, valueBytes } from '#tcg/ops.ts';
 import type { Helper } from '#tcg/target.ts';
+import type { NanPlan } from './nan-plan.ts';
 import { type RegionVariables, slotType } from './variables.ts';
 
 /** `BlockValues.place`: computed where it is used (once, or as cheap as a local). */
@@ -23,7 +24,12 @@ export interface BlockValues {
 }
 
 /** Decides, in one backward scan, what is computed where it is used and what needs a local. */
-export function analyseValues(block: IrBlock, variables: RegionVariables, helpers: readonly Helper[]): BlockValues {
+export function analyseValues(
+  block: IrBlock,
+  variables: RegionVariables,
+  helpers: readonly Helper[],
+  nans: NanPlan,
+): BlockValues {
   const n = block.length;
   const place = new Int32Array(n).fill(pending);
   const lastUse = new Int32Array(n).fill(-1);
@@ -38,11 +44,16 @@ export function analyseValues(block: IrBlock, variables: RegionVariables, helper
   for (let i = n - 1; i >= 0; i--) {
     const op = block.op[i]!;
     const def = opDefs[op]!;
+    // Counted twice: computed where they are defined, into locals.
+    for (const value of nans.pins.get(i) ?? []) {
+      use(value, i);
+      use(value, i);
+    }
     let at = i;
     let isAnchor = false;
     switch (def.effect) {
       case 'pure':
-        if (isConstant(op) || (uses[i] === 1 && !isNan(op))) {
+        if (isConstant(op) || uses[i] === 1) {
           place[i] = lazy;
           at = emittedAt[i]!;
         }
@@ -85,6 +96,11 @@ export function analyseValues(block: IrBlock, variables: RegionVariables, helper
     }
     if (isAnchor) anchor = i;
     const { args } = def;
+    // What a NaN is made from is needed only where it is made exact.
+    if (isNanRule(op)) {
+      use(block.a[i]!, at);
+      continue;
+    }
     if (args.length > 0) use(block.a[i]!, at);
     if (args.length > 1) use(block.b[i]!, at);
     if (args.length > 2) use(block.c[i]!, at);
@@ -114,5 +130,5 @@ function firstWrite(block: IrBlock, i: number, writtenAt: ReadonlyMap<number, nu
   return first;
 }
 
+const isNanRule = (op: number): boolean => op >= Op.fpnan2_f32 && op <= Op.fpnan1_f64;
 const isConstant = (op: number): boolean => op >= Op.const_i32 && op <= Op.const_v128;
-const isNan = (op: number): boolean => op >= Op.fpnan2_f32 && op <= Op.fpnan1_f64;
