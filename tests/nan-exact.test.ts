@@ -270,3 +270,34 @@ it('keeps the old value of a variable for the check of the new one', () => {
     expect(outcome.state, `${length} operations`).toEqual(evaluateProgram(program, machine).state);
   }
 });
+
+it('leaves alone what a helper wrote over an inexact value in an arm', () => {
+  const block = parseBlock(
+    `block 00100000
+       insn 0x100000
+       v1 = get_f32 r0
+       v2 = sub_f32 v1, v1
+       v3 = fpnan2_f32 v2, v1, v1
+       set_f32 r7, v3
+       v5 = get_i32 r1
+       if v5
+         v7 = const_i32 5
+         v8 = helper1 v7, 1
+         set_i32 r2, v8
+       endif
+       v11 = get_f32 r3
+       set_f32 r4, v11
+       jump 0x90000000`,
+    irLayout,
+  );
+  const program = new Map([[block.pc, block]]);
+  const machine = programMachine(new Random(1), 1);
+  const state = new DataView(machine.state.buffer, machine.state.byteOffset);
+  const at = (n: number): number => irLayout.offset('r', n) - irLayout.start;
+  state.setFloat32(at(0), Number.POSITIVE_INFINITY, true);
+  state.setInt32(at(1), 1, true);
+  const outcome = runProgram(program, machine, { tier: 'region', exactState: false, budget: 9 });
+  expect(outcome.state).toEqual(evaluateProgram(program, machine).state);
+  // The helper adds 5 to r7.
+  expect(new DataView(outcome.state.buffer, outcome.state.byteOffset).getUint32(at(7), true)).toBe(0x7fc00005);
+});

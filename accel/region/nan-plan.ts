@@ -335,7 +335,7 @@ class Planner {
     for (const [variable, value] of state.pending) if (before.pending.get(variable) !== value) wanted.push(value);
   }
 
-  /** Variables set in arms of the `if` at op i that come to its end. */
+  /** Inexact variables that arms of the `if` at op i may set and come to its end. A helper may set any. */
   private setWithin(i: number): Set<number> {
     const { block } = this;
     const all = new Set<number>();
@@ -350,7 +350,9 @@ class Planner {
         arm = new Set();
       }
       if (op === Op.endif) depth--;
-      if (opDefs[op]!.effect !== 'set') continue;
+      const { effect } = opDefs[op]!;
+      if (effect === 'helper' && !this.helpers[block.x[at]!]?.pure) arm = new Set(this.state.pending.keys());
+      if (effect !== 'set') continue;
       const variable = this.variables.variableAt(block.x[at]!);
       if (variable) arm.add(variable.index);
     }

@@ -174,6 +174,8 @@ export class ValueEmitter {
   /** The local of the variable that the next op sets to value i, if the value can live there; else -1. */
   private homeOf(emission: BlockEmission, i: number): number {
     const { values, block } = emission;
+    // The variables are loaded anew after a helper.
+    if (opDefs[block.op[i]!]!.effect === 'helper') return -1;
     const next = i + 1;
     if (next >= block.length || opDefs[block.op[next]!]!.effect !== 'set' || block.a[next] !== i) return -1;
     const variable = this.frame.variables.variableAt(block.x[next]!);
