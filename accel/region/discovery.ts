@@ -229,23 +229,13 @@ function findOutlines(
  */
 function findHeads(roots: readonly number[], host: DiscoveryHost, isBoundary: (pc: number) => boolean): Set<number> {
   const outlines = findOutlines(roots, host, isBoundary)!;
-  const predecessors = new Map<number, number>();
-  const notFallen = new Set<number>();
+  const heads = new Set(roots);
+  // What is only fallen into is no head, however often: whatever block comes before it runs through it.
   for (const outline of outlines.values()) {
     for (const successor of outline.successors) {
-      predecessors.set(successor, (predecessors.get(successor) ?? 0) + 1);
-      if (host.target.address(successor) !== outline.end || !outline.runsOn) notFallen.add(successor);
+      const isFallen = host.target.address(successor) === outline.end && outline.runsOn;
+      if (!isFallen && outlines.has(successor)) heads.add(successor);
     }
-  }
-  // A block that another one runs through (both were translated, from different entries) is reached from it too.
-  for (const outline of outlines.values()) {
-    for (const other of outlines.values()) {
-      if (other.start > outline.start && other.start < outline.end) notFallen.add(other.pc);
-    }
-  }
-  const heads = new Set(roots);
-  for (const pc of outlines.keys()) {
-    if ((predecessors.get(pc) ?? 0) > 1 || notFallen.has(pc)) heads.add(pc);
   }
   return heads;
 }

@@ -9,6 +9,8 @@ import { Code, emptyBlockType, W, type WasmType, wasmTypes } from '#tcg/wasm/cod
 import { depthLocal, RegionFrame } from './frame.ts';
 import type { RegionGraph } from './graph.ts';
 import type { CellLiveness } from './liveness.ts';
+import { type InheritedNan, NanEmitter } from './nan-emitter.ts';
+import { type EdgeKind, type EdgeNans, planNans } from './nan-plan.ts';
 import { isLiveAt, planSinking } from './sinking.ts';
 import type { TrapSite } from './sites.ts';
 import { type AccessHost, type BlockEmission, ValueEmitter } from './value-emitter.ts';
@@ -48,6 +50,9 @@ export class RegionEmitter {
   private readonly region: Region;
   private readonly host: EmitterHost;
   private readonly values: ValueEmitter;
+  private readonly nans: NanEmitter;
+  /** What the block emitted next inherits. */
+  private inherited: readonly InheritedNan[] = [];
   private readonly labels: Label[] = [];
   private level = 0;
   /** Dirty sets of the fault exits, in the order of their labels outside the body. */
@@ -60,6 +65,7 @@ export class RegionEmitter {
     const hasLoops = region.graph.loopHeader.some((header) => header !== 0);
     this.frame = new RegionFrame(region.variables, hasLoops, host.layout.cpuBase);
     this.values = new ValueEmitter(this.frame, host, (dirty) => this.faultDepth(dirty));
+    this.nans = new NanEmitter(this.frame, this.values);
   }
 
   /** The unchecked accesses of what was emitted. */
@@ -198,7 +204,7 @@ export class RegionEmitter {
   }
 
   /** Goes from `node` along `edge` to `pc`. What must be in memory already is, if the edge flushes. */
-  private goTo(node: number, edge: Edge, pc: number): void {
+  private goTo(node: number, edge: Edge, pc: number, atInterrupt?: () => void): void {
     const { region } = this;
     const { code } = this.frame;
     const { graph } = region;
@@ -218,7 +224,7 @@ export class RegionEmitter {
       this.frame.loadBudget();
     }
     if (to <= from) {
-      this.spendBudget(pc, edge.reload ? undefined : region.variables.dirtyAtInterrupt(node, edge));
+      this.spendBudget(pc, edge.reload ? undefined : region.variables.dirtyAtInterrupt(node, edge), atInterrupt);
       code.br(this.labelDepth('loop', to));
       return;
     }
@@ -229,7 +235,7 @@ export class RegionEmitter {
     this.emitTree(to);
   }
 
-  private spendBudget(pc: number, dirty: VariableSet | undefined): void {
+  private spendBudget(pc: number, dirty: VariableSet | undefined, atInterrupt?: () => void): void {
     const { code } = this.frame;
     code.get(this.frame.service.budget);
     code.i32(1);
@@ -238,6 +244,7 @@ export class RegionEmitter {
     code.i32(0);
     code.u8(W.i32_lt_s);
     code.op2(W.if, emptyBlockType);
+    atInterrupt?.();
     if (dirty) this.frame.storeVariables(dirty);
     this.frame.storeBudget();
     this.frame.exitTo(ExitReason.budget, () => code.i32(pc));
@@ -301,18 +308,22 @@ export class RegionEmitter {
 
   private emitBlock(node: number): void {
     const block = this.region.blocks[node]!;
-    const { helpers } = this.host;
-    const edges = this.frame.variables.facts[node]!.edges;
-    const sunk = planSinking(block, this.frame.variables, edges, this.region.liveness, helpers);
-    const values = analyseValues(block, this.frame.variables, helpers, sunk);
+    const { inherited } = this;
+    this.inherited = [];
+    const { host } = this;
+    const { variables } = this.region;
+    const edges = variables.facts[node]!.edges;
+    const plan = planNans(block, variables, node, host.helpers, inherited, (edge) => this.edgeKind(node, edge));
+    const sunk = planSinking(block, variables, edges, this.region.liveness, host.helpers);
+    const values = analyseValues(block, variables, host.helpers, sunk, plan);
     const edgesAt = (i: number): Edge[] => edges.filter(({ op }) => op === i);
     const live: { local: number; type: WasmType; until: number }[] = [];
-    const { variables } = this.region;
     const emission: BlockEmission = {
       node,
       block,
       values,
       sunk,
+      inherited,
       live,
       written: variables.emptySet(),
       cleared: false,
@@ -327,6 +338,8 @@ export class RegionEmitter {
       const count = counts?.get(i);
       if (count !== undefined) this.emitCount(count);
       if (def.effect !== 'terminal' || op === Op.switch) this.settle(emission, i);
+      const check = plan.before.get(i);
+      if (check) this.nans.emitCheck(emission, check);
       switch (def.effect) {
         case 'marker':
           emission.pc = block.x[i]!;
@@ -363,7 +376,7 @@ export class RegionEmitter {
           this.emitStructure(emission, i);
           break;
         case 'terminal':
-          this.emitTerminal(emission, i, edgesAt(i));
+          this.emitTerminal(emission, i, edgesAt(i), plan.edges);
           break;
       }
       for (let k = live.length - 1; k >= 0; k--) {
@@ -434,17 +447,22 @@ export class RegionEmitter {
     emission.cleared = true;
   }
 
-  private emitTerminal(emission: BlockEmission, i: number, edges: readonly Edge[]): void {
+  private emitTerminal(
+    emission: BlockEmission,
+    i: number,
+    edges: readonly Edge[],
+    nans: ReadonlyMap<Edge, EdgeNans>,
+  ): void {
     const { code } = this.frame;
     const { block, node } = emission;
     const op = block.op[i]!;
     const edge = edges[0]!;
     switch (op) {
       case Op.jump:
-        this.follow(emission, edge);
+        this.followExact(emission, edge, nans.get(edge));
         return;
       case Op.branch:
-        this.emitBranch(emission, i, edges);
+        this.emitBranch(emission, i, edges, nans);
         return;
       case Op.switch:
         this.emitSwitch(emission, i, edges);
@@ -487,24 +505,54 @@ export class RegionEmitter {
     this.flushFor(emission, edge);
   }
 
-  private emitBranch(emission: BlockEmission, i: number, edges: readonly Edge[]): void {
+  private emitBranch(
+    emission: BlockEmission,
+    i: number,
+    edges: readonly Edge[],
+    nans: ReadonlyMap<Edge, EdgeNans>,
+  ): void {
     const { code } = this.frame;
     const { block } = emission;
     this.values.push(emission, block.a[i]!);
     code.op2(W.if, emptyBlockType);
     this.level++;
-    this.follow(emission, edges[0]!);
+    this.followExact(emission, edges[0]!, nans.get(edges[0]!));
     this.level--;
     code.u8(W.end);
-    this.follow(emission, edges[1]!);
+    this.followExact(emission, edges[1]!, nans.get(edges[1]!));
+  }
+
+  /** Takes the edge of a jump or branch, with the NaNs it needs made exact. */
+  private followExact(emission: BlockEmission, edge: Edge, nans: EdgeNans | undefined): void {
+    if (nans?.check) this.nans.emitCheck(emission, nans.check);
+    const cold = nans?.interrupted;
+    const follow = (): void => this.follow(emission, edge, cold && (() => this.nans.emitCheck(emission, cold)));
+    if (!nans?.inherited) {
+      follow();
+      return;
+    }
+    this.nans.bequeath(emission, nans.inherited, (inherited) => {
+      this.inherited = inherited;
+      follow();
+    });
+  }
+
+  private edgeKind(node: number, edge: Edge): EdgeKind {
+    const { graph } = this.region;
+    if (edge.node < 0) return 'away';
+    const from = graph.position[node]!;
+    const to = graph.position[edge.node]!;
+    if (graph.irreducible(from, to)) return 'away';
+    if (to <= from) return 'back';
+    return graph.merge[to] || graph.loopHeader[to] ? 'merge' : 'only';
   }
 
   /** Takes a jump's edge. */
-  private follow(emission: BlockEmission, edge: Edge): void {
+  private follow(emission: BlockEmission, edge: Edge, atInterrupt?: () => void): void {
     const { node } = emission;
     if (emission.block.op[edge.op] !== Op.switch) this.flushFor(emission, edge);
     else if (edge.flush) this.frame.flush(this.frame.variables.dirtyAt(node, edge));
-    if (edge.tailReturnPc === undefined) this.goTo(node, edge, edge.pc);
+    if (edge.tailReturnPc === undefined) this.goTo(node, edge, edge.pc, atInterrupt);
     else this.callDirectly(node, edge, edge.pc, edge.tailReturnPc);
   }
 

@@ -73,7 +73,12 @@ function pointsOf(
         if (live < edges.filter((edge) => edge.op === at).length) saved = true;
         break;
       }
-      default:
+      case 'pure':
+      case 'load':
+      case 'store':
+      case 'probe':
+      case 'marker':
+      case 'fence':
         break;
     }
   }

@@ -1,6 +1,7 @@
 import type { IrBlock } from '#tcg/ir.ts';
 import { Op, opDefs, valueBytes } from '#tcg/ops.ts';
 import type { Helper } from '#tcg/target.ts';
+import type { NanPlan } from './nan-plan.ts';
 import type { SunkSets } from './sinking.ts';
 import { type RegionVariables, slotType } from './variables.ts';
 
@@ -30,6 +31,7 @@ export function analyseValues(
   variables: RegionVariables,
   helpers: readonly Helper[],
   sunk: SunkSets,
+  nans: NanPlan,
 ): BlockValues {
   const n = block.length;
   const place = new Int32Array(n).fill(pending);
@@ -45,13 +47,18 @@ export function analyseValues(
   for (let i = n - 1; i >= 0; i--) {
     const op = block.op[i]!;
     const def = opDefs[op]!;
+    // Counted twice: computed where they are defined, into locals.
+    for (const value of nans.pins.get(i) ?? []) {
+      use(value, i, i);
+      use(value, i, i);
+    }
     let at = i;
     /** Where a load among the operands would be done. */
     let emitted = i;
     let isAnchor = false;
     switch (def.effect) {
       case 'pure':
-        if (isConstant(op) || (uses[i] === 1 && !isNan(op))) {
+        if (isConstant(op) || uses[i] === 1) {
           place[i] = lazy;
           at = lastUse[i]!;
           emitted = emittedAt[i]!;
@@ -103,6 +110,11 @@ export function analyseValues(
     }
     if (isAnchor) anchor = i;
     const { args } = def;
+    // What a NaN is made from is needed only where it is made exact.
+    if (isNanRule(op)) {
+      use(block.a[i]!, at, emitted);
+      continue;
+    }
     if (args.length > 0) use(block.a[i]!, at, emitted);
     if (args.length > 1) use(block.b[i]!, at, emitted);
     if (args.length > 2) use(block.c[i]!, at, emitted);
@@ -132,5 +144,5 @@ function firstWrite(block: IrBlock, i: number, writtenAt: ReadonlyMap<number, nu
   return first;
 }
 
+const isNanRule = (op: number): boolean => op >= Op.fpnan2_f32 && op <= Op.fpnan1_f64;
 const isConstant = (op: number): boolean => op >= Op.const_i32 && op <= Op.const_v128;
-const isNan = (op: number): boolean => op >= Op.fpnan2_f32 && op <= Op.fpnan1_f64;
