@@ -3,6 +3,7 @@ import { copyBlock, type IrBlock } from '#tcg/ir.ts';
 import { Op } from '#tcg/ops.ts';
 import type { CodeReader, Target } from '#tcg/target.ts';
 import { translateBlock } from '#tcg/translator.ts';
+import type { Optimization } from '../optimizations.ts';
 import {
   eagerRegionInstructions,
   maxInlineDepth,
@@ -36,6 +37,7 @@ export interface DiscoveryHost {
   readonly code: CodeReader;
   readonly mode: number;
   readonly maxBlockInstructions: number;
+  readonly without: ReadonlySet<Optimization>;
   /** Outline of the block at `pc`, translating it if need be. */
   outline(pc: number): BlockOutline;
   /** True if `pc` is known to be called: regions do not run into it. */
@@ -90,7 +92,7 @@ export function discoverRegion(entry: number, host: DiscoveryHost): DiscoveredRe
     translateBody([entry], host, (pc) => pc !== entry && host.isFunction(pc)),
     undefined,
   );
-  let left = maxInlineTotal;
+  let left = host.without.has('inline') ? 0 : maxInlineTotal;
   /** Bodies of the functions that were looked at: undefined if they are too long. */
   const bodies = new Map<number, readonly IrBlock[] | undefined>();
   const bodyOf = (pc: number): readonly IrBlock[] | undefined => {

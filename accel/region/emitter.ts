@@ -11,7 +11,7 @@ import type { RegionGraph } from './graph.ts';
 import type { CellLiveness } from './liveness.ts';
 import { type InheritedNan, NanEmitter } from './nan-emitter.ts';
 import { type EdgeKind, type EdgeNans, planNans } from './nan-plan.ts';
-import { isLiveAt, planSinking } from './sinking.ts';
+import { isLiveAt, noneSunk, planSinking } from './sinking.ts';
 import type { TrapSite } from './sites.ts';
 import { type AccessHost, type BlockEmission, ValueEmitter } from './value-emitter.ts';
 import { analyseValues, lazy } from './values.ts';
@@ -30,6 +30,8 @@ export interface Region {
 export interface EmitterHost extends AccessHost {
   readonly layout: SpaceLayout;
   readonly helpers: readonly Helper[];
+  /** Sets may be put off (`planSinking`). */
+  readonly sinks: boolean;
   /** Count the guest instructions run, in `engineMemory.regionCounter`. */
   readonly countInstructions: boolean;
   /** Table index for calls to guest `pc`, given out at first asking; -1 if it should be reached by the dispatcher. */
@@ -314,7 +316,7 @@ export class RegionEmitter {
     const { variables } = this.region;
     const edges = variables.facts[node]!.edges;
     const plan = planNans(block, variables, node, host.helpers, inherited, (edge) => this.edgeKind(node, edge));
-    const sunk = planSinking(block, variables, edges, this.region.liveness, host.helpers);
+    const sunk = host.sinks ? planSinking(block, variables, edges, this.region.liveness, host.helpers) : noneSunk;
     const values = analyseValues(block, variables, host.helpers, sunk, plan);
     const edgesAt = (i: number): Edge[] => edges.filter(({ op }) => op === i);
     const live: { local: number; type: WasmType; until: number }[] = [];

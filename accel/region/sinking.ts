@@ -7,6 +7,8 @@ import { type Edge, has, type RegionVariables } from './variables.ts';
 /** By op index of a `set` that is put off: the ops before (terminals: on the edges of) which it is done. */
 export type SunkSets = ReadonlyMap<number, readonly number[]>;
 
+export const noneSunk: SunkSets = new Map();
+
 /**
  * Finds the `set`s that some way out of the block does without, and puts them off to where they are needed: flags cost
  * nothing in a loop that leaves them to whoever comes after it. Only slots that need not be right at a fault can wait.

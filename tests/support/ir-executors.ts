@@ -146,6 +146,7 @@ function compileAlone(
       memory,
       layout,
       helpers: irHelpers,
+      sinks: true,
       slotOf: (_pc, call) => (call ? 0 : -1),
       countInstructions: false,
       functionOf: () => -1,
