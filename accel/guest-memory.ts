@@ -30,6 +30,9 @@ export const cpuBase = 0xff800000;
 /** wasm pages of 64 KiB. */
 export const memoryPages = 65536;
 
+/** Bytes looked at and copied at once. */
+const copyChunk = 65536;
+
 /** Access bits: Linux's PROT_* values, also the bits of a permission byte. */
 export const Access = { read: 1, write: 2, execute: 4 } as const;
 
@@ -94,6 +97,21 @@ export class GuestMemory implements CodeReader {
       if ((this.permissions[page]! & access) !== access) return Math.max(address, page * pageSize);
     }
     return -1;
+  }
+
+  /**
+   * Copies the pages [start, end), whatever their permissions, from another memory to the same place, where they are
+   * zero. `isZero` tells of up to 64 KiB whether they are: what is zero is not touched, which would cost the host memory.
+   */
+  copyFrom(source: GuestMemory, start: number, end: number, isZero: (bytes: Uint8Array) => boolean): void {
+    for (let chunk = start; chunk < end; chunk += copyChunk) {
+      const chunkEnd = Math.min(end, chunk + copyChunk);
+      if (isZero(source.u8.subarray(chunk, chunkEnd))) continue;
+      for (let page = chunk; page < chunkEnd; page += pageSize) {
+        const bytes = source.u8.subarray(page, page + pageSize);
+        if (!isZero(bytes)) this.u8.set(bytes, page);
+      }
+    }
   }
 
   /** Throws EFAULT unless the whole range allows `access`. */

@@ -43,11 +43,11 @@ export async function runUser(config: UserConfig): Promise<number> {
           oneInstruction: config.oneInsnPerTb,
           ...dump?.engineOptions(memory),
         });
-        engines.push(engine);
+        if (config.stats) engines.push(engine);
         return engine;
       },
     );
-    if (config.stats) for (const { stats } of engines) process.stderr.write(`${JSON.stringify(stats)}\n`);
+    for (const { stats } of engines) process.stderr.write(`${JSON.stringify(stats)}\n`);
     return exitCode;
   } catch (error) {
     if (!(error instanceof LoadError)) throw error;

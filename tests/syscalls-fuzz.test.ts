@@ -147,8 +147,7 @@ test.each([false, true])(
         rig.process.mm.mmap({ address: at, length: bytes, prot, flags: 0x32, file: null, offset: 0 });
       }
       if (i % 50 === 0) {
-        rig.process.files.closeAll();
-        rig.process.files.limit = 1024;
+        rig.closeFiles();
         rig.process.fs.cwd = Buffer.from(rig.folder);
         rig.process.mm.lockFuture = false;
         rig.process.timers.stop();

@@ -5,7 +5,7 @@ import { ResourceLimit, type ResourceLimits } from '../resource-limits.ts';
 import { madvise, mincore, mlock, msync } from './advice.ts';
 import { mapsText } from './maps-text.ts';
 import { mmapMinAddress, pageCeil, pageFloor } from './page-math.ts';
-import { readIn, takeSnapshot, writeBack, zeroPages } from './pages.ts';
+import { isZero, readIn, takeSnapshot, writeBack, zeroPages } from './pages.ts';
 import { mremap } from './remap.ts';
 import { type FileBacking, MapFlags, Prot, type Vma } from './vma.ts';
 import { VmaList } from './vma-list.ts';
@@ -52,6 +52,7 @@ export class Mm {
   readonly mmapBase: number;
   readonly limits: ResourceLimits;
   readonly access: (prot: number) => number;
+  private readonly stackBytes: number;
   /** Start of the heap and its end now, to the byte. */
   brkStart = 0;
   brkEnd = 0;
@@ -74,6 +75,7 @@ export class Mm {
     this.taskSize = options.taskSize;
     this.stackTop = options.taskSize;
     this.limits = options.limits;
+    this.stackBytes = options.stackBytes;
     this.access = options.effectiveAccess;
     const gap = Math.min(Math.max(options.stackBytes, minimumStackGap), Math.floor(options.taskSize / 6) * 5);
     this.mmapBase = pageFloor(this.stackTop - gap);
@@ -337,6 +339,41 @@ export class Mm {
   /** Writes all shared file mappings back: at exit and exec. */
   writeBackAll(): void {
     for (const vma of this.vmas) writeBack(this.memory, vma);
+  }
+
+  /** What a futex at `address` is known by: the same in all address spaces that share the memory. */
+  identify(address: number): { readonly object: object; readonly offset: number } {
+    return { object: this, offset: address };
+  }
+
+  /** Copies everything mapped into `memory`, which is empty: the address space of a forked child. */
+  fork(memory: GuestMemory, limits: ResourceLimits): Mm {
+    const copy = new Mm(memory, this.options(limits));
+    copy.brkStart = this.brkStart;
+    copy.brkEnd = this.brkEnd;
+    copy.argStart = this.argStart;
+    copy.argEnd = this.argEnd;
+    copy.envStart = this.envStart;
+    copy.envEnd = this.envEnd;
+    copy.auxv = this.auxv;
+    for (const vma of this.vmas) {
+      vma.file?.retain();
+      memory.copyFrom(this.memory, vma.start, vma.end, isZero);
+      copy.vmas.insert({ ...vma, locked: false, snapshot: vma.snapshot?.slice() ?? null });
+      copy.everWritable.fill(1, vma.start / pageSize, vma.end / pageSize);
+      copy.memory.protect(vma.start, vma.end, this.access(vma.prot));
+    }
+    return copy;
+  }
+
+  private options(limits: ResourceLimits): MmOptions {
+    const { taskSize, stackBytes, access: effectiveAccess } = this;
+    return { taskSize, stackBytes, limits, effectiveAccess };
+  }
+
+  /** Gives up everything: shared file mappings are written back, and the memory is all zero again. */
+  unmapAll(): void {
+    this.drop(this.vmas.carve(0, 2 ** 32));
   }
 
   /** /proc/self/maps. */

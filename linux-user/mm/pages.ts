@@ -5,7 +5,8 @@ import { Prot, type Vma } from './vma.ts';
 const scanBytes = 65536;
 const zeroes = Buffer.alloc(scanBytes);
 
-const isZero = (bytes: Uint8Array): boolean => Buffer.compare(bytes, zeroes.subarray(0, bytes.length)) === 0;
+/** True for bytes that are all zero; at most `scanBytes` of them. */
+export const isZero = (bytes: Uint8Array): boolean => Buffer.compare(bytes, zeroes.subarray(0, bytes.length)) === 0;
 
 /**
  * Makes the pages [start, end) zero; they must be readable and writable. Reading an untouched page costs the host no
