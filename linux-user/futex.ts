@@ -31,6 +31,8 @@ interface Queue {
   readonly object: object;
   readonly offset: number;
   readonly waiters: Set<Waiter>;
+  /** Who has the lock that waiters wait for: its end passes the lock on, whatever the word says by then. */
+  owner: Task | null;
 }
 
 /** Milliseconds that are left now; null to wait for ever. */
@@ -52,7 +54,7 @@ export class FutexTable {
     let queues = this.objects.get(object);
     if (queues === undefined) this.objects.set(object, (queues = new Map()));
     let queue = queues.get(offset);
-    if (queue === undefined) queues.set(offset, (queue = { object, offset, waiters: new Set() }));
+    if (queue === undefined) queues.set(offset, (queue = { object, offset, waiters: new Set(), owner: null }));
     return queue;
   }
 
@@ -143,7 +145,8 @@ export class FutexTable {
   tryLock(task: Task, at: number): boolean {
     const word = task.memory.load32(at);
     if ((word & FutexWord.tid) === task.tid) throw new Errno('EDEADLK');
-    if ((word & FutexWord.tid) !== 0) return false;
+    const queue = this.find(task.mm, at);
+    if ((word & FutexWord.tid) !== 0 || (queue !== undefined && this.locking.has(queue))) return false;
     task.memory.store32(at, ((word & (FutexWord.ownerDied | FutexWord.waiters)) | task.tid) >>> 0);
     return true;
   }
@@ -152,8 +155,11 @@ export class FutexTable {
   async lock(task: Task, at: number, timeLeft: TimeLeft): Promise<number> {
     if (this.tryLock(task, at)) return 0;
     const word = task.memory.load32(at);
-    if (task.process.kernel.processes.task(word & FutexWord.tid) === undefined) throw new Errno('ESRCH');
+    const known = this.find(task.mm, at);
+    const owner = task.process.kernel.processes.task(word & FutexWord.tid) ?? known?.owner;
+    if (!owner) throw new Errno('ESRCH');
     task.memory.store32(at, (word | FutexWord.waiters) >>> 0);
+    this.queue(task.mm, at).owner = owner;
     const end = await this.sleep(task, at, matchAny, timeLeft, true, 'ERESTARTNOINTR');
     if (end === 'timeout') throw new Errno('ETIMEDOUT');
     return 0;
@@ -176,6 +182,7 @@ export class FutexTable {
 
   private handOver(next: Waiter, flags: number): void {
     next.task.memory.store32(next.at, (next.task.tid | FutexWord.waiters | flags) >>> 0);
+    next.queue.owner = next.task;
     this.remove(next);
     next.wake('woken');
   }
@@ -199,7 +206,9 @@ export class FutexTable {
         task.memory.store32(to, (word | FutexWord.waiters) >>> 0);
         waiter.locks = true;
         waiter.at = to;
-        this.insert(waiter, this.queue(task.mm, to));
+        const queue = this.queue(task.mm, to);
+        queue.owner = task.process.kernel.processes.task(task.memory.load32(to) & FutexWord.tid) ?? null;
+        this.insert(waiter, queue);
       }
       done++;
     }
@@ -211,8 +220,7 @@ export class FutexTable {
     for (const queue of [...this.locking]) {
       const next = this.firstLocker(queue);
       if (next === undefined) continue;
-      const word = next.task.memory.load32(next.at);
-      if ((word & FutexWord.tid) === task.tid) this.handOver(next, FutexWord.ownerDied);
+      if (queue.owner === task) this.handOver(next, FutexWord.ownerDied);
     }
   }
 }
