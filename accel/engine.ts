@@ -316,12 +316,6 @@ export class Engine {
     this.flush();
   }
 
-  /** Ready for another program in the same memory. */
-  reset(): void {
-    this.exactState = false;
-    this.flush();
-  }
-
   /** Throws all translations away. */
   private flush(): void {
     this.stats.flushes++;

@@ -2,12 +2,15 @@ import type { GuestMemory } from '#accel/guest-memory.ts';
 import type { GuestEngine } from './guest-engine.ts';
 import type { ImageDirectory } from './images.ts';
 import type { Mm } from './mm/mm.ts';
+import type { Residue } from './mm/residue.ts';
 import type { Task } from './task.ts';
 
 /** A memory and the engine that runs what is in it: what an address space is made of, and is used again after it. */
 export interface Machine {
   readonly memory: GuestMemory;
   readonly engine: GuestEngine;
+  /** What the last address space has left in the memory, with the engine's translations of it. */
+  readonly residue: Residue;
 }
 
 /** An address space. The threads of a process share one; so do processes made with CLONE_VM, until they exec. */
@@ -18,10 +21,10 @@ export class AddressSpace {
   /** Whose state is in the CPU page; null before the first task and after that task has left. */
   running: Task | null = null;
   private users = 1;
-  private readonly onEnd: (space: AddressSpace) => void;
+  private readonly onEnd: () => void;
 
-  /** `onEnd` takes the machine back when the last process has left. */
-  constructor(mm: Mm, machine: Machine, images: ImageDirectory, onEnd: (space: AddressSpace) => void) {
+  /** `onEnd` is called when the last process has left. */
+  constructor(mm: Mm, machine: Machine, images: ImageDirectory, onEnd: () => void) {
     this.mm = mm;
     this.machine = machine;
     this.images = images;
@@ -45,7 +48,7 @@ export class AddressSpace {
 
   /** Counts a process out. */
   release(): void {
-    if (--this.users === 0) this.onEnd(this);
+    if (--this.users === 0) this.onEnd();
   }
 
   /** `task` is the one whose state is in the CPU page. */

@@ -153,7 +153,7 @@ function newProcess(parent: Task, pid: number, request: CloneRequest): Task {
 }
 
 function forkedSpace(process: Process, limits: ResourceLimits): AddressSpace {
-  const space = process.kernel.copySpace(process.space, limits);
+  const space = process.kernel.copySpace(process.space, limits, process.exePath);
   const { actions } = process.signals;
   if ([Signal.SIGSEGV, Signal.SIGBUS].some((signo) => observesFaults(signo) && isHandled(actions[signo]))) {
     space.engine.setExactState(true);

@@ -17,8 +17,6 @@ export interface GuestEngine {
   invalidate(start: number, end: number): void;
   /** True from the moment the guest can observe a fault: state must be exact at every access. */
   setExactState(on: boolean): void;
-  /** Forgets all that it knows of the program: another one comes into the same memory. */
-  reset(): void;
 }
 
 export type EngineFactory = (memory: GuestMemory) => GuestEngine;

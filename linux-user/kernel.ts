@@ -1,6 +1,6 @@
 import type { Target } from '#tcg/target.ts';
 import type { Abi } from './abi/abi.ts';
-import { AddressSpace } from './address-space.ts';
+import { AddressSpace, type Machine } from './address-space.ts';
 import type { Entropy } from './entropy.ts';
 import { FutexTable } from './futex.ts';
 import type { EngineFactory } from './guest-engine.ts';
@@ -64,18 +64,23 @@ export class Kernel {
     return process === this.first ? globalThis.process.ppid : initPid;
   }
 
-  /** An empty address space. */
-  newSpace(limits: ResourceLimits): AddressSpace {
-    const machine = this.machines.take();
+  /** An empty address space, for the program at host path `program`. */
+  newSpace(limits: ResourceLimits, program: string): AddressSpace {
+    const machine = this.machines.take(program);
     const { abi, taskSize, stackBytes } = this.options;
     const effectiveAccess = (prot: number): number => abi.effectiveAccess(prot);
-    return this.wrap(new Mm(machine.memory, { taskSize, stackBytes, limits, effectiveAccess }), machine);
+    const mm = new Mm(machine.memory, { taskSize, stackBytes, limits, effectiveAccess }, machine.residue);
+    mm.onCodeChange = (start, end) => machine.engine.invalidate(start, end);
+    return this.wrap(mm, machine, program);
   }
 
-  /** A copy of an address space: fork. */
-  copySpace(space: AddressSpace, limits: ResourceLimits): AddressSpace {
-    const machine = this.machines.take();
-    const copy = this.wrap(space.mm.fork(machine.memory, limits), machine);
+  /** A copy of an address space in which `program` runs: fork. */
+  copySpace(space: AddressSpace, limits: ResourceLimits, program: string): AddressSpace {
+    const machine = this.machines.take(program);
+    const { memory, engine, residue } = machine;
+    const mm = space.mm.fork(memory, residue, limits, (start, end) => engine.invalidate(start, end));
+    mm.settle();
+    const copy = this.wrap(mm, machine, program);
     copy.images.copyFrom(space.images);
     return copy;
   }
@@ -95,12 +100,10 @@ export class Kernel {
     }
   }
 
-  private wrap(mm: Mm, machine: AddressSpace['machine']): AddressSpace {
-    mm.onCodeChange = (start, end) => machine.engine.invalidate(start, end);
+  private wrap(mm: Mm, machine: Machine, program: string): AddressSpace {
     const images = new ImageDirectory(mm, this.options.abi, this.options.prefix);
-    return new AddressSpace(mm, machine, images, (ended) => {
-      ended.mm.unmapAll();
-      this.machines.give(ended.machine);
+    return new AddressSpace(mm, machine, images, () => {
+      this.machines.give({ ...machine, residue: mm.retire() }, program);
     });
   }
 

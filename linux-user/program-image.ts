@@ -34,7 +34,7 @@ export function makeImage(kernel: Kernel, request: ImageRequest): ProgramImage {
   const { abi, prefix, entropy, stackBytes: usualStack } = kernel.options;
   const { soft } = limits.get(ResourceLimit.STACK);
   const stackBytes = soft === Infinity ? usualStack : Math.min(soft, largestStack);
-  const space = kernel.newSpace(limits);
+  const space = kernel.newSpace(limits, resolved.file.path);
   try {
     const { mm } = space;
     mapStack(mm, stackBytes, resolved.image.executableStack);
@@ -46,6 +46,7 @@ export function makeImage(kernel: Kernel, request: ImageRequest): ProgramImage {
     const { argv } = resolved;
     const setup = { abi, program, interpreter, execPath, argv, environment, credentials, random, stackBytes };
     const stackPointer = fillStack(mm, setup);
+    mm.settle();
     space.images.add(program);
     if (interpreter !== null) space.images.add(interpreter);
     return { space, entry: (interpreter ?? program).entry, stackPointer, exePath: program.path };

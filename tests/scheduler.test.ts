@@ -30,7 +30,6 @@ class CountingEngine implements GuestEngine {
   }
   invalidate(): void {}
   setExactState(): void {}
-  reset(): void {}
 }
 
 function start(table: SyscallTable): { first: Task; second: Task; scheduler: Scheduler } {

@@ -109,6 +109,7 @@ export function mapVectorPage(mm: Mm): void {
     offset: 0,
     name: '[vectors]',
     locked: false,
+    pristine: null,
     snapshot: null,
   });
   mm.memory.protect(vectorPage, end, mm.access(prot));

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import { errnoNumbers, errnoOf } from '#util/errno.ts';
 import type { FileBacking } from '../mm/vma.ts';
+import { fileVersion } from '../vfs/file-version.ts';
 import { LoadError } from './load-error.ts';
 
 const { ENOENT, ENOTDIR, EACCES, EPERM, ELOOP, ENAMETOOLONG } = errnoNumbers;
@@ -87,6 +88,10 @@ export class ProgramFile implements FileBacking {
 
   writeAt(): void {
     throw new Error('a program file is mapped privately and never written');
+  }
+
+  version(): string | null {
+    return fileVersion(fs.fstatSync(this.fd, { bigint: true }));
   }
 
   retain(): void {

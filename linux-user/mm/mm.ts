@@ -7,6 +7,7 @@ import { mapsText } from './maps-text.ts';
 import { mmapMinAddress, pageCeil, pageFloor } from './page-math.ts';
 import { isZero, readIn, takeSnapshot, writeBack, zeroPages } from './pages.ts';
 import { mremap } from './remap.ts';
+import { Residue } from './residue.ts';
 import { type FileBacking, MapFlags, Prot, type Vma } from './vma.ts';
 import { VmaList } from './vma-list.ts';
 
@@ -53,6 +54,7 @@ export class Mm {
   readonly limits: ResourceLimits;
   readonly access: (prot: number) => number;
   private readonly stackBytes: number;
+  private readonly residue: Residue;
   /** Start of the heap and its end now, to the byte. */
   brkStart = 0;
   brkEnd = 0;
@@ -70,8 +72,10 @@ export class Mm {
   /** Called when translated code of [start, end), or code that read constants there, may be stale. */
   onCodeChange: (start: number, end: number) => void = () => {};
 
-  constructor(memory: GuestMemory, options: MmOptions) {
+  /** `residue`: what another address space has left in the memory, which is zero otherwise. */
+  constructor(memory: GuestMemory, options: MmOptions, residue: Residue = new Residue()) {
     this.memory = memory;
+    this.residue = residue;
     this.taskSize = options.taskSize;
     this.stackTop = options.taskSize;
     this.limits = options.limits;
@@ -108,6 +112,7 @@ export class Mm {
       offset: file === null ? 0 : offset,
       name: request.name ?? '',
       locked: this.lockFuture || (flags & MapFlags.LOCKED) !== 0,
+      pristine: shared || (prot & Prot.WRITE) !== 0 ? null : (file?.version() ?? null),
       snapshot: null,
     };
     this.drop(this.vmas.carve(vma.start, vma.end));
@@ -170,6 +175,11 @@ export class Mm {
       return;
     }
     file.retain();
+    if (this.residue.claim(vma)) {
+      this.vmas.insert(vma);
+      this.openClaimed(vma);
+      return;
+    }
     this.makeWritable(vma.start, vma.end);
     try {
       readIn(this.memory, vma);
@@ -182,6 +192,28 @@ export class Mm {
     const kept = vma.shared && file.writable ? { ...vma, snapshot: takeSnapshot(this.memory, vma) } : vma;
     this.vmas.insert(kept);
     this.setAccess(vma.start, vma.end, this.access(vma.prot));
+  }
+
+  /** Makes pages accessible that were found in the residue: what is translated of them stays true. */
+  private openClaimed({ start, end, prot }: Vma): void {
+    this.memory.protect(start, end, this.access(prot));
+    this.everWritable.fill(1, start / pageSize, end / pageSize);
+  }
+
+  /** Clears what the memory's last address space has left in [start, end). */
+  private evict(start: number, end: number): void {
+    if (this.residue.empty) return;
+    for (const piece of this.residue.take(start, end)) {
+      this.onCodeChange(piece.start, piece.end);
+      this.everWritable.fill(1, piece.start / pageSize, piece.end / pageSize);
+      this.clear(piece.start, piece.end);
+      this.memory.protect(piece.start, piece.end, 0);
+    }
+  }
+
+  /** The program is there: code that is left of the last one and was not claimed must not be found by a wild jump. */
+  settle(): void {
+    for (const { start, end } of this.residue) this.onCodeChange(start, end);
   }
 
   /** Gives up carved pieces: writes shared ones back, zeroes the pages and closes them. */
@@ -197,6 +229,7 @@ export class Mm {
 
   /** Sets the permission bytes of mapped pages. */
   setAccess(start: number, end: number, access: number): void {
+    this.evict(start, end);
     this.memory.protect(start, end, access);
     // That nothing could be fetched here is translated too.
     if ((access & Access.execute) !== 0) this.onCodeChange(start, end);
@@ -205,6 +238,12 @@ export class Mm {
 
   /** Opens pages for the kernel's own writing; the caller sets their access afterwards. */
   makeWritable(start: number, end: number): void {
+    this.evict(start, end);
+    for (const vma of this.vmas.overlapping(start, end)) {
+      if (vma.pristine === null) continue;
+      const [piece] = this.vmas.carve(Math.max(start, vma.start), Math.min(end, vma.end));
+      this.vmas.insert({ ...piece, pristine: null });
+    }
     this.memory.protect(start, end, Access.read | Access.write);
     this.everWritable.fill(1, start / pageSize, end / pageSize);
   }
@@ -266,7 +305,7 @@ export class Mm {
     if ((prot & Prot.WRITE) !== 0 && vma.shared && vma.file !== null && !vma.file.writable) throw new Errno('EACCES');
     const [piece] = this.vmas.carve(start, end);
     this.codeMayChange(piece);
-    this.vmas.insert({ ...piece, prot });
+    this.vmas.insert({ ...piece, prot, pristine: (prot & Prot.WRITE) === 0 ? piece.pristine : null });
     this.setAccess(start, end, this.access(prot));
     if (log.enabled) log('protect %s prot %d', range(start, end - start), prot);
   }
@@ -301,6 +340,7 @@ export class Mm {
       offset: 0,
       name: '[heap]',
       locked: this.lockFuture,
+      pristine: null,
       snapshot: null,
     });
     return true;
@@ -346,9 +386,18 @@ export class Mm {
     return { object: this, offset: address };
   }
 
-  /** Copies everything mapped into `memory`, which is empty: the address space of a forked child. */
-  fork(memory: GuestMemory, limits: ResourceLimits): Mm {
-    const copy = new Mm(memory, this.options(limits));
+  /**
+   * Copies everything mapped into `memory`, which is empty but for `residue`: the address space of a forked child.
+   * `onCodeChange` is the copy's.
+   */
+  fork(
+    memory: GuestMemory,
+    residue: Residue,
+    limits: ResourceLimits,
+    onCodeChange: (start: number, end: number) => void,
+  ): Mm {
+    const copy = new Mm(memory, this.options(limits), residue);
+    copy.onCodeChange = onCodeChange;
     copy.brkStart = this.brkStart;
     copy.brkEnd = this.brkEnd;
     copy.argStart = this.argStart;
@@ -358,10 +407,12 @@ export class Mm {
     copy.auxv = this.auxv;
     for (const vma of this.vmas) {
       vma.file?.retain();
-      memory.copyFrom(this.memory, vma.start, vma.end, isZero);
       copy.vmas.insert({ ...vma, locked: false, snapshot: vma.snapshot?.slice() ?? null });
-      copy.everWritable.fill(1, vma.start / pageSize, vma.end / pageSize);
-      copy.memory.protect(vma.start, vma.end, this.access(vma.prot));
+      if (!residue.claim(vma)) {
+        copy.evict(vma.start, vma.end);
+        memory.copyFrom(this.memory, vma.start, vma.end, isZero);
+      }
+      copy.openClaimed(vma);
     }
     return copy;
   }
@@ -371,9 +422,23 @@ export class Mm {
     return { taskSize, stackBytes, limits, effectiveAccess };
   }
 
-  /** Gives up everything: shared file mappings are written back, and the memory is all zero again. */
-  unmapAll(): void {
-    this.drop(this.vmas.carve(0, 2 ** 32));
+  /**
+   * Gives up everything: shared file mappings are written back, and the memory is all zero again but for the residue,
+   * which is returned.
+   */
+  retire(): Residue {
+    const left = new Residue();
+    for (const vma of this.vmas.carve(0, 2 ** 32)) {
+      if (vma.pristine === null) {
+        this.drop([vma]);
+        continue;
+      }
+      this.memory.protect(vma.start, vma.end, 0);
+      vma.file?.release();
+      left.add(vma);
+    }
+    this.evict(0, 2 ** 32);
+    return left;
   }
 
   /** /proc/self/maps. */

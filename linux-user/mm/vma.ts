@@ -42,6 +42,8 @@ export interface FileBacking {
   readAt(target: Uint8Array, offset: number): number;
   /** Writes `source` at byte `offset`, never past the end of the file. Throws Errno. */
   writeAt(source: Uint8Array, offset: number): void;
+  /** Names the file and its content now; null if a change might not show in it. */
+  version(): string | null;
   retain(): void;
   release(): void;
 }
@@ -60,6 +62,11 @@ export interface Vma {
   readonly name: string;
   /** mlock. */
   readonly locked: boolean;
+  /**
+   * `FileBacking.version` when the pages were read, as long as nobody could have written to them since: they are what
+   * any other mapping of that file has. Else null.
+   */
+  readonly pristine: string | null;
   /** What the file holds as far as we know, page by page from `start`: for writing back only what changed. */
   readonly snapshot: Uint8Array | null;
 }
@@ -84,6 +91,7 @@ export function mergeable(a: Vma, b: Vma): boolean {
     a.shared === b.shared &&
     a.file === b.file &&
     a.name === b.name &&
+    a.pristine === b.pristine &&
     a.locked === b.locked &&
     a.snapshot === null &&
     b.snapshot === null &&

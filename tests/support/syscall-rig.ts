@@ -60,14 +60,14 @@ export class SyscallRig {
       strace: options.strace ? (text) => (this.trace += text) : null,
       unimplemented: (line) => this.unimplemented.push(line),
     });
-    const engine = { run: () => 0, invalidate() {}, setExactState() {}, reset() {}, serveSyscall: () => false };
+    const engine = { run: () => 0, invalidate() {}, setExactState() {}, serveSyscall: () => false };
     const prefix = options.prefix ?? null;
     const kernel = new Kernel(
       { target: armTarget as Target, abi, prefix, entropy, taskSize: abi.taskSize, stackBytes },
       this.table,
       (memory) => ({ ...engine, cpu: memory.cpu }) as unknown as GuestEngine,
     );
-    const space = kernel.newSpace(limits);
+    const space = kernel.newSpace(limits, 'program');
     this.memory = space.mm.memory;
     space.mm.brkStart = space.mm.brkEnd = 0x20_0000;
     const { group, session } = hostJob();
