@@ -114,6 +114,11 @@ export class GuestMemory implements CodeReader {
     }
   }
 
+  /** Does another memory hold the same bytes in [start, end), whatever the permissions? `same` compares two pieces. */
+  equals(other: GuestMemory, start: number, end: number, same: (a: Uint8Array, b: Uint8Array) => boolean): boolean {
+    return same(this.u8.subarray(start, end), other.u8.subarray(start, end));
+  }
+
   /** Throws EFAULT unless the whole range allows `access`. */
   require(address: number, length: number, access: number): void {
     if (this.refused(address, length, access) >= 0) throw new Errno('EFAULT');

@@ -103,7 +103,8 @@ export class Kernel {
   private wrap(mm: Mm, machine: Machine, program: string): AddressSpace {
     const images = new ImageDirectory(mm, this.options.abi, this.options.prefix);
     return new AddressSpace(mm, machine, images, () => {
-      this.machines.give({ ...machine, residue: mm.retire() }, program);
+      mm.retire();
+      this.machines.give(machine, program);
     });
   }
 

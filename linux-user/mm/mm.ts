@@ -5,7 +5,7 @@ import { ResourceLimit, type ResourceLimits } from '../resource-limits.ts';
 import { madvise, mincore, mlock, msync } from './advice.ts';
 import { mapsText } from './maps-text.ts';
 import { mmapMinAddress, pageCeil, pageFloor } from './page-math.ts';
-import { isZero, readIn, takeSnapshot, writeBack, zeroPages } from './pages.ts';
+import { isZero, readIn, sameContent, takeSnapshot, writeBack, zeroPages } from './pages.ts';
 import { mremap } from './remap.ts';
 import { Residue } from './residue.ts';
 import { type FileBacking, MapFlags, Prot, type Vma } from './vma.ts';
@@ -68,7 +68,7 @@ export class Mm {
   /** The auxiliary vector as laid out on the stack: /proc/self/auxv. */
   auxv: Uint8Array = new Uint8Array(0);
   /** 1 for each page that could be written since it was last zero: the others need no look when they are unmapped. */
-  private readonly everWritable = new Uint8Array(2 ** 32 / pageSize);
+  private readonly everWritable: Uint8Array;
   /** Called when translated code of [start, end), or code that read constants there, may be stale. */
   onCodeChange: (start: number, end: number) => void = () => {};
 
@@ -76,6 +76,7 @@ export class Mm {
   constructor(memory: GuestMemory, options: MmOptions, residue: Residue = new Residue()) {
     this.memory = memory;
     this.residue = residue;
+    this.everWritable = residue.everWritable;
     this.taskSize = options.taskSize;
     this.stackTop = options.taskSize;
     this.limits = options.limits;
@@ -175,7 +176,7 @@ export class Mm {
       return;
     }
     file.retain();
-    if (this.residue.claim(vma)) {
+    if (this.residue.claim(vma, () => false)) {
       this.vmas.insert(vma);
       this.openClaimed(vma);
       return;
@@ -408,7 +409,7 @@ export class Mm {
     for (const vma of this.vmas) {
       vma.file?.retain();
       copy.vmas.insert({ ...vma, locked: false, snapshot: vma.snapshot?.slice() ?? null });
-      if (!residue.claim(vma)) {
+      if (!residue.claim(vma, () => sameContent(memory, this.memory, vma))) {
         copy.evict(vma.start, vma.end);
         memory.copyFrom(this.memory, vma.start, vma.end, isZero);
       }
@@ -424,21 +425,20 @@ export class Mm {
 
   /**
    * Gives up everything: shared file mappings are written back, and the memory is all zero again but for the residue,
-   * which is returned.
+   * for the next address space in it.
    */
-  retire(): Residue {
-    const left = new Residue();
+  retire(): void {
+    this.evict(0, 2 ** 32);
     for (const vma of this.vmas.carve(0, 2 ** 32)) {
-      if (vma.pristine === null) {
+      const readOnly = (this.access(vma.prot) & (Access.read | Access.write)) === Access.read;
+      if (vma.shared || !readOnly) {
         this.drop([vma]);
         continue;
       }
       this.memory.protect(vma.start, vma.end, 0);
       vma.file?.release();
-      left.add(vma);
+      this.residue.add(vma);
     }
-    this.evict(0, 2 ** 32);
-    return left;
   }
 
   /** /proc/self/maps. */

@@ -31,6 +31,11 @@ export function copyPages(memory: GuestMemory, from: number, to: number, bytes: 
   }
 }
 
+/** Do two memories hold the same in the pages of `vma`, whatever their permissions? */
+export function sameContent(memory: GuestMemory, other: GuestMemory, { start, end }: Vma): boolean {
+  return memory.equals(other, start, end, (a, b) => Buffer.compare(a, b) === 0);
+}
+
 /** Reads a file mapping's content into its pages, which are zero and writable. */
 export function readIn(memory: GuestMemory, vma: Vma): void {
   let at = vma.start;
