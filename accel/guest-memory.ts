@@ -119,6 +119,28 @@ export class GuestMemory implements CodeReader {
     return same(this.u8.subarray(start, end), other.u8.subarray(start, end));
   }
 
+  /** Brings `copy` in line with the bytes from `start` on, whatever their permissions; `same` compares two pieces. */
+  copyOut(start: number, copy: Uint8Array, same: (a: Uint8Array, b: Uint8Array) => boolean): void {
+    for (let at = 0; at < copy.length; at += pageSize) {
+      const piece = copy.subarray(at, at + pageSize);
+      const own = this.u8.subarray(start + at, start + at + piece.length);
+      if (!same(own, piece)) piece.set(own);
+    }
+  }
+
+  /** Brings the bytes from `start` on in line with `copy`, whatever their permissions. True if any were different. */
+  copyIn(start: number, copy: Uint8Array, same: (a: Uint8Array, b: Uint8Array) => boolean): boolean {
+    let changed = false;
+    for (let at = 0; at < copy.length; at += pageSize) {
+      const piece = copy.subarray(at, at + pageSize);
+      const own = this.u8.subarray(start + at, start + at + piece.length);
+      if (same(own, piece)) continue;
+      own.set(piece);
+      changed = true;
+    }
+    return changed;
+  }
+
   /** Throws EFAULT unless the whole range allows `access`. */
   require(address: number, length: number, access: number): void {
     if (this.refused(address, length, access) >= 0) throw new Errno('EFAULT');

@@ -74,6 +74,7 @@ function become(task: Task, { path }: ExecRequest, image: ProgramImage): void {
   process.space = image.space;
   image.space.seat(task);
   old.release();
+  process.kernel.scheduler.enter(image.space);
   process.kernel.options.target.reset(task.cpu, image.entry, image.stackPointer);
   process.memoryReleased.wake();
 

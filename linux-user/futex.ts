@@ -172,7 +172,7 @@ export class FutexTable {
     const queue = this.find(task.mm, at);
     const next = queue === undefined ? undefined : this.firstLocker(queue);
     if (next === undefined) task.memory.store32(at, 0);
-    else this.handOver(next, 0);
+    else this.handOver(task, next, 0);
   }
 
   private firstLocker(queue: Queue): Waiter | undefined {
@@ -180,8 +180,9 @@ export class FutexTable {
     return undefined;
   }
 
-  private handOver(next: Waiter, flags: number): void {
-    next.task.memory.store32(next.at, (next.task.tid | FutexWord.waiters | flags) >>> 0);
+  /** The word is written where `task` sees it, whose turn it is: shared memory reaches the waiter from there. */
+  private handOver(task: Task, next: Waiter, flags: number): void {
+    task.memory.store32(next.at, (next.task.tid | FutexWord.waiters | flags) >>> 0);
     next.queue.owner = next.task;
     this.remove(next);
     next.wake('woken');
@@ -220,7 +221,7 @@ export class FutexTable {
     for (const queue of [...this.locking]) {
       const next = this.firstLocker(queue);
       if (next === undefined) continue;
-      if (queue.owner === task) this.handOver(next, FutexWord.ownerDied);
+      if (queue.owner === task) this.handOver(task, next, FutexWord.ownerDied);
     }
   }
 }

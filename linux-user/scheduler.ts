@@ -1,5 +1,6 @@
 import { ExitReason } from '#tcg/cpu-page.ts';
 import type { CpuView } from '#tcg/target.ts';
+import type { AddressSpace } from './address-space.ts';
 import { monotonic } from './clock.ts';
 import { CpuMeter } from './cpu-usage.ts';
 import { raiseException } from './exceptions.ts';
@@ -45,6 +46,8 @@ export class Scheduler {
   /** Node ends when nothing is open, whatever is awaited: this keeps it while all tasks sleep. */
   private keepAlive: NodeJS.Timeout | null = null;
   private lastTurn = monotonic();
+  /** The address space whose task ran last. */
+  private current: AddressSpace | null = null;
   /** The task that runs has left user mode: it sleeps, or waits in `ready` to be ended or parked. */
   private left = false;
   /** Our own bug in a call that slept: thrown out of `run`. */
@@ -105,6 +108,7 @@ export class Scheduler {
     const { task, result } = next;
     const { process } = task;
     this.meter.switchTo(process.cpu);
+    this.enter(process.space);
     if (task.mustEnd) {
       endTask(task);
       return;
@@ -191,6 +195,15 @@ export class Scheduler {
   private wake(ready: Ready): void {
     this.ready.push(ready);
     this.endIdle?.();
+  }
+
+  /** Shared memory follows the address space whose turn it is. */
+  enter(space: AddressSpace): void {
+    const { current } = this;
+    if (current === space) return;
+    current?.mm.publishShared();
+    space.mm.fetchShared();
+    this.current = space;
   }
 
   private switchTo(task: Task): void {

@@ -106,6 +106,7 @@ export function mapVectorPage(mm: Mm): void {
     prot,
     shared: false,
     file: null,
+    object: null,
     offset: 0,
     name: '[vectors]',
     locked: false,

@@ -8,6 +8,7 @@ import { mmapMinAddress, pageCeil, pageFloor } from './page-math.ts';
 import { isZero, readIn, sameContent, takeSnapshot, writeBack, zeroPages } from './pages.ts';
 import { mremap } from './remap.ts';
 import { Residue } from './residue.ts';
+import { SharedMemory } from './shared-memory.ts';
 import { type FileBacking, MapFlags, Prot, type Vma } from './vma.ts';
 import { VmaList } from './vma-list.ts';
 
@@ -60,6 +61,8 @@ export class Mm {
   brkEnd = 0;
   /** MCL_FUTURE is on. */
   lockFuture = false;
+  /** Some mapping is shared with another process. */
+  private sharing = false;
   /** Where the program's arguments and environment are: /proc/self/cmdline and environ. */
   argStart = 0;
   argEnd = 0;
@@ -110,6 +113,7 @@ export class Mm {
       prot: prot & 7,
       shared,
       file,
+      object: shared && file === null ? new SharedMemory(length) : null,
       offset: file === null ? 0 : offset,
       name: request.name ?? '',
       locked: this.lockFuture || (flags & MapFlags.LOCKED) !== 0,
@@ -220,6 +224,7 @@ export class Mm {
   /** Gives up carved pieces: writes shared ones back, zeroes the pages and closes them. */
   drop(pieces: readonly Vma[]): void {
     for (const vma of pieces) {
+      if (this.sharing) vma.object?.publish(this.memory, vma);
       writeBack(this.memory, vma);
       this.codeMayChange(vma);
       this.clear(vma.start, vma.end);
@@ -338,6 +343,7 @@ export class Mm {
       prot,
       shared: false,
       file: null,
+      object: null,
       offset: 0,
       name: '[heap]',
       locked: this.lockFuture,
@@ -384,7 +390,9 @@ export class Mm {
 
   /** What a futex at `address` is known by: the same in all address spaces that share the memory. */
   identify(address: number): { readonly object: object; readonly offset: number } {
-    return { object: this, offset: address };
+    const vma = this.vmas.at(address);
+    if (vma === null || vma.object === null) return { object: this, offset: address };
+    return { object: vma.object, offset: vma.offset + (address - vma.start) };
   }
 
   /**
@@ -406,8 +414,11 @@ export class Mm {
     copy.envStart = this.envStart;
     copy.envEnd = this.envEnd;
     copy.auxv = this.auxv;
+    this.shareFiles();
     for (const vma of this.vmas) {
       vma.file?.retain();
+      vma.object?.publish(this.memory, vma);
+      this.sharing ||= vma.object !== null;
       copy.vmas.insert({ ...vma, locked: false, snapshot: vma.snapshot?.slice() ?? null });
       if (!residue.claim(vma, () => sameContent(memory, this.memory, vma))) {
         copy.evict(vma.start, vma.end);
@@ -415,7 +426,32 @@ export class Mm {
       }
       copy.openClaimed(vma);
     }
+    copy.sharing = this.sharing;
     return copy;
+  }
+
+  /** From the first fork on shared mappings of files have an object too. */
+  private shareFiles(): void {
+    for (const vma of [...this.vmas]) {
+      if (!vma.shared || vma.file === null || vma.object !== null) continue;
+      this.vmas.carve(vma.start, vma.end);
+      this.vmas.insert({ ...vma, object: new SharedMemory(vma.offset + (vma.end - vma.start)) });
+    }
+  }
+
+  /** The process has run and another one is about to: what it has changed in shared memory is for all. */
+  publishShared(): void {
+    if (!this.sharing) return;
+    for (const vma of this.vmas) vma.object?.publish(this.memory, vma);
+  }
+
+  /** The process is about to run: it sees what others have changed. */
+  fetchShared(): void {
+    if (!this.sharing) return;
+    for (const vma of this.vmas) {
+      const changed = vma.object?.fetch(this.memory, vma) ?? false;
+      if (changed) this.codeMayChange(vma);
+    }
   }
 
   private options(limits: ResourceLimits): MmOptions {

@@ -1,3 +1,5 @@
+import type { SharedMemory } from './shared-memory.ts';
+
 /** PROT_* beyond the access bits of a page. */
 export const Prot = { READ: 1, WRITE: 2, EXEC: 4, SEM: 8, GROWSDOWN: 0x0100_0000, GROWSUP: 0x0200_0000 } as const;
 
@@ -56,7 +58,9 @@ export interface Vma {
   readonly prot: number;
   readonly shared: boolean;
   readonly file: FileBacking | null;
-  /** Byte offset in the file of `start`; 0 without a file. */
+  /** What other processes share with this mapping; null for private memory and files nobody has forked with. */
+  readonly object: SharedMemory | null;
+  /** Byte offset of `start` in the file or the shared object; 0 without one. */
   readonly offset: number;
   /** `[heap]`, `[stack]`, `[vectors]`; '' for others. */
   readonly name: string;
@@ -71,6 +75,8 @@ export interface Vma {
   readonly snapshot: Uint8Array | null;
 }
 
+const hasOffset = ({ file, object }: Vma): boolean => file !== null || object !== null;
+
 /** The part [start, end) of a VMA. The parts of one snapshot share its bytes. */
 export function slice(vma: Vma, start: number, end: number): Vma {
   if (start === vma.start && end === vma.end) return vma;
@@ -78,7 +84,7 @@ export function slice(vma: Vma, start: number, end: number): Vma {
     ...vma,
     start,
     end,
-    offset: vma.file === null ? 0 : vma.offset + (start - vma.start),
+    offset: hasOffset(vma) ? vma.offset + (start - vma.start) : 0,
     snapshot: vma.snapshot?.subarray(start - vma.start, end - vma.start) ?? null,
   };
 }
@@ -91,10 +97,11 @@ export function mergeable(a: Vma, b: Vma): boolean {
     a.shared === b.shared &&
     a.file === b.file &&
     a.name === b.name &&
+    a.object === b.object &&
     a.pristine === b.pristine &&
     a.locked === b.locked &&
     a.snapshot === null &&
     b.snapshot === null &&
-    (a.file === null || a.offset + (a.end - a.start) === b.offset)
+    (!hasOffset(a) || a.offset + (a.end - a.start) === b.offset)
   );
 }
