@@ -142,6 +142,7 @@ function newProcess(parent: Task, pid: number, request: CloneRequest): Task {
     session: process.session,
     actions: childActions(process.signals.actions, request),
   });
+  child.nice = process.nice;
   child.exitSignal = sibling ? process.exitSignal : exitSignal;
   const task = new Task(pid, child, abi, kernel.scheduler.copyState(parent), parent.name);
   // A forked space has its CPU page to itself.

@@ -2,8 +2,12 @@ import { basename } from 'node:path';
 import { Errno } from '#util/errno.ts';
 import { createLog } from '#util/log.ts';
 import { leaveMemory } from './exit.ts';
+import { HostProgram, type HostProgramRequest, isHostProgram } from './host-program.ts';
+import { hostPathOf } from './loader/guest-path.ts';
 import { LoadError } from './loader/load-error.ts';
 import { resolveProgram } from './loader/load-program.ts';
+import { ProgramFile } from './loader/program-file.ts';
+import { scriptLine } from './loader/script.ts';
 import { makeImage, type ProgramImage } from './program-image.ts';
 import { Signal } from './signal/numbers.ts';
 import { defaultSigAction, noAltStack, ProcessSignals, SIG_IGN } from './signal/signal-state.ts';
@@ -29,6 +33,8 @@ export interface ExecRequest {
  * Returns what becomes the new program's first register, 0.
  */
 export function execute(task: Task, request: ExecRequest): SyscallResult {
+  const native = hostRequest(task, request);
+  if (native !== null) return runOnHost(task, native);
   const image = load(task, request);
   if (task.process.tasks.size === 1) {
     become(task, request, image);
@@ -38,6 +44,51 @@ export function execute(task: Task, request: ExecRequest): SyscallResult {
     become(task, request, image);
     return 0;
   });
+}
+
+/** What to run if the file is a program for the host, or a script for one; null for anything else. */
+function hostRequest(task: Task, request: ExecRequest): HostProgramRequest | null {
+  const start = readStart(request.hostPath);
+  if (start === null) return null;
+  const { argv, environment } = request;
+  if (isHostProgram(start)) return { hostPath: request.hostPath, argv, environment };
+  const line = scriptLine(start);
+  if (line === null || line.interpreter === '') return null;
+  const hostPath = hostPathOf(line.interpreter, task.process.kernel.options.prefix);
+  const interpreter = readStart(hostPath);
+  if (interpreter === null || !isHostProgram(interpreter)) return null;
+  const words = [line.interpreter, ...(line.argument === null ? [] : [line.argument])].map((text) => Buffer.from(text));
+  return { hostPath, argv: [...words, request.path, ...argv.slice(1)], environment };
+}
+
+/** The first bytes of an executable file, or null. */
+function readStart(hostPath: string): Buffer | null {
+  try {
+    const file = new ProgramFile(hostPath);
+    const start = file.read(0, 256);
+    file.release();
+    return start;
+  } catch (error) {
+    if (error instanceof LoadError) return null;
+    throw error;
+  }
+}
+
+/** The process lasts as long as the host's program, and no thread of it runs guest code any more. */
+async function runOnHost(task: Task, request: HostProgramRequest): Promise<number> {
+  const { process } = task;
+  if (process.tasks.size > 1) await endOthers(task);
+  leaveMemory(task);
+  const program = new HostProgram(process, request);
+  process.hostProgram = program;
+  process.exePath = request.hostPath;
+  process.hasExeced = true;
+  process.memoryReleased.wake();
+  process.files.exec();
+  const end = await program.end;
+  process.hostProgram = null;
+  process.terminate(end);
+  return 0;
 }
 
 function load(task: Task, { path, hostPath, argv, environment }: ExecRequest): ProgramImage {

@@ -5,7 +5,7 @@ import type { Entropy } from './entropy.ts';
 import { FutexTable } from './futex.ts';
 import type { EngineFactory } from './guest-engine.ts';
 import { ImageDirectory } from './images.ts';
-import { continueProcess } from './job-control.ts';
+import { continueProcess, stopProcess } from './job-control.ts';
 import { MachinePool } from './machine-pool.ts';
 import { Mm } from './mm/mm.ts';
 import type { Process } from './process.ts';
@@ -106,6 +106,11 @@ export class Kernel {
       mm.retire();
       this.machines.give(machine, program);
     });
+  }
+
+  /** A process that runs no guest code has been stopped. */
+  stopProcess(process: Process, signo: number): void {
+    stopProcess(process, signo);
   }
 
   /** SIGCONT has been sent to a process. */

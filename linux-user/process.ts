@@ -4,6 +4,7 @@ import { monotonic } from './clock.ts';
 import { type CpuAccount, newCpuAccount } from './cpu-usage.ts';
 import type { Credentials } from './credentials.ts';
 import type { GuestEngine } from './guest-engine.ts';
+import type { HostProgram } from './host-program.ts';
 import type { Kernel } from './kernel.ts';
 import type { Mm } from './mm/mm.ts';
 import type { ResourceLimits } from './resource-limits.ts';
@@ -94,7 +95,12 @@ export class Process {
   /** Woken when a child ends, stops or continues. */
   readonly childEvents: WaitQueue = new WaitQueue();
 
+  /** nice(2): kept for those who ask. */
+  nice = 0;
+
   // ---- states
+  /** What runs instead of guest code after an exec of a host program. */
+  hostProgram: HostProgram | null = null;
   /** Set once the process must end; no thread runs in user mode any more. */
   termination: Termination | null = null;
   /** What exit gave the leader: the status if no exit_group comes. */

@@ -1,3 +1,4 @@
+import type { Process } from '#linux-user/process.ts';
 import type { Task } from '#linux-user/task.ts';
 import { Errno } from '#util/errno.ts';
 import { address, int, structIn, uint } from './arguments.ts';
@@ -49,6 +50,40 @@ function getcpu(task: Task, cpu: number, node: number): number {
 /** The others that are ready go first. */
 const yieldTurn = (): Promise<number> => Promise.resolve(0);
 
+const noEffect = 'kept; all threads have the same share of time';
+
+/** setpriority's `which`. */
+const PriorityOf = { process: 0, group: 1, user: 2 } as const;
+
+/** The processes that get- and setpriority are about; ESRCH. */
+function niceTargets({ process }: Task, which: number, who: number): Process[] {
+  const { processes } = process.kernel;
+  const all = [...processes].filter(({ zombie }) => !zombie);
+  let found: Process[];
+  switch (which) {
+    case PriorityOf.process:
+      found = who === 0 ? [process] : all.filter((each) => each === processes.find(who));
+      break;
+    case PriorityOf.group:
+      found = all.filter(({ group }) => group === (who === 0 ? process.group : who));
+      break;
+    case PriorityOf.user:
+      found = all.filter(({ credentials }) => credentials.uid === (who === 0 ? process.credentials.uid : who >>> 0));
+      break;
+    default:
+      throw new Errno('EINVAL');
+  }
+  if (found.length === 0) throw new Errno('ESRCH');
+  return found;
+}
+
+/** Only root may ask for more than it has; the host is not asked. */
+function setNice({ process }: Task, target: Process, nice: number, refused: 'EACCES' | 'EPERM'): void {
+  const wanted = Math.max(-20, Math.min(19, nice));
+  if (wanted < target.nice && process.credentials.euid !== 0) throw new Errno(refused);
+  target.nice = wanted;
+}
+
 const parameters = structIn((memory, at) => `[${memory.load32(at) | 0}]`);
 
 /** kernel/sched/. */
@@ -88,23 +123,18 @@ export const scheduleCalls: Rows = {
     setAffinity(task, pid, size, mask),
   ),
   getcpu: row({ cpu: address, node: address, unused: address }, (task, { cpu, node }) => getcpu(task, cpu, node)),
-  getpriority: row({ which: int, who: int }, (_task, { which }) => {
-    if (which < 0 || which > 2) throw new Errno('EINVAL');
-    return 20;
-  }),
+  getpriority: row({ which: int, who: int }, (task, { which, who }) => 20 - niceTargets(task, which, who)[0].nice),
   setpriority: partial(
-    'to 0 only',
-    row({ which: int, who: int, priority: int }, (_task, { which, priority }) => {
-      if (which < 0 || which > 2) throw new Errno('EINVAL');
-      if (priority < 0) throw new Errno('EACCES');
-      if (priority > 0) throw new Errno('EPERM');
+    noEffect,
+    row({ which: int, who: int, priority: int }, (task, { which, who, priority }) => {
+      for (const target of niceTargets(task, which, who)) setNice(task, target, priority, 'EACCES');
       return 0;
     }),
   ),
   nice: partial(
-    'by 0 only',
-    row({ increment: int }, (_task, { increment }) => {
-      if (increment !== 0) throw new Errno('EPERM');
+    noEffect,
+    row({ increment: int }, (task, { increment }) => {
+      setNice(task, task.process, task.process.nice + increment, 'EPERM');
       return 0;
     }),
   ),

@@ -40,6 +40,16 @@ function wakeFor(task: Task, signo: number): boolean {
   return true;
 }
 
+/** A host program in the place of the process gets its signals; the guest's job control knows of its stops. */
+function passedOn(process: Process, { signo }: SigInfo): boolean {
+  const { hostProgram } = process;
+  if (hostProgram === null) return false;
+  hostProgram.signal(signo);
+  if (signo === Signal.SIGSTOP) process.kernel.stopProcess(process, signo);
+  if (signo === Signal.SIGCONT) process.kernel.continueProcess(process);
+  return true;
+}
+
 /** SIGKILL needs no thread to take it: the process is over. */
 function killed(process: Process, info: SigInfo): boolean {
   if (info.signo !== Signal.SIGKILL) return false;
@@ -50,7 +60,7 @@ function killed(process: Process, info: SigInfo): boolean {
 /** Sends a signal to one thread. */
 export function sendToTask(task: Task, info: SigInfo): void {
   const { process } = task;
-  if (process.zombie || killed(process, info)) return;
+  if (process.zombie || passedOn(process, info) || killed(process, info)) return;
   prepare(process, info.signo);
   if (isIgnored(process, info.signo) && !blocks(task, info.signo)) return;
   task.signals.pending.add(info);
@@ -60,7 +70,7 @@ export function sendToTask(task: Task, info: SigInfo): void {
 /** Sends a signal to a process: the first thread that does not block it takes it. */
 export function sendToProcess(process: Process, info: SigInfo): void {
   const { signo } = info;
-  if (process.zombie || killed(process, info)) return;
+  if (process.zombie || passedOn(process, info) || killed(process, info)) return;
   prepare(process, signo);
   const tasks = [...process.tasks.values()];
   if (isIgnored(process, signo) && !tasks.some((task) => blocks(task, signo))) return;
