@@ -9,8 +9,14 @@ import { SyscallRig } from './support/syscall-rig.ts';
 const calls = 6000;
 const seed = Number(process.env.FUZZ_SEED ?? 20240607);
 
-/** Calls that end or signal processes, wait without end, or change the host beyond the working directory. */
+/** Calls that make, change, end or signal processes, wait without end, or change the host beyond the working directory. */
 const excluded = new Set([
+  'fork',
+  'vfork',
+  'clone',
+  'clone3',
+  'execve',
+  'execveat',
   'exit',
   'exit_group',
   'kill',
