@@ -1,9 +1,12 @@
 import { Errno } from '#util/errno.ts';
 import { notifyJobChange } from './child-notice.ts';
 import type { Process } from './process.ts';
-import { Signal } from './signal/numbers.ts';
+import { maskOf, Signal } from './signal/numbers.ts';
 import { sendToProcess } from './signal/send.ts';
 import { SiCode } from './signal/siginfo.ts';
+import { SIG_IGN } from './signal/signal-state.ts';
+import type { Task } from './task.ts';
+import type { Terminal } from './vfs/open-file.ts';
 
 /** Stops a process: its threads wait until SIGCONT. `signo` is the signal that did it. */
 export function stopProcess(process: Process, signo: number): void {
@@ -49,6 +52,24 @@ export function hangUpIfOrphaned(process: Process, group: number): void {
       sendToProcess(member, { kind: 'kernel', signo, code: SiCode.SI_KERNEL });
     }
   }
+}
+
+/**
+ * What a process must be to read its terminal or to change it: of the foreground group. Others are sent `signo` and make
+ * the call again when they go on; those that block or ignore it may change the terminal, but not read: EIO.
+ */
+export function checkForeground(task: Task, terminal: Terminal, signo: number): void {
+  const { process } = task;
+  if (terminal.session !== process.session || terminal.foregroundGroup === process.group) return;
+  // A group that is none of the guest's is the host's affair.
+  if (process.kernel.processes.group(terminal.foregroundGroup).length === 0) return;
+  const deaf = process.signals.actions[signo].handler === SIG_IGN || (task.signals.blocked & maskOf(signo)) !== 0n;
+  if (deaf && signo === Signal.SIGTTOU) return;
+  if (deaf || isOrphaned(process, process.group)) throw new Errno('EIO');
+  for (const member of process.kernel.processes.group(process.group)) {
+    sendToProcess(member, { kind: 'kernel', signo, code: SiCode.SI_KERNEL });
+  }
+  throw new Errno('ERESTARTSYS');
 }
 
 /** setpgid(2). */

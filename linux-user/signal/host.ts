@@ -89,8 +89,11 @@ export class HostSignals {
   /** What a terminal sends is for the whole foreground group; anything else is meant for the first process. */
   private pass(signo: number): void {
     const { first, processes } = this.kernel;
-    const job = first === null || first.zombie ? [...processes] : processes.group(first.group);
-    const targets = terminalSignals.has(signo) || first === null || first.zombie ? job : [first];
+    let targets = first === null || first.zombie ? [...processes] : [first];
+    if (first !== null && terminalSignals.has(signo)) {
+      const job = processes.group(first.fs.foregroundGroup ?? first.group);
+      if (job.length > 0) targets = job;
+    }
     for (const target of targets) sendToProcess(target, { kind: 'kill', signo, code: SiCode.SI_USER, pid: 0, uid: 0 });
   }
 
