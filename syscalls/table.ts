@@ -14,6 +14,7 @@ import { identityCalls } from './identity.ts';
 import { ioctlCalls } from './ioctl.ts';
 import { jobControlCalls } from './job-control.ts';
 import { limitCalls } from './limits.ts';
+import { membarrierCalls } from './membarrier.ts';
 import { memoryCalls } from './memory.ts';
 import { armSyscallNames } from './nr/arm.ts';
 import { pollCalls } from './poll.ts';
@@ -65,6 +66,7 @@ export function allRows(release: string | null, entropy: Entropy): Rows {
     ...waitCalls,
     ...jobControlCalls,
     ...scheduleCalls,
+    ...membarrierCalls,
     ...signalCalls,
     ...futexCalls,
     ...timeCalls,
