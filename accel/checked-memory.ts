@@ -1,6 +1,6 @@
 import type { AccessBits, MemoryModel } from '#tcg/memory-model.ts';
 import { type Code, emptyBlockType, W } from '#tcg/wasm/code.ts';
-import { pageShift, permissionPlanes, permissionsBase } from './guest-memory.ts';
+import { Access, pageShift, permissionPlanes, permissionsBase } from './guest-memory.ts';
 
 /** Replaces the index of a permission byte on the stack by whether it refuses the access. */
 function emitRefused(code: Code, access: AccessBits): void {
@@ -24,7 +24,10 @@ function pushAddress(code: Code, address: number, offset: number): void {
   code.u8(W.i32_add);
 }
 
-/** No wrap-around in the immediate offset is lost: the check has seen the wrapped address and refused it. */
+/**
+ * No wrap-around in the immediate offset is lost: the check has seen the wrapped address and refused it. Unchecked, the
+ * access is past the end of memory and traps, where the wrapped one would be in the pages nobody can map.
+ */
 function emitPlainAddress(code: Code, address: number, offset: number): number {
   code.get(address);
   return offset;
@@ -36,6 +39,10 @@ function emitPlainAddress(code: Code, address: number, offset: number): number {
  */
 export class ExactCheckedMemory implements MemoryModel {
   readonly emitAddress = emitPlainAddress;
+
+  needsCheck(_access: AccessBits): boolean {
+    return true;
+  }
 
   emitCheck(code: Code, address: number, offset: number, bytes: number, access: AccessBits, cold: number): void {
     for (const at of bytes > 1 ? [offset, offset + bytes - 1] : [offset]) {
@@ -57,6 +64,10 @@ export class PlaneCheckedMemory implements MemoryModel {
   readonly emitAddress = emitPlainAddress;
   private readonly exact = new ExactCheckedMemory();
 
+  needsCheck(_access: AccessBits): boolean {
+    return true;
+  }
+
   emitCheck(code: Code, address: number, offset: number, bytes: number, access: AccessBits, cold: number): void {
     if (bytes === 1 || bytes > permissionPlanes) {
       this.exact.emitCheck(code, address, offset, bytes, access, cold);
@@ -72,6 +83,16 @@ export class PlaneCheckedMemory implements MemoryModel {
     code.op2(W.if, emptyBlockType);
     this.exact.emitCheck(code, address, offset, bytes, access, cold + 1);
     code.u8(W.end);
+  }
+}
+
+/**
+ * Protection by the host's page tables (`GuestMemory.protectPages`): loads and stores go unchecked. An atomic on a
+ * refused page would end the process, in V8's baseline code: it is checked as by `PlaneCheckedMemory`.
+ */
+export class PageProtectedMemory extends PlaneCheckedMemory {
+  override needsCheck(access: AccessBits): boolean {
+    return access === (Access.read | Access.write);
   }
 }
 

@@ -1,7 +1,7 @@
 import type { PredecodedBlock } from '#tcg/predecode.ts';
 import type { CodeReader } from '#tcg/target.ts';
 import { pageShift } from './guest-memory.ts';
-import type { BlockOutline } from './region/compiler.ts';
+import type { BlockOutline } from './region/discovery.ts';
 
 /** Translations of one CPU mode. */
 export interface CodeSpace {
@@ -16,8 +16,36 @@ export interface CodeSpace {
   /** PCs that are called. */
   readonly functions: Set<number>;
   /** Link words of live T0 blocks by the PC they lead to, whether that has been translated or not. */
-  readonly incoming: Map<number, Set<number>>;
+  readonly incoming: LinkWords;
+  /** By PC an indirect call comes back to: byte address in memory 1 of the last two PCs it went to. */
+  readonly indirectCalls: Map<number, number>;
 }
+
+/** Addresses of link words by PC. Most PCs have one: only a second one makes a set. */
+export class LinkWords {
+  private readonly words = new Map<number, number | Set<number>>();
+
+  add(pc: number, address: number): void {
+    const known = this.words.get(pc);
+    if (known === undefined) this.words.set(pc, address);
+    else if (typeof known === 'number') this.words.set(pc, new Set([known, address]));
+    else known.add(address);
+  }
+
+  delete(pc: number, address: number): void {
+    const known = this.words.get(pc);
+    if (typeof known === 'object') known.delete(address);
+    else if (known === address) this.words.delete(pc);
+  }
+
+  of(pc: number): Iterable<number> {
+    const known = this.words.get(pc);
+    if (known === undefined) return noWords;
+    return typeof known === 'number' ? [known] : known;
+  }
+}
+
+const noWords: readonly number[] = [];
 
 export const newCodeSpace = (mode: number): CodeSpace => ({
   mode,
@@ -26,7 +54,8 @@ export const newCodeSpace = (mode: number): CodeSpace => ({
   slots: new Map(),
   compiled: new Set(),
   functions: new Set(),
-  incoming: new Map(),
+  incoming: new LinkWords(),
+  indirectCalls: new Map(),
 });
 
 /** Something made from guest code, to be dropped when the code changes. */
@@ -34,7 +63,14 @@ export type Translation =
   | { readonly kind: 'block'; readonly space: CodeSpace; readonly pc: number; readonly code: PredecodedBlock }
   | { readonly kind: 'outline'; readonly space: CodeSpace; readonly pc: number }
   /** A module is dropped as a whole: its regions call one another directly. */
-  | { readonly kind: 'module'; readonly space: CodeSpace; readonly pcs: readonly number[]; live: boolean };
+  | {
+      readonly kind: 'module';
+      /** Its own alone, of all engines. */
+      readonly name: string;
+      readonly space: CodeSpace;
+      readonly pcs: readonly number[];
+      live: boolean;
+    };
 
 /** Guest code as translations read it, with a list of what they took for constant besides their own instructions. */
 export class TranslationReader implements CodeReader {

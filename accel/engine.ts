@@ -1,29 +1,36 @@
 import { Builder } from '#tcg/builder.ts';
+import { countingPoints } from '#tcg/counting.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import { leftRegion } from '#tcg/interpreter-module.ts';
-import { engineMemory, t0Names, t0Opcodes } from '#tcg/interpreter-ops.ts';
+import { engineMemory, t0Opcodes } from '#tcg/interpreter-ops.ts';
 import type { IrBlock } from '#tcg/ir.ts';
-import { memoryAccess } from '#tcg/memory-ops.ts';
 import { Optimizer } from '#tcg/optimize.ts';
 import { type PredecodedBlock, Predecoder } from '#tcg/predecode.ts';
+import { t0AccessBytes, t0AccessKind } from '#tcg/predecode-tables.ts';
 import type { CpuView, Target } from '#tcg/target.ts';
 import { translateBlock } from '#tcg/translator.ts';
 import { createLog } from '#util/log.ts';
-import { PlaneCheckedMemory } from './checked-memory.ts';
+import { PageProtectedMemory, PlaneCheckedMemory } from './checked-memory.ts';
 import { CodePages, type CodeSpace, newCodeSpace, type Translation, TranslationReader } from './code-space.ts';
 import { cpuBase, type GuestMemory, memoryPages } from './guest-memory.ts';
 import { cacheEntry, clearJumpCaches, forgetJump } from './jump-caches.ts';
-import { type BlockOutline, type CompiledRegion, compileRegions, outlineOf } from './region/compiler.ts';
+import { type CompiledRegion, compileRegions, outlineOf } from './region/compiler.ts';
+import type { BlockOutline } from './region/discovery.ts';
 import type { Region } from './region/emitter.ts';
-import type { FaultSite } from './region/sites.ts';
+import type { FaultSite, TrapSites } from './region/sites.ts';
+import { trapPlace } from './trap-place.ts';
 import {
   batchFraction,
   coldBudget,
+  functionEntries,
   hotThreshold,
+  inlineFraction,
   interpreterBlockInstructions,
   maxBatch,
+  maxExactReturns,
   maxModules,
   maxSites,
+  onStackFactor,
   runBudget,
   syscallCost,
   tableSize,
@@ -53,14 +60,18 @@ export interface EngineOptions {
   /** Bytes of the interpreter module (`generateInterpreter`), prebuilt. */
   readonly interpreter: Uint8Array<ArrayBuffer>;
   readonly tier: Tier;
+  /** Called before the region compiler begins to work (`tier` auto). */
+  readonly onWarm?: () => void;
   /** Translate one guest instruction per block (-one-insn-per-tb). */
   readonly oneInstruction?: boolean;
   readonly trace?: EngineTrace;
+  /** Count the guest instructions that run: in the interpreter, or in regions too, which makes them slower. */
+  readonly count?: 'interpreter' | 'all';
   /** Come back to the dispatcher after each block, for `trace.exec`. Needs `tier: 'interp'`. */
   readonly everyBlock?: boolean;
 }
 
-/** What an engine did, for `--stats`. */
+/** What an engine did, for `--stats`. What a run of the dispatcher or a system call adds is not worth a switch. */
 export interface EngineStats {
   blocks: number;
   blockInstructions: number;
@@ -69,8 +80,13 @@ export interface EngineStats {
   modules: number;
   moduleBytes: number;
   compileMilliseconds: number;
+  /** Calls of `Engine.run`. */
   runs: number;
-  misses: number;
+  /** How often generated code was left, by `ExitReason`. */
+  readonly exits: number[];
+  /** System calls, and those of them served without leaving generated code. */
+  syscalls: number;
+  served: number;
   flushes: number;
   invalidations: number;
 }
@@ -86,6 +102,8 @@ const reasonWord = headerWord('exitReason');
 const argWord = headerWord('exitArg');
 const faultWord = headerWord('faultAddress');
 const budgetWord = headerWord('budget');
+/** Modules made so far, by all engines: no two have one name. */
+let moduleNumber = 0;
 /** Counter value that is never used up. */
 const neverHot = 0x7fffffff;
 /** Interpreter code is thrown away when it has grown to the end of memory 1, less one block. */
@@ -106,7 +124,9 @@ export class Engine {
     moduleBytes: 0,
     compileMilliseconds: 0,
     runs: 0,
-    misses: 0,
+    exits: Object.values(ExitReason).map(() => 0),
+    syscalls: 0,
+    served: 0,
     flushes: 0,
     invalidations: 0,
   };
@@ -118,7 +138,8 @@ export class Engine {
   private readonly target: Target;
   private readonly memory: GuestMemory;
   private readonly options: EngineOptions;
-  private readonly model = new PlaneCheckedMemory();
+  private readonly checked = new PlaneCheckedMemory();
+  private readonly unchecked = new PageProtectedMemory();
   private readonly engineMemory = reserveMemory(engineMemory.pages);
   private readonly engineWords = new Int32Array(this.engineMemory.buffer);
   private readonly table: WebAssembly.Table;
@@ -134,14 +155,18 @@ export class Engine {
   private readonly spaces = new Map<number, CodeSpace>();
   private space: CodeSpace;
   private exactState = false;
+  private exactReturns = 0;
   private codeEnd: number = engineMemory.code;
   /** All predecoded blocks by ascending address, for fault addresses. */
   private predecoded: PredecodedBlock[] = [];
   private sites: FaultSite[] = [];
+  /** The unchecked accesses of live modules, by name. */
+  private readonly trapSites = new Map<string, TrapSites>();
   private readonly codePages = new CodePages();
   private readonly reader: TranslationReader;
   private nextSlot = 1;
   private liveModules = 0;
+  private interpreted = new Map<number, number>();
   /** Translations were thrown away while generated code was running. */
   private flushed = false;
 
@@ -155,7 +180,7 @@ export class Engine {
     this.cold = options.tier === 'auto';
     this.optimizer = new Optimizer(target);
     this.predecoder = new Predecoder(cpuBase, this.engineMemory);
-    this.table = new WebAssembly.Table({ element: 'anyfunc', initial: tableSize, maximum: tableSize });
+    this.table = new WebAssembly.Table({ element: 'anyfunc', initial: 1, maximum: tableSize });
     const { helpers } = target;
     this.imports = {
       e: {
@@ -171,6 +196,7 @@ export class Engine {
     this.table.set(0, this.interpreter.miss);
     this.space = this.spaceOf(0);
     this.clearCaches();
+    memory.onUnprotected = () => this.flush();
   }
 
   /** Runs from `cpuHeader.pc` until something must be served. */
@@ -190,6 +216,7 @@ export class Engine {
 
   /** From now on hot blocks are compiled; what they have run so far counts. */
   private warmUp(): void {
+    this.options.onWarm?.();
     this.cold = false;
     this.threshold = hotThreshold;
     for (const { address } of this.predecoded) {
@@ -220,17 +247,17 @@ export class Engine {
       this.options.trace?.exec?.(pc);
       // The block at the entry takes all of the budget (its instructions, word 3); the one after it finds none.
       if (this.options.everyBlock) i32[budgetWord] = this.engineWords[(address >> 2) + 3]!;
-      this.interpreter.run(address);
+      this.runCode(address);
       const reason = i32[reasonWord] as ExitReason;
+      this.stats.exits[reason]!++;
       switch (reason) {
         case ExitReason.miss:
-          this.stats.misses++;
           // A block that began inside an IT block has ended it.
           this.enterMode();
           this.cacheJump(i32[pcWord]!, this.codeAddress(i32[pcWord]!));
           break;
         case ExitReason.hot:
-          this.compile(i32[pcWord]!);
+          this.compileAround(i32[pcWord]!);
           break;
         case ExitReason.mode:
           this.enterMode();
@@ -252,8 +279,25 @@ export class Engine {
         case ExitReason.alignment:
         case ExitReason.fetchFault:
         case ExitReason.yield:
+        case ExitReason.trap:
           return reason;
       }
+    }
+  }
+
+  /** Runs generated code from the T0 code at `address` until it returns, or an unchecked access of it traps. */
+  private runCode(address: number): void {
+    try {
+      this.interpreter.run(address);
+    } catch (error) {
+      const place = trapPlace(error);
+      const site = place && this.trapSites.get(place.module)?.find(place.offset);
+      if (!site) throw error;
+      const { i32 } = this.cpu;
+      i32[reasonWord] = ExitReason.trap;
+      i32[argWord] = site.access;
+      i32[pcWord] = site.pc;
+      this.target.restoreAux?.(this.cpu, site.aux);
     }
   }
 
@@ -272,6 +316,7 @@ export class Engine {
     switch (kind) {
       case 'block':
         this.dropBlock(space, translation.pc, translation.code);
+        space.outlines.delete(translation.pc);
         return;
       case 'outline':
         space.outlines.delete(translation.pc);
@@ -280,6 +325,7 @@ export class Engine {
         // Its other pages still list a module that was dropped with one of them.
         if (!translation.live) return;
         translation.live = false;
+        this.trapSites.delete(translation.name);
         for (const pc of translation.pcs) this.uninstall(space, pc);
         this.liveModules--;
         return;
@@ -290,10 +336,10 @@ export class Engine {
 
   /** Forgets a T0 block. Its code stays where it is: it may be running. */
   private dropBlock({ addresses, incoming }: CodeSpace, pc: number, code: PredecodedBlock): void {
-    for (const site of code.links) incoming.get(site.pc)?.delete(site.address);
+    for (const site of code.links) incoming.delete(site.pc, site.address);
     if (addresses.get(pc) !== code.address) return;
     addresses.delete(pc);
-    for (const word of incoming.get(pc) ?? []) this.engineWords[word >> 2] = 0;
+    for (const word of incoming.of(pc)) this.engineWords[word >> 2] = 0;
     forgetJump(this.engineWords, pc);
   }
 
@@ -309,21 +355,29 @@ export class Engine {
     this.engineWords[(address >> 2) + 1] = this.threshold;
   }
 
-  /** Whether the guest can observe the state at a fault. */
+  /** Whether the guest can observe the state at a fault. Told too often that it cannot, the engine does not listen. */
   setExactState(on: boolean): void {
     if (this.exactState === on) return;
+    if (!on && this.exactReturns++ >= maxExactReturns) return;
     this.exactState = on;
     this.flush();
+  }
+
+  /** Who refuses a load or store of compiled code: the host's page tables, or a check of its own. */
+  get protection(): 'pages' | 'checks' {
+    return this.memory.pagesProtected && !this.exactState ? 'pages' : 'checks';
   }
 
   /** Throws all translations away. */
   private flush(): void {
     this.stats.flushes++;
+    this.takeCounters();
     log('all translations thrown away');
     this.flushed = true;
     this.codeEnd = engineMemory.code;
     this.predecoded = [];
     this.sites = [];
+    this.trapSites.clear();
     this.codePages.clear();
     for (let slot = 1; slot < this.nextSlot; slot++) this.table.set(slot, this.interpreter.miss);
     this.nextSlot = 1;
@@ -332,6 +386,33 @@ export class Engine {
     this.spaces.clear();
     this.space = this.spaceOf(mode);
     this.clearCaches();
+  }
+
+  // ---- counting (`EngineOptions.count`)
+
+  /** Guest instructions run in regions so far. */
+  get regionInstructionsRun(): number {
+    const at = engineMemory.regionCounter >> 2;
+    return (this.engineWords[at]! >>> 0) + this.engineWords[at + 1]! * 2 ** 32;
+  }
+
+  /** Guest instructions the interpreter has run since this was last called, by the PC of their block. */
+  takeInterpreted(): Map<number, number> {
+    this.takeCounters();
+    const { interpreted } = this;
+    this.interpreted = new Map();
+    return interpreted;
+  }
+
+  private takeCounters(): void {
+    for (const { pc, counters } of this.predecoded) {
+      for (const address of counters) {
+        const at = address >> 2;
+        const count = (this.engineWords[at + 2]! >>> 0) + this.engineWords[at + 3]! * 2 ** 32;
+        if (count > 0) this.interpreted.set(pc, (this.interpreted.get(pc) ?? 0) + count);
+        this.engineWords.fill(0, at + 2, at + 4);
+      }
+    }
   }
 
   // ---- modes and caches
@@ -380,7 +461,7 @@ export class Engine {
     const { address } = this.predecode(pc, this.options.oneInstruction ? 1 : interpreterBlockInstructions);
     const { addresses, incoming } = this.space;
     addresses.set(pc, address);
-    for (const word of incoming.get(pc) ?? []) this.engineWords[word >> 2] = address;
+    for (const word of incoming.of(pc)) this.engineWords[word >> 2] = address;
     return address;
   }
 
@@ -391,43 +472,39 @@ export class Engine {
     const { block } = builder;
     translateBlock(this.target, builder, this.reader, pc, space.mode, { maxInstructions });
     this.options.trace?.block?.(block, 'op');
-    const known = space.outlines.get(pc);
-    if (known) known.executed = true;
-    else this.noteOutline(outlineOf(block, true));
-    for (const callee of space.outlines.get(pc)!.calls) space.functions.add(callee);
+    let outline = space.outlines.get(pc);
+    if (outline) outline.executed = true;
+    else {
+      outline = outlineOf(block, true);
+      space.outlines.set(pc, outline);
+    }
+    for (const callee of outline.calls) space.functions.add(callee);
     this.optimizer.run(block, { exactState: this.exactState });
     this.options.trace?.block?.(block, 'op_opt');
-    const code = this.predecoder.encode(block, this.codeEnd, this.threshold);
+    const counts = this.options.count === undefined ? undefined : countingPoints(block);
+    const code = this.predecoder.encode(block, this.codeEnd, this.threshold, counts);
     this.codeEnd += code.bytes;
     this.predecoded.push(code);
     this.stats.blocks++;
     this.stats.blockInstructions += block.instructions;
-    this.note([[block.start, block.end]], { kind: 'block', space, pc, code });
+    this.note(block.start, block.end, { kind: 'block', space, pc, code });
     this.link(code);
+    for (const { pc: returnPc, address } of code.indirectCalls) space.indirectCalls.set(returnPc, address);
     return code;
   }
 
   /** Lists a translation by the pages of its code and of what was read as constant since the last call. */
-  private note(ranges: readonly (readonly [number, number])[], translation: Translation): void {
-    for (const [start, end] of ranges) this.codePages.note(start, end, translation);
-    for (const [start, end] of this.reader.takeConstants()) this.codePages.note(start, end - 1, translation);
+  private note(start: number, end: number, translation: Translation): void {
+    this.codePages.note(start, end, translation);
+    for (const [from, to] of this.reader.takeConstants()) this.codePages.note(from, to - 1, translation);
   }
 
   private link(code: PredecodedBlock): void {
     const { addresses, incoming } = this.space;
-    for (const site of code.links) {
-      const others = incoming.get(site.pc);
-      if (others) others.add(site.address);
-      else incoming.set(site.pc, new Set([site.address]));
-      this.engineWords[site.address >> 2] = addresses.get(site.pc) ?? 0;
+    for (const { address, pc } of code.links) {
+      incoming.add(pc, address);
+      this.engineWords[address >> 2] = addresses.get(pc) ?? 0;
     }
-  }
-
-  private noteOutline(outline: BlockOutline): void {
-    const { space } = this;
-    const { pc, start, end } = outline;
-    space.outlines.set(pc, outline);
-    this.codePages.note(start, end, { kind: 'outline', space, pc });
   }
 
   // ---- T1
@@ -440,9 +517,38 @@ export class Engine {
         maxInstructions: this.options.oneInstruction ? 1 : interpreterBlockInstructions,
       });
       outline = outlineOf(this.builder.block, false);
-      this.noteOutline(outline);
+      outlines.set(pc, outline);
+      this.codePages.note(outline.start, outline.end, { kind: 'outline', space: this.space, pc });
     }
     return outline;
+  }
+
+  /** Compiles the function the hot block at `pc` belongs to; if it is being run for long already, from there on. */
+  private compileAround(pc: number): void {
+    const entry = this.functionOf(pc);
+    if (entry === pc || this.space.compiled.has(entry) || this.entered(entry) < functionEntries) {
+      this.compile(pc);
+      return;
+    }
+    this.compile(entry);
+    if (this.space.compiled.has(pc)) return;
+    const address = this.space.addresses.get(pc);
+    if (address !== undefined) this.engineWords[(address >> 2) + 1] = this.threshold * onStackFactor;
+  }
+
+  /** The known function whose executed code leads to `pc`: the nearest before it; `pc` itself if there is none. */
+  private functionOf(pc: number): number {
+    const { functions, outlines } = this.space;
+    let nearest = -1;
+    for (const entry of functions)
+      if (entry >>> 0 <= pc >>> 0 && (nearest < 0 || entry >>> 0 > nearest >>> 0)) nearest = entry;
+    if (nearest < 0) return pc;
+    const reached = new Set([nearest]);
+    for (const at of reached) {
+      if (at === pc) return nearest;
+      for (const successor of outlines.get(at)?.successors ?? []) if (!functions.has(successor)) reached.add(successor);
+    }
+    return pc;
   }
 
   private compile(entry: number): void {
@@ -452,19 +558,26 @@ export class Engine {
       return;
     }
     const started = Date.now();
+    if (this.table.length < tableSize) this.table.grow(tableSize - this.table.length);
     const entries = this.batch(entry);
-    const { bytes, regions } = compileRegions(entries, {
+    const moduleName = `regions-${moduleNumber++}`;
+    const pages = !this.exactState && this.memory.protectPages();
+    const { bytes, regions, trapSites } = compileRegions(entries, {
       target: this.target,
       builder: this.builder,
       optimizer: this.optimizer,
       code: this.reader,
-      memory: this.model,
+      memory: pages ? this.unchecked : this.checked,
+      moduleName,
       layout: { cpuBase, memoryPages },
       mode: this.space.mode,
       exactState: this.exactState,
+      countInstructions: this.options.count === 'all',
       maxBlockInstructions: this.options.oneInstruction ? 1 : Infinity,
       outline: (pc) => this.outline(pc),
       isFunction: (pc) => this.space.functions.has(pc),
+      isHot: (pc) => this.space.compiled.has(pc) || this.entered(pc) >= this.threshold * inlineFraction,
+      lastTargets: (returnPc) => this.lastTargets(returnPc),
       slotOf: (pc, call) => this.slotOf(pc, call),
       addSite: (site) => ~(this.sites.push(site) - 1),
       ...(this.options.trace?.block && { onBlock: (block) => this.options.trace!.block!(block, 'op') }),
@@ -477,11 +590,10 @@ export class Engine {
       this.install(region.pc, exports[`r${index}`]);
       this.stats.regionInstructions += region.instructions;
     }
-    const module: Translation = { kind: 'module', space: this.space, pcs: regions.map(({ pc }) => pc), live: true };
-    this.note(
-      regions.flatMap(({ ranges }) => ranges),
-      module,
-    );
+    this.trapSites.set(moduleName, trapSites);
+    const pcs = regions.map(({ pc }) => pc);
+    const module: Translation = { kind: 'module', name: moduleName, space: this.space, pcs, live: true };
+    for (const { ranges } of regions) for (const [start, end] of ranges) this.note(start, end, module);
     if (log.enabled) log('module of %d regions, %d bytes: %s', regions.length, bytes.length, hexList(entries));
     this.stats.modules++;
     this.stats.regions += regions.length;
@@ -510,6 +622,18 @@ export class Engine {
       }
     }
     return entries;
+  }
+
+  /** Where the indirect call that comes back to `returnPc` went in the interpreter: two at most, the last one first. */
+  private lastTargets(returnPc: number): number[] {
+    const word = (this.space.indirectCalls.get(returnPc) ?? -1) >> 2;
+    if (word < 0) return [];
+    return [this.engineWords[word]!, this.engineWords[word + 1]!].filter((pc) => pc !== 0);
+  }
+
+  /** How often the block at `pc` has been entered in the interpreter, as far as its profile counter tells. */
+  private entered(pc: number): number {
+    return Math.max(0, this.threshold - this.countdown(pc));
   }
 
   /** What is left of the profile counter of the block at `pc`. */
@@ -550,10 +674,12 @@ export class Engine {
     const { i32 } = this.cpu;
     this.options.trace?.exit?.(ExitReason.syscall);
     i32[budgetWord]! -= syscallCost;
+    this.stats.syscalls++;
     if (!this.serveSyscall()) {
       i32[reasonWord] = ExitReason.syscall;
       return leftRegion;
     }
+    this.stats.served++;
     if (!this.flushed && this.target.mode(this.cpu) === this.space.mode) return i32[pcWord]!;
     i32[reasonWord] = this.flushed ? ExitReason.flush : ExitReason.mode;
     return leftRegion;
@@ -588,16 +714,16 @@ export class Engine {
     let mark = 0;
     while (mark + 3 < marks.length && marks[mark + 3]! <= address) mark += 3;
     const word = address >> 2;
-    const name = t0Names[this.engineWords[word]!]!.split('#')[0]!;
+    const code = this.engineWords[word]!;
     const pc = marks[mark + 1]!;
     const aux = marks[mark + 2]!;
-    if (name === 'probe') {
+    if (code === t0Opcodes.probe) {
       return { pc, aux, offset: 0, bytes: this.engineWords[word + 2]!, access: this.engineWords[word + 3]! };
     }
-    const access = (memoryAccess as Record<string, { bytes: number; write: boolean } | undefined>)[name];
-    if (!access) throw new Error(`engine: fault at interpreter op ${name}`);
+    const bytes = t0AccessBytes[code]!;
+    if (bytes === 0) throw new Error(`engine: fault at interpreter op ${code}`);
     // The interpreter has added the offset already.
-    return { pc, aux, offset: 0, bytes: access.bytes, access: name.startsWith('cmpxchg') ? 3 : access.write ? 2 : 1 };
+    return { pc, aux, offset: 0, bytes, access: t0AccessKind[code]! };
   }
 }
 

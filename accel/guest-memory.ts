@@ -1,6 +1,14 @@
 import { cpuAreaBytes } from '#tcg/cpu-page.ts';
 import type { CodeReader, CpuView } from '#tcg/target.ts';
 import { Errno } from '#util/errno.ts';
+import { createLog } from '#util/log.ts';
+import { type HostPagesFactory, pageShift, pageSize } from './host-pages.ts';
+import { PageProtection } from './page-protection.ts';
+import { discardBytes } from './tunables.ts';
+
+export { pageShift, pageSize };
+
+const log = createLog('memory');
 
 /*
  * One 32-bit guest address space in one WebAssembly memory of 4 GiB: a guest address is a wasm address. The engine's
@@ -14,8 +22,6 @@ import { Errno } from '#util/errno.ts';
 
 /** First guest address the kernel layer must not map (the ARM vector page excepted). */
 export const taskSize = 0xff000000;
-export const pageSize = 4096;
-export const pageShift = 12;
 /**
  * wasm address of the permission bytes. Plane 0 has the Access bits of each page; planes 1 to 7 have those a page
  * shares with the page after it. An access of 2, 4 or 8 bytes is tested in the plane of its misalignment
@@ -29,6 +35,13 @@ export const pageCount = 1 << 20;
 export const cpuBase = 0xff800000;
 /** wasm pages of 64 KiB. */
 export const memoryPages = 65536;
+/** Pages [first, end) of what is not the engine's: where host pages are protected. */
+const guestPages: readonly (readonly [number, number])[] = [
+  [0, permissionsBase >>> pageShift],
+  [(cpuBase + cpuAreaBytes) >>> pageShift, pageCount],
+];
+/** Pages are noted as in use in groups of 2^8. */
+const groupShift = 8;
 
 /** Bytes looked at and copied at once. */
 const copyChunk = 65536;
@@ -50,8 +63,17 @@ export class GuestMemory implements CodeReader {
   private readonly sharedPermissions: readonly Uint8Array[];
   /** The CPU area. */
   readonly cpu: CpuView;
+  /** Called when the host's pages stop being protected: code that relies on it must not run any more. */
+  onUnprotected: () => void = () => {};
+  /** Groups of pages that have been allowed something. */
+  private readonly usedGroups = new Uint8Array(pageCount >>> groupShift);
+  private hostPages: HostPagesFactory | null;
+  private pageProtection: PageProtection | null = null;
+  private refusal = 'it was not asked for';
 
-  constructor() {
+  /** `hostPages`: where the host's page tables can be got at, if they may be used. */
+  constructor(hostPages: HostPagesFactory | null = null) {
+    this.hostPages = hostPages;
     this.memory = new WebAssembly.Memory({ initial: 1, maximum: memoryPages, shared: true });
     this.memory.grow(memoryPages - 1);
     const buffer = this.memory.buffer;
@@ -68,12 +90,78 @@ export class GuestMemory implements CodeReader {
     };
   }
 
-  /** Sets the permission byte of the pages [start, end) (page-aligned). */
-  protect(start: number, end: number, access: number): void {
+  /**
+   * True while the host's page tables refuse what the permission bytes refuse. JavaScript that touches a refused page
+   * then ends the process.
+   */
+  get pagesProtected(): boolean {
+    return this.pageProtection !== null;
+  }
+
+  /** Why the host's page tables are not in use. */
+  get whyUnprotected(): string {
+    return this.refusal;
+  }
+
+  /** Puts the permissions in force in the host's page tables too, if that is possible here: then true. */
+  protectPages(): boolean {
+    if (this.pageProtection !== null) return true;
+    if (this.hostPages === null) return false;
+    const host = this.hostPages(this.memory);
+    this.hostPages = null;
+    if (typeof host === 'string') {
+      this.refusal = host;
+      log('no page protection: %s', host);
+      return false;
+    }
+    this.pageProtection = new PageProtection(host, this.permissions);
+    const closed = guestPages.every(([first, end]) =>
+      this.pageProtection!.close(first, end, (page) => this.nextUsed(page)),
+    );
+    if (!closed) this.unprotectPages();
+    return closed;
+  }
+
+  private unprotectPages(): void {
+    this.refusal = 'the guest has too many mappings for the host';
+    log('no page protection any more: %s', this.refusal);
+    this.pageProtection!.open(guestPages);
+    this.pageProtection = null;
+    this.onUnprotected();
+  }
+
+  /** The next page from `page` on in a group that has been allowed something. */
+  private nextUsed(page: number): number {
+    if (this.usedGroups[page >>> groupShift] === 1) return page;
+    const group = this.usedGroups.indexOf(1, page >>> groupShift);
+    return group < 0 ? pageCount : group << groupShift;
+  }
+
+  /**
+   * Makes the writable pages [start, end) zero by giving their memory back, if the host can and that pays; else false.
+   */
+  discard(start: number, end: number): boolean {
+    if (this.pageProtection === null || end - start < discardBytes) return false;
+    this.require(start, end - start, Access.write);
+    this.pageProtection.discard(start >>> pageShift, Math.ceil(end / pageSize));
+    return true;
+  }
+
+  /**
+   * Sets what is allowed with the pages [start, end) (page-aligned), which must be the guest's. What may be written or
+   * executed may be read: neither the host's pages nor ARM's can tell these apart.
+   */
+  protect(start: number, end: number, allowed: number): void {
     const { permissions } = this;
     const first = start >>> pageShift;
     const last = Math.ceil(end / pageSize) - 1;
     if (last < first) return;
+    if (!guestPages.some(([from, to]) => first >= from && last < to)) {
+      throw new Error(`guest memory: pages ${first} to ${last} are the engine's`);
+    }
+    const access = allowed === 0 ? 0 : allowed | Access.read;
+    if (access !== 0) this.usedGroups.fill(1, first >>> groupShift, (last >>> groupShift) + 1);
+    if (this.pageProtection?.change(first, last + 1, access) === false) this.unprotectPages();
     permissions.fill(access, first, last + 1);
     const before = Math.max(0, first - 1);
     const after = last + 1 < pageCount ? permissions[last + 1]! : 0;
@@ -104,6 +192,10 @@ export class GuestMemory implements CodeReader {
    * zero. `isZero` tells of up to 64 KiB whether they are: what is zero is not touched, which would cost the host memory.
    */
   copyFrom(source: GuestMemory, start: number, end: number, isZero: (bytes: Uint8Array) => boolean): void {
+    source.whileOpen(start, end, () => this.whileOpen(start, end, () => this.copyPages(source, start, end, isZero)));
+  }
+
+  private copyPages(source: GuestMemory, start: number, end: number, isZero: (bytes: Uint8Array) => boolean): void {
     for (let chunk = start; chunk < end; chunk += copyChunk) {
       const chunkEnd = Math.min(end, chunk + copyChunk);
       if (isZero(source.u8.subarray(chunk, chunkEnd))) continue;
@@ -116,29 +208,53 @@ export class GuestMemory implements CodeReader {
 
   /** Does another memory hold the same bytes in [start, end), whatever the permissions? `same` compares two pieces. */
   equals(other: GuestMemory, start: number, end: number, same: (a: Uint8Array, b: Uint8Array) => boolean): boolean {
-    return same(this.u8.subarray(start, end), other.u8.subarray(start, end));
+    const compare = (): boolean => same(this.u8.subarray(start, end), other.u8.subarray(start, end));
+    return other.whileOpen(start, end, () => this.whileOpen(start, end, compare));
   }
 
   /** Brings `copy` in line with the bytes from `start` on, whatever their permissions; `same` compares two pieces. */
   copyOut(start: number, copy: Uint8Array, same: (a: Uint8Array, b: Uint8Array) => boolean): void {
-    for (let at = 0; at < copy.length; at += pageSize) {
-      const piece = copy.subarray(at, at + pageSize);
-      const own = this.u8.subarray(start + at, start + at + piece.length);
+    this.eachPiece(start, copy, (own, piece) => {
       if (!same(own, piece)) piece.set(own);
-    }
+    });
   }
 
   /** Brings the bytes from `start` on in line with `copy`, whatever their permissions. True if any were different. */
   copyIn(start: number, copy: Uint8Array, same: (a: Uint8Array, b: Uint8Array) => boolean): boolean {
     let changed = false;
-    for (let at = 0; at < copy.length; at += pageSize) {
-      const piece = copy.subarray(at, at + pageSize);
-      const own = this.u8.subarray(start + at, start + at + piece.length);
-      if (same(own, piece)) continue;
+    this.eachPiece(start, copy, (own, piece) => {
+      if (same(own, piece)) return;
       own.set(piece);
       changed = true;
-    }
+    });
     return changed;
+  }
+
+  /** Calls `look` with each page from `start` on and its part of `copy`. */
+  private eachPiece(start: number, copy: Uint8Array, look: (own: Uint8Array, piece: Uint8Array) => void): void {
+    this.whileOpen(start, start + copy.length, () => {
+      for (let at = 0; at < copy.length; at += pageSize) {
+        const piece = copy.subarray(at, at + pageSize);
+        look(this.u8.subarray(start + at, start + at + piece.length), piece);
+      }
+    });
+  }
+
+  /** Runs `act`, for which the pages [start, end) must be readable and writable on the host. */
+  private whileOpen<T>(start: number, end: number, act: () => T): T {
+    const all = Access.read | Access.write;
+    if (!this.pagesProtected || this.refused(start, end - start, all) < 0) return act();
+    const first = start >>> pageShift;
+    const before = this.permissions.slice(first, Math.ceil(end / pageSize));
+    this.protect(start, end, all);
+    const result = act();
+    for (let page = 0; page < before.length; ) {
+      let last = page + 1;
+      while (last < before.length && before[last] === before[page]) last++;
+      this.protect((first + page) * pageSize, (first + last) * pageSize, before[page]!);
+      page = last;
+    }
+    return result;
   }
 
   /** Throws EFAULT unless the whole range allows `access`. */

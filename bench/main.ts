@@ -1,19 +1,21 @@
 /**
- * The benchmark: `npm run bench [-- NAMES…] [--reps N] [--scale N] [--json FILE] [--timeout SECONDS]`.
+ * The benchmark: `npm run bench [-- NAMES… | start-up] [--reps N] [--scale N] [--json FILE] [--timeout SECONDS]`.
  *
  * tsemu against qemu-arm, native code and clang's WebAssembly, on the same C programs. Runners take turns within each
  * repetition, so that a noisy moment hits all of them; the least CPU time (user + system) of each counts. Ratios are
- * qemu-arm / tsemu: above 1, tsemu is faster.
+ * qemu-arm / tsemu: above 1, tsemu is faster. tsemu runs twice: as it comes, with bad accesses refused by the host's
+ * page tables where they can, and with a check before each access (--protection=checks).
  */
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { qemuArm } from '#tests/support/oracle.ts';
-import { nodeCommand, tsemuCommand, tsemuIsBuilt } from '#tests/support/run.ts';
+import { nodeCommand, type Protection, tsemuCommand, tsemuIsBuilt } from '#tests/support/run.ts';
 import { benchmarks, buildBenchmark, type Machine } from './build.ts';
 import { measure } from './measure.ts';
 import { fixed, geometricMean, type Series, type Summary, summarise, table } from './report.ts';
+import { measureShort } from './short.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -32,10 +34,12 @@ interface Runner {
   command: (path: string) => string[];
 }
 
-const tsemu = (path: string): string[] => {
-  const [command, args] = tsemuCommand([path]);
-  return [command, ...args];
-};
+const tsemu =
+  (protection: Protection) =>
+  (path: string): string[] => {
+    const [command, args] = tsemuCommand([path], 'auto', protection);
+    return [command, ...args];
+  };
 
 const qemu = await qemuArm();
 const runners: Runner[] = [
@@ -46,13 +50,19 @@ const runners: Runner[] = [
 ];
 if (tsemuIsBuilt()) {
   runners.push(
-    { name: 'tsemu a32', machine: 'a32', command: tsemu },
-    { name: 'tsemu t32', machine: 't32', command: tsemu },
+    { name: 'tsemu a32', machine: 'a32', command: tsemu('auto') },
+    { name: 'checks a32', machine: 'a32', command: tsemu('checks') },
+    { name: 'tsemu t32', machine: 't32', command: tsemu('auto') },
+    { name: 'checks t32', machine: 't32', command: tsemu('checks') },
   );
 } else process.stderr.write('tsemu is not built (npm run build): measuring the others alone\n');
 
 const reps = Number(values.reps);
 const timeout = Number(values.timeout) * 1000;
+if (positionals.includes('start-up')) {
+  await measureShort(reps, timeout, qemu, (...command) => tsemuCommand(command).flat());
+  process.exit();
+}
 const wanted = positionals.length > 0 ? positionals : [...benchmarks];
 const series = new Map<string, Series>();
 /** Runners that failed a program: they are left out of its later repetitions. */
@@ -113,35 +123,37 @@ const summaries = new Map([...series].map(([key, value]) => [key, summarise(valu
 const get = (program: string, runner: string): Summary | undefined => summaries.get(`${program}/${runner}`);
 const cpu = (program: string, runner: string): number => get(program, runner)?.cpu ?? Number.NaN;
 const isas = ['a32', 't32'] as const;
-const ratio = (program: string, isa: string): number => cpu(program, `qemu ${isa}`) / cpu(program, `tsemu ${isa}`);
+const ours = ['tsemu', 'checks'] as const;
+type Ours = (typeof ours)[number];
+const ratio = (program: string, isa: string, runner: Ours): number =>
+  cpu(program, `qemu ${isa}`) / cpu(program, `${runner} ${isa}`);
 
-const known = (list: number[]): number[] => list.filter((value) => !Number.isNaN(value));
-const means = isas.map((isa) => geometricMean(known(wanted.map((program) => ratio(program, isa)))));
-const all = geometricMean(known(wanted.flatMap((program) => isas.map((isa) => ratio(program, isa)))));
+/** Geometric mean of what is known of the ratios, over all programs. */
+const mean = (runner: Ours, over: readonly string[] = isas): number =>
+  geometricMean(
+    wanted.flatMap((program) => over.map((isa) => ratio(program, isa, runner))).filter((value) => !Number.isNaN(value)),
+  );
 const rows = wanted.map((program) => [
   program,
   fixed(cpu(program, 'native')),
   fixed(cpu(program, 'wasm')),
   ...isas.flatMap((isa) => [
     fixed(cpu(program, `qemu ${isa}`)),
-    fixed(cpu(program, `tsemu ${isa}`)),
-    fixed(ratio(program, isa)),
+    ...ours.flatMap((runner) => [fixed(cpu(program, `${runner} ${isa}`)), fixed(ratio(program, isa, runner))]),
     fixed(get(program, `tsemu ${isa}`)?.rss, 0),
   ]),
 ]);
-rows.push(['geometric mean', '', '', '', '', fixed(means[0]), '', '', '', fixed(means[1]), '']);
+rows.push([
+  'geometric mean',
+  '',
+  '',
+  ...isas.flatMap((isa) => ['', ...ours.flatMap((runner) => ['', fixed(mean(runner, [isa]))]), '']),
+]);
 const head = [
   'CPU s',
   'native',
   'wasm',
-  'qemu A32',
-  'tsemu A32',
-  'ratio',
-  'MB',
-  'qemu T32',
-  'tsemu T32',
-  'ratio',
-  'MB',
+  ...['A32', 'T32'].flatMap((isa) => [`qemu ${isa}`, `tsemu ${isa}`, 'ratio', 'checks', 'ratio', 'MB']),
 ];
 process.stdout.write(`${table(head, rows)}\n\n`);
 
@@ -162,7 +174,9 @@ const startRows = starters.map((runner) => {
 process.stdout.write(
   `${table(['start-up (hello)', 'CPU ms', 'median', 'wall ms', 'RSS MB', '× node -e 0'], startRows)}\n\n`,
 );
-process.stdout.write(`qemu-arm / tsemu, geometric mean over all programs and both instruction sets: ${fixed(all)}\n`);
+process.stdout.write(
+  `qemu-arm / tsemu, geometric mean over all programs and both instruction sets: ${fixed(mean('tsemu'))}, with checks ${fixed(mean('checks'))}\n`,
+);
 
 if (values.json !== undefined) {
   const machine = {
@@ -176,7 +190,12 @@ if (values.json !== undefined) {
     machine,
     scale: Number(values.scale),
     reps,
-    geometricMean: { a32: means[0], t32: means[1], all },
+    geometricMean: { a32: mean('tsemu', ['a32']), t32: mean('tsemu', ['t32']), all: mean('tsemu') },
+    geometricMeanWithChecks: {
+      a32: mean('checks', ['a32']),
+      t32: mean('checks', ['t32']),
+      all: mean('checks'),
+    },
     results: [...summaries.values()],
   };
   writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`);

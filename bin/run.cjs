@@ -2,19 +2,12 @@
 'use strict';
 
 const { readFileSync } = require('node:fs');
-const { join } = require('node:path');
-const { pathToFileURL } = require('node:url');
 const vm = require('node:vm');
 
-const root = join(__dirname, '..');
-const dist = join(root, 'dist');
-const bundle = join(dist, 'main.js');
-
-/**
- * Milliseconds before V8 may optimize JavaScript. It does so on other threads, at a cost that only longer runs earn
- * back: a run of 150 ms paid 40 ms more.
- */
-const optimizeAfter = 250;
+// Functions of node:path and node:url take a millisecond each when they are cold.
+const root = __dirname.slice(0, -'/bin'.length);
+const dist = `${root}/dist`;
+const bundle = `${dist}/main.js`;
 
 /** Loads the bundle and runs `command` with this process's arguments. */
 function run(command) {
@@ -24,24 +17,7 @@ function run(command) {
     process.exitCode = 1;
     return;
   }
-  const script = compile(source);
-  postponeOptimization();
-  evaluate(script).then((exports) => exports.main(command));
-}
-
-/**
- * Calls before V8's two optimizing compilers take a function on: usual and at start. `--max-optimized-bytecode-size=0`
- * would save as much, but what it has refused once is never optimized again: system calls then cost 1 µs more.
- */
-const invocations = { maglev: [400, 4000], turbofan: [3000, 30_000] };
-
-function postponeOptimization() {
-  const { setFlagsFromString } = require('node:v8');
-  const set = (which) => {
-    for (const name in invocations) setFlagsFromString(`--invocation-count-for-${name}=${invocations[name][which]}`);
-  };
-  set(1);
-  setTimeout(set, optimizeAfter, 0).unref();
+  evaluate(compile(source)).then((exports) => exports.main(command));
 }
 
 /** The bundle's text as a script, out of the code cache if there is one that fits. */
@@ -52,7 +28,14 @@ function compile(source) {
 
 /** Promise of the bundle's exports. */
 function evaluate(script) {
-  const meta = { dirname: dist, url: pathToFileURL(bundle).href, main: false, import: (id) => import(id) };
+  const meta = {
+    dirname: dist,
+    get url() {
+      return require('node:url').pathToFileURL(bundle).href;
+    },
+    main: false,
+    import: (id) => import(id),
+  };
   return script.runInThisContext()(require, meta);
 }
 
@@ -62,7 +45,7 @@ function evaluate(script) {
  */
 function cacheFile(source) {
   const id = /^\/\*(\w+)\*\//.exec(source);
-  return id && join(dist, `main.${id[1]}.${process.versions.v8}-${process.arch}.cache`);
+  return id && `${dist}/main.${id[1]}.${process.versions.v8}-${process.arch}.cache`;
 }
 
 /** A file of the bundle, which is all ASCII; null if there is none. */

@@ -135,6 +135,7 @@ function newProcess(parent: Task, pid: number, request: CloneRequest): Task {
     space,
     files: has(F.CLONE_FILES) ? process.files.share() : process.files.fork(),
     fs: has(F.CLONE_FS) ? process.fs : process.fs.fork(),
+    network: process.network,
     credentials: { ...process.credentials },
     limits,
     exePath: process.exePath,

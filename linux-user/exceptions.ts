@@ -18,6 +18,11 @@ export function raiseException(task: Task, reason: ExitReason): void {
   switch (reason) {
     case ExitReason.fault:
       return segmentationFault(task, address, (argument & Access.write) !== 0 ? 'write' : 'read');
+    case ExitReason.trap:
+      return force(task, Signal.SIGSEGV, SiCode.SEGV_MAPERR, 0, {
+        kind: 'trap',
+        access: (argument & Access.write) !== 0 ? 'write' : 'read',
+      });
     case ExitReason.fetchFault:
       return segmentationFault(task, address, 'fetch');
     case ExitReason.alignment:

@@ -15,7 +15,7 @@ export interface GuestEngine {
   serveSyscall: () => boolean;
   /** Translated code of the guest range [start, end) is stale. */
   invalidate(start: number, end: number): void;
-  /** True from the moment the guest can observe a fault: state must be exact at every access. */
+  /** Whether the guest can observe a fault: state must be exact at every access then. */
   setExactState(on: boolean): void;
 }
 

@@ -73,6 +73,14 @@ export class ImageDirectory {
   symbol(address: number): string | null {
     const kernel = this.abi.kernelSymbol(address);
     if (kernel !== null) return kernel;
+    const place = this.locate(address);
+    if (place === null) return null;
+    const file = place.path.slice(place.path.lastIndexOf('/') + 1);
+    return place.symbol === null ? `0x${place.offset.toString(16)} in ${file}` : `${place.symbol} (${file})`;
+  }
+
+  /** The ELF file at an address, the address in that file's own terms, and `main+0x8` or null; null outside of files. */
+  locate(address: number): { readonly path: string; readonly offset: number; readonly symbol: string | null } | null {
     const image = this.at(address);
     if (image === null) return null;
     let table = this.symbols.get(image.path);
@@ -80,11 +88,8 @@ export class ImageDirectory {
       table = this.withFile(image.path, (file) => new SymbolTable(file));
       this.symbols.set(image.path, table);
     }
-    const file = image.path.slice(image.path.lastIndexOf('/') + 1);
-    const name = table?.lookup(address - image.bias);
-    return name === null || name === undefined
-      ? `0x${(address - image.bias).toString(16)} in ${file}`
-      : `${name} (${file})`;
+    const offset = address - image.bias;
+    return { path: image.path, offset, symbol: table?.lookup(offset) ?? null };
   }
 
   /** For `Abi.backtrace`. */

@@ -1,3 +1,4 @@
+import type { GuestMemory } from '#accel/guest-memory.ts';
 import type { Target } from '#tcg/target.ts';
 import type { Abi } from './abi/abi.ts';
 import { AddressSpace, type Machine } from './address-space.ts';
@@ -28,6 +29,8 @@ export interface KernelOptions {
   readonly taskSize: number;
   /** Stack of a program whose RLIMIT_STACK is unlimited. */
   readonly stackBytes: number;
+  /** A memory for an address space. Throws LoadError. */
+  readonly newMemory: () => GuestMemory;
 }
 
 const terminalStops = new Set<number>([Signal.SIGTSTP, Signal.SIGTTIN, Signal.SIGTTOU]);
@@ -50,14 +53,16 @@ export class Kernel {
 
   constructor(options: KernelOptions, table: SyscallTable, engines: EngineFactory) {
     this.options = options;
-    this.machines = new MachinePool(engines);
+    this.machines = new MachinePool(options.newMemory, engines);
     this.scheduler = new Scheduler(table, options.target.layout.end);
     this.hostSignals = new HostSignals(this);
   }
 
   /** May a read on the host hold the whole program? Not while anything else could want to run meanwhile. */
   readonly mayBlock = (): boolean =>
-    this.scheduler.alone && !this.hostSignals.active && ![...this.processes].some(({ timers }) => timers.active);
+    this.scheduler.alone &&
+    !this.hostSignals.active &&
+    ![...this.processes].some(({ timers, network }) => timers.active || network.active);
 
   /** getppid of a process without a guest parent. */
   parentPid(process: Process): number {
@@ -88,7 +93,9 @@ export class Kernel {
   /** A disposition has changed: what the host listens for and how exact faults must be follow it. */
   onSignalAction(process: Process, signo: number): void {
     this.hostSignals.update(signo);
-    if (observesFaults(signo) && isHandled(process.signals.actions[signo])) process.engine.setExactState(true);
+    if (!observesFaults(signo)) return;
+    const { actions } = process.signals;
+    process.engine.setExactState(actions.some((action, n) => observesFaults(n) && isHandled(action)));
   }
 
   /** Whatever ended the run: nothing is left that would act later. */

@@ -1,4 +1,4 @@
-import { GuestMemory } from '#accel/guest-memory.ts';
+import type { GuestMemory } from '#accel/guest-memory.ts';
 import type { Machine } from './address-space.ts';
 import type { EngineFactory } from './guest-engine.ts';
 import { Residue } from './mm/residue.ts';
@@ -15,11 +15,13 @@ interface Pooled {
  * has run the same program knows its code.
  */
 export class MachinePool {
+  private readonly newMemory: () => GuestMemory;
   private readonly factory: EngineFactory;
   /** The one used last comes last. */
   private free: Pooled[] = [];
 
-  constructor(factory: EngineFactory) {
+  constructor(newMemory: () => GuestMemory, factory: EngineFactory) {
+    this.newMemory = newMemory;
     this.factory = factory;
   }
 
@@ -28,7 +30,7 @@ export class MachinePool {
     let index = this.free.findLastIndex((pooled) => pooled.program === program);
     if (index < 0 && this.free.length >= pooledMachines) index = 0;
     if (index >= 0) return this.free.splice(index, 1)[0].machine;
-    const memory = new GuestMemory();
+    const memory = this.newMemory();
     return { memory, engine: this.factory(memory), residue: new Residue() };
   }
 

@@ -7,6 +7,7 @@ import type { GuestEngine } from './guest-engine.ts';
 import type { HostProgram } from './host-program.ts';
 import type { Kernel } from './kernel.ts';
 import type { Mm } from './mm/mm.ts';
+import type { Network } from './net/network.ts';
 import type { ResourceLimits } from './resource-limits.ts';
 import { Signal } from './signal/numbers.ts';
 import { sendToProcess } from './signal/send.ts';
@@ -41,6 +42,7 @@ export interface ProcessOptions {
   readonly files: FileTable;
   /** Working directory, umask and how paths are looked up. */
   readonly fs: FileSystem;
+  readonly network: Network;
   readonly credentials: Credentials;
   readonly limits: ResourceLimits;
   /** Absolute host path of the program. */
@@ -66,6 +68,7 @@ export class Process {
   space: AddressSpace;
   files: FileTable;
   fs: FileSystem;
+  readonly network: Network;
   readonly credentials: Credentials;
   readonly limits: ResourceLimits;
   readonly timers: IntervalTimers = new IntervalTimers();
@@ -122,6 +125,7 @@ export class Process {
     this.space = options.space;
     this.files = options.files;
     this.fs = options.fs;
+    this.network = options.network;
     this.credentials = options.credentials;
     this.limits = options.limits;
     this.exePath = options.exePath;

@@ -22,6 +22,8 @@ function causeText(info: SigInfo): string {
       const what = { read: 'read from', write: 'write to', fetch: 'jump to' }[info.cause.access];
       return `${what} ${at}, which is ${info.cause.mapped ? 'protected' : 'not mapped'}`;
     }
+    case 'trap':
+      return `a refused ${info.cause.access} (--protection=checks tells its address)`;
     case 'alignment':
       return `unaligned access to ${at}`;
     case 'undefined':
@@ -42,8 +44,8 @@ function mappingText(mm: Mm, address: number): string {
   return lines.join('  ');
 }
 
-function registersText(task: Task): string {
-  let text = '';
+function registersText(task: Task, exact: boolean): string {
+  let text = exact ? '' : ' some time before (--protection=checks tells those at the fault)';
   task.abi.registers(task.cpu).forEach(([name, value], i) => {
     text += `${i % 4 === 0 ? '\n   ' : ''} ${name.padStart(4)} ${value.toString(16).padStart(8, '0')}`;
   });
@@ -79,8 +81,9 @@ export function reportText(end: SignalEnd, target: Target, images: ImageDirector
     if (info.cause.kind === 'access' || info.cause.kind === 'alignment')
       text += `  ${mappingText(task.mm, info.address)}`;
   }
-  text += registersText(task);
-  return text + backtraceText(task, images);
+  const exact = info.kind !== 'fault' || info.cause.kind !== 'trap';
+  text += registersText(task, exact);
+  return exact ? text + backtraceText(task, images) : text;
 }
 
 /** Prints the report; an unwritable stderr is no reason to fail. */

@@ -1,9 +1,11 @@
+import { GuestMemory } from '#accel/guest-memory.ts';
 import type { Target } from '#tcg/target.ts';
 import { abiOf, architectureOf } from './abi/architectures.ts';
 import { hostCredentials } from './credentials.ts';
 import { createEntropy, type Entropy } from './entropy.ts';
 import type { EngineFactory } from './guest-engine.ts';
 import { hostJob } from './host-job.ts';
+import type { ImageDirectory } from './images.ts';
 import { Kernel } from './kernel.ts';
 import { elfMachine } from './loader/elf.ts';
 import { hostPathOf } from './loader/guest-path.ts';
@@ -11,6 +13,8 @@ import { LoadError } from './loader/load-error.ts';
 import { resolveProgram } from './loader/load-program.ts';
 import { ProgramFile } from './loader/program-file.ts';
 import { scriptLine } from './loader/script.ts';
+import { hostPages } from './mm/host-pages.ts';
+import { Network } from './net/network.ts';
 import { Process, type Termination } from './process.ts';
 import { makeImage } from './program-image.ts';
 import { printReport } from './report.ts';
@@ -22,6 +26,9 @@ import { FileSystem } from './vfs/file-system.ts';
 import { standardStreams } from './vfs/standard-streams.ts';
 
 export { LoadError } from './loader/load-error.ts';
+
+/** `pages`: by the host's page tables; `checks`: by code before each access; `auto`: pages where possible. */
+export type Protection = 'auto' | 'pages' | 'checks';
 
 /** One run of a guest program. */
 export interface StartOptions {
@@ -41,10 +48,17 @@ export interface StartOptions {
   /** The source of randomness that the system calls use too, if it is shared; else one is made from `seed`. */
   readonly entropy?: Entropy;
   readonly target: Target;
+  /** Where the host's page tables may refuse the guest's accesses: always, where possible, or never. */
+  readonly protection: Protection;
   /** Takes a report of a fatal signal; null prints it on stderr. */
   readonly report: ((text: string) => void) | null;
-  /** Sees the process before it runs: for `-d page`. */
-  readonly watch?: (process: Process) => void;
+  /** Sees the process before it runs: for `-d page` and profiles. */
+  readonly watch?: (process: Process, images: ImageDirectory) => void;
+  /**
+   * Called when the guest has ended, before a fatal signal of its ends tsemu too. With it, a host signal that would end
+   * tsemu at once ends the guest.
+   */
+  readonly ended?: () => void;
 }
 
 /**
@@ -93,7 +107,9 @@ export async function startProcess(
   } finally {
     kernel.hostSignals.stop();
     kernel.shutDown();
+    options.ended?.();
   }
+  await first.network.flushed();
   return finish(first.termination!);
 }
 
@@ -115,7 +131,8 @@ export function createProcess(
   const resolved = resolveProgram(program, program, bytes(options.argv), abi, prefix);
   const taskSize = Math.min(options.addressSpaceEnd ?? abi.taskSize, abi.taskSize);
   const entropy = options.entropy ?? createEntropy(options.seed);
-  const kernel = new Kernel({ target, abi, prefix, entropy, taskSize, stackBytes }, table, engineFactory);
+  const newMemory = (): GuestMemory => createMemory(options.protection);
+  const kernel = new Kernel({ target, abi, prefix, entropy, taskSize, stackBytes, newMemory }, table, engineFactory);
   const limits = new ResourceLimits(stackBytes);
   const credentials = hostCredentials();
   const environment = bytes(options.environment);
@@ -133,6 +150,7 @@ export function createProcess(
     space,
     files,
     fs,
+    network: new Network(),
     credentials,
     limits,
     exePath,
@@ -145,9 +163,20 @@ export function createProcess(
   space.seat(task);
   target.reset(task.cpu, entry, stackPointer);
   first.tasks.set(task.tid, task);
-  kernel.hostSignals.start();
-  options.watch?.(first);
+  kernel.hostSignals.start(options.ended !== undefined);
+  options.watch?.(first, space.images);
   return { process: first, task };
+}
+
+/** Throws LoadError. */
+function createMemory(protection: Protection): GuestMemory {
+  if (protection === 'checks') return new GuestMemory();
+  const memory = new GuestMemory(hostPages);
+  // Else the engine does it, if the program runs long enough to earn it back.
+  if (protection === 'pages' && !memory.protectPages()) {
+    throw new LoadError(`no page protection: ${memory.whyUnprotected}`, 1);
+  }
+  return memory;
 }
 
 /** Explains the signal that ended the first process, while its memory is still there. */

@@ -190,7 +190,11 @@ export class Tty extends HostBacked {
     super(path, flags, hostFd, owned);
     this.device = device;
     this.mayBlock = mayBlock;
-    device.onInput(() => this.readiness.wake());
+    device.onInput(() => this.readiness.wake(Poll.in | Poll.rdNorm));
+  }
+
+  override get pollable(): boolean {
+    return true;
   }
 
   override get terminal(): Terminal {
@@ -206,7 +210,7 @@ export class Tty extends HostBacked {
       return fs.writeSync(this.hostFd, bytes, start, length, null);
     } catch (error) {
       if (!isAgain(error)) throw error;
-      setTimeout(() => this.readiness.wake(), retryMs);
+      setTimeout(() => this.readiness.wake(Poll.out | Poll.wrNorm), retryMs);
       return wouldBlock;
     }
   }

@@ -2,3 +2,13 @@
 export const turnInterval = 10;
 /** Machines kept for reuse: what a shell's pipelines need at once, some megabytes each. */
 export const pooledMachines = 16;
+/** Milliseconds for which what Node's event loop has brought counts as new for a call that must not wait. */
+export const turnDistance = 0.2;
+/** Most connections from the host that wait for accept, whatever backlog the guest asks for (net.core.somaxconn). */
+export const longestBacklog = 4096;
+/** Bytes a socket takes from its guest before the host has sent them, and keeps of what has come (net.core.*mem_default). */
+export const socketBufferBytes = 212_992;
+/** Milliseconds for which the end of the last process waits for the host to send what closed sockets had taken. */
+export const longestFlush = 10_000;
+/** Milliseconds for which the list of the host's addresses is believed: asking costs some 50 µs. */
+export const interfaceAge = 1000;

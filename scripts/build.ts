@@ -2,9 +2,10 @@
 // and beside it V8's code cache, which saves parsing and compiling it (docs/start-up.md).
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
-import { basename, join } from 'node:path';
+import { basename, join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { build, type Plugin } from 'esbuild';
 import { buildInterpreter } from '#accel/interpreter.ts';
 import { interpreterFile } from '#src/interpreter.ts';
@@ -32,6 +33,86 @@ const plainStringWidth: Plugin = {
   setup(setup) {
     setup.onResolve({ filter: /^string-width$/ }, () => ({ path: 'string-width', namespace: 'plain' }));
     setup.onLoad({ filter: /.*/, namespace: 'plain' }, () => ({ contents: 'export default (text) => text.length' }));
+  },
+};
+
+/**
+ * Constant objects whose members the bundle has as numbers: cold code pays for each look-up, and a `switch` over
+ * numbers is a jump table. The bundler does that for enums, so each is rewritten as one. None may be enumerated at run
+ * time, since an enum has its values for keys too.
+ */
+const numbers: Readonly<Record<string, readonly string[]>> = {
+  'tcg/ops.ts': ['Op', 'MemoryFlag'],
+  'target/arm/flags.ts': ['Cond'],
+  'target/arm/context.ts': ['ModeBits'],
+};
+/** Tables that are made from others by a module without functions: the bundle has what it exports. */
+const evaluated: readonly string[] = [
+  'tcg/interpreter-ops.ts',
+  'tcg/op-tables.ts',
+  'tcg/predecode-tables.ts',
+  'target/arm/decode-index.ts',
+];
+
+type Exports = Readonly<Record<string, unknown>>;
+
+/** What cannot be done with an object that is an enum in the bundle. */
+const enumeration = new RegExp(`Object\\.(keys|values|entries)\\((${Object.values(numbers).flat().join('|')})\\)`);
+
+const constants: Plugin = {
+  name: 'constants',
+  setup(setup) {
+    setup.onLoad({ filter: /\.ts$/, namespace: 'file' }, async ({ path }) => {
+      const file = relative(root, path).replaceAll('\\', '/');
+      if (evaluated.includes(file)) {
+        return { contents: declarations(await import(pathToFileURL(path).href)), loader: 'ts' };
+      }
+      let contents = await readFile(path, 'utf8');
+      const [enumerated] = enumeration.exec(contents) ?? [];
+      if (enumerated !== undefined) throw new Error(`${file}: ${enumerated} is not what it was in the bundle`);
+      if (numbers[file] === undefined) return undefined;
+      const module: Exports = await import(pathToFileURL(path).href);
+      for (const name of numbers[file]) contents = withEnum(contents, name, module);
+      return { contents, loader: 'ts' };
+    });
+  },
+};
+
+function withEnum(source: string, name: string, module: Exports): string {
+  const declaration = new RegExp(`^export const ${name}\\b[^]*?;$`, 'm');
+  if (!declaration.test(source)) throw new Error(`no declaration of ${name} where it was`);
+  return source.replace(declaration, asEnum(name, module[name] as Record<string, number>));
+}
+
+function asEnum(name: string, members: Readonly<Record<string, number>>): string {
+  const text = Object.entries(members).map(([key, value]) => `'${key}' = ${value},`);
+  return `export enum ${name} {${text.join('')}}`;
+}
+
+const declarations = (module: Exports): string =>
+  Object.entries(module)
+    .map(([name, value]) => (isNumbers(value) ? asEnum(name, value) : `export const ${name} = ${literal(value)};`))
+    .join('\n');
+
+const isNumbers = (value: unknown): value is Record<string, number> =>
+  Object.getPrototypeOf(value) === Object.prototype &&
+  Object.values(value as object).every((member) => Number.isInteger(member));
+
+/** A typed array, an object with typed arrays in it, or JSON. */
+function literal(value: unknown): string {
+  if (ArrayBuffer.isView(value)) return `new ${value.constructor.name}([${(value as Int32Array).join()}])`;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return JSON.stringify(value);
+  const members = Object.entries(value).map(([key, member]) => `${key}:${literal(member)}`);
+  return `{${members.join()}}`;
+}
+
+/** The bundle has the interpreter beside it and need not be able to make it. */
+const prebuiltInterpreter: Plugin = {
+  name: 'prebuilt-interpreter',
+  setup(setup) {
+    setup.onResolve({ filter: /^#accel\/interpreter\.ts$/ }, ({ path }) => ({ path, namespace: 'prebuilt' }));
+    const contents = `export function buildInterpreter() { throw new Error('${interpreterFile} is gone: build again') }`;
+    setup.onLoad({ filter: /.*/, namespace: 'prebuilt' }, () => ({ contents }));
   },
 };
 
@@ -75,7 +156,7 @@ const { outputFiles } = await build({
   // Only for the asm dumps of -d: large, so they stay in node_modules.
   external: ['capstone-wasm', 'wabt'],
   define: { 'import.meta': '__meta' },
-  plugins: [plainStringWidth, lazyAssert],
+  plugins: [constants, prebuiltInterpreter, plainStringWidth, lazyAssert],
   logLevel: 'warning',
 });
 const code = asFunction(outputFiles[0].text);

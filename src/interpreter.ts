@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { buildInterpreter } from '#accel/interpreter.ts';
 
 /** The interpreter module's name, beside the bundle's chunks. */
@@ -8,7 +7,7 @@ export const interpreterFile = 'interpreter.wasm';
 /** The bytes of the interpreter module: prebuilt beside the bundle, generated when run from source. */
 export function interpreterBytes(): Uint8Array<ArrayBuffer> {
   try {
-    return readFileSync(join(import.meta.dirname, interpreterFile));
+    return readFileSync(`${import.meta.dirname}/${interpreterFile}`);
   } catch {
     return buildInterpreter();
   }

@@ -1,5 +1,6 @@
 // Entry point: the name of the program says which command it is.
 import { writeSync } from 'node:fs';
+import { postponeOptimization } from './optimization.ts';
 import { readCommandLine, UsageError } from './options.ts';
 import { runUser } from './user.ts';
 
@@ -16,18 +17,18 @@ function describe(error: unknown): string {
 
 /** Runs `command` with this process's arguments and ends the process with its exit code. */
 export async function main(command: string): Promise<void> {
-  process.exit(await runCommand(command, process.argv.slice(2)));
+  process.exit(await runCommand(command, process.argv.slice(2), postponeOptimization));
 }
 
-/** Runs `command` with `args`. Returns its exit code. */
-export async function runCommand(command: string, args: readonly string[]): Promise<number> {
+/** Runs `command` with `args`; `onBusy` is called before much of our JavaScript runs. Returns its exit code. */
+export async function runCommand(command: string, args: readonly string[], onBusy?: () => void): Promise<number> {
   try {
     const invocation = await readCommandLine(command, args, process.env);
     if (invocation.kind === 'print') {
       writeSync(1, invocation.text);
       return 0;
     }
-    return await runUser(invocation.config);
+    return await runUser(invocation.config, onBusy);
   } catch (error) {
     if (error instanceof UsageError) {
       writeSync(2, `${command}: ${error.message}\n`);

@@ -7,6 +7,10 @@ export class UsageError extends Error {}
 export const TIERS = ['auto', 'interp', 'region'] as const;
 export type Tier = (typeof TIERS)[number];
 
+/** What refuses the guest's bad accesses: the host's page tables, code before each access, or the first where it can. */
+export const PROTECTIONS = ['auto', 'pages', 'checks'] as const;
+export type Protection = (typeof PROTECTIONS)[number];
+
 /** What `-d` can show, with its line in `-d help`. */
 export const LOG_ITEMS = {
   in_asm: 'guest assembly of each block when it is first translated',
@@ -140,6 +144,13 @@ export const OPTIONS = {
     group: 'machine',
     read: readTier,
   },
+  protection: {
+    env: 'TSEMU_PROTECTION',
+    value: 'name',
+    help: `What refuses bad accesses to memory: ${PROTECTIONS.join(', ')}`,
+    group: 'machine',
+    read: readProtection,
+  },
   strace: { env: 'QEMU_STRACE', help: 'Log system calls', group: 'debug' },
   d: {
     env: 'QEMU_LOG',
@@ -163,7 +174,25 @@ export const OPTIONS = {
     read: readRanges,
   },
   g: { env: 'QEMU_GDB', value: 'port', help: 'Wait for GDB: not there yet', group: 'debug', read: refuseGdb },
-  stats: { env: 'TSEMU_STATS', help: 'Print counters and times at the end', group: 'debug' },
+  stats: {
+    env: 'TSEMU_STATS',
+    help: 'Print counters and times at the end; counting makes the program slower',
+    group: 'debug',
+  },
+  'stats-json': {
+    env: 'TSEMU_STATS_JSON',
+    value: 'file',
+    help: 'Write the same there as JSON',
+    group: 'debug',
+    read: asText,
+  },
+  profile: {
+    env: 'TSEMU_PROFILE',
+    value: 'file',
+    help: 'Write where the time went: FILE.svg is a flame graph, FILE.cpuprofile is for Chrome’s DevTools',
+    group: 'debug',
+    read: readProfileName,
+  },
   help: { also: ['h'], help: 'Show this help', group: 'other' },
   version: { env: 'QEMU_VERSION', help: 'Show the version', group: 'other' },
 } as const satisfies Record<string, Row>;
@@ -262,6 +291,14 @@ function readTier(text: string): Tier {
   return tier;
 }
 
+function readProtection(text: string): Protection {
+  const protection = PROTECTIONS.find((name) => name === text);
+  if (protection === undefined) {
+    throw new UsageError(`unknown protection '${text}'; there are ${PROTECTIONS.join(', ')}`);
+  }
+  return protection;
+}
+
 function readLogItems(text: string): LogItem[] | 'help' {
   if (text === 'help' || text === '?') return 'help';
   const all = Object.keys(LOG_ITEMS) as LogItem[];
@@ -283,6 +320,11 @@ function readRanges(text: string): AddressRange[] {
       throw new UsageError(`address range '${range}' is empty or too large`);
     return { first, last };
   });
+}
+
+function readProfileName(text: string): string {
+  if (!/\.(svg|cpuprofile)$/.test(text)) throw new UsageError(`profile '${text}' is neither .svg nor .cpuprofile`);
+  return text;
 }
 
 function refuseGdb(): never {

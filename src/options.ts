@@ -8,6 +8,7 @@ import {
   type LogItem,
   OPTION_ROWS,
   type OptionName,
+  type Protection,
   type Tier,
   takesValue,
   UsageError,
@@ -40,6 +41,7 @@ export interface UserConfig {
   readonly seed: bigint | null;
   readonly oneInsnPerTb: boolean;
   readonly tier: Tier;
+  readonly protection: Protection;
   /** What to log; `strace` is here too, whichever option asked for it. */
   readonly log: ReadonlySet<LogItem>;
   /** File for the log, or null for stderr. */
@@ -48,6 +50,10 @@ export interface UserConfig {
   readonly logFilter: readonly AddressRange[];
   /** Print counters at the end. */
   readonly stats: boolean;
+  /** File for the counters as JSON, or null. */
+  readonly statsFile: string | null;
+  /** File for a profile, its ending the format: .svg or .cpuprofile; or null. */
+  readonly profile: string | null;
 }
 
 /** What to do: run a program, or print a text and end. */
@@ -98,10 +104,13 @@ export async function readCommandLine(command: string, args: readonly string[], 
       seed: values.seed ?? null,
       oneInsnPerTb: values['one-insn-per-tb'] ?? false,
       tier: values.tier ?? 'auto',
+      protection: values.protection ?? 'auto',
       log: new Set<LogItem>([...(values.d ?? []), ...(values.strace ? (['strace'] as const) : [])]),
       logFile: values.D ?? null,
       logFilter: values.dfilter ?? [],
       stats: values.stats ?? false,
+      statsFile: values['stats-json'] ?? null,
+      profile: values.profile ?? null,
     },
   };
 }

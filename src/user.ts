@@ -1,23 +1,48 @@
 import { Engine } from '#accel/engine.ts';
 import { createEntropy } from '#linux-user/entropy.ts';
+import { Prot } from '#linux-user/mm/vma.ts';
+import type { Process } from '#linux-user/process.ts';
 import { detectArchitecture, LoadError, startProcess } from '#linux-user/start.ts';
-import { createSyscallTable } from '#syscalls/table.ts';
+import { coverage, createSyscallTable } from '#syscalls/table.ts';
+import { ExitReason } from '#tcg/cpu-page.ts';
 import { architectures } from './architectures.ts';
 import { createDump } from './dump.ts';
 import { interpreterBytes } from './interpreter.ts';
 import { UsageError, type UserConfig } from './options.ts';
 
-/** Runs one guest program to its end. Returns its exit code. */
-export async function runUser(config: UserConfig): Promise<number> {
+/** Bytes of code that take little translation: it is over before V8 takes notice of it. */
+const smallCode = 16384;
+
+function codeBytes({ mm }: Process): number {
+  let bytes = 0;
+  for (const { start, end, prot } of mm.vmas) if ((prot & Prot.EXEC) !== 0) bytes += end - start;
+  return bytes;
+}
+
+/** Runs one guest program to its end; `onBusy` is called before much of our JavaScript runs. Returns its exit code. */
+export async function runUser(config: UserConfig, onBusy?: () => void): Promise<number> {
   try {
     const arch = config.arch ?? detectArchitecture(config.program, config.ldPrefix);
     const target = architectures[arch];
     if (!target) throw new UsageError(`${config.program}: no translator for ${arch} in this build`);
     const dump = config.log.size === 0 ? null : await createDump(config, target);
     const log = dump?.log;
+    let busy = onBusy === undefined;
+    const becomeBusy = (): void => {
+      if (!busy) onBusy?.();
+      busy = true;
+    };
     const interpreter = interpreterBytes();
-    const engines: Engine[] = [];
-    const exitCode = await startProcess(
+    const observed = config.stats || config.statsFile !== null || config.profile !== null;
+    const names = () => ({ syscalls: coverage('arm'), exitReasons: Object.keys(ExitReason) });
+    const observer = observed ? await (await import('./observe.ts')).createObserver(config, target, names()) : null;
+    const table = createSyscallTable({
+      strace: log && config.log.has('strace') ? log : null,
+      unimplemented: log && config.log.has('unimp') ? (line) => log(`${line}\n`) : null,
+      release: config.uname,
+      entropy: config.seed === null ? null : createEntropy(config.seed),
+    });
+    return await startProcess(
       {
         program: config.program,
         argv: config.argv,
@@ -26,29 +51,30 @@ export async function runUser(config: UserConfig): Promise<number> {
         stackBytes: config.stackSize,
         addressSpaceEnd: config.reservedVa,
         seed: config.seed,
+        protection: config.protection,
         target,
         report: null,
-        ...(dump && { watch: dump.watch }),
+        watch(process, images) {
+          dump?.watch(process);
+          observer?.addImages(images);
+          if (config.tier === 'region' || codeBytes(process) > smallCode) becomeBusy();
+        },
+        ...(observer && { ended: observer.end }),
       },
-      createSyscallTable({
-        strace: log && config.log.has('strace') ? log : null,
-        unimplemented: log && config.log.has('unimp') ? (line) => log(`${line}\n`) : null,
-        release: config.uname,
-        entropy: config.seed === null ? null : createEntropy(config.seed),
-      }),
+      observer?.named(table) ?? table,
       (memory) => {
         const engine = new Engine(target, memory, {
           interpreter,
           tier: config.tier,
           oneInstruction: config.oneInsnPerTb,
+          onWarm: becomeBusy,
+          ...observer?.engineOptions,
           ...dump?.engineOptions(memory),
         });
-        if (config.stats) engines.push(engine);
+        observer?.addEngine(engine);
         return engine;
       },
     );
-    for (const { stats } of engines) process.stderr.write(`${JSON.stringify(stats)}\n`);
-    return exitCode;
   } catch (error) {
     if (!(error instanceof LoadError)) throw error;
     process.stderr.write(`${config.command}: ${error.message}\n`);

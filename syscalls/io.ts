@@ -1,4 +1,5 @@
 import { Access, type GuestMemory } from '#accel/guest-memory.ts';
+import { monotonic } from '#linux-user/clock.ts';
 import { checkForeground } from '#linux-user/job-control.ts';
 import { Signal } from '#linux-user/signal/numbers.ts';
 import { sendToTask } from '#linux-user/signal/send.ts';
@@ -7,6 +8,9 @@ import type { SyscallResult } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
 import { type OpenFile, wouldBlock } from '#linux-user/vfs/open-file.ts';
 import { Errno, errnoNumbers, errnoOf } from '#util/errno.ts';
+
+/** Longest time of a Node timer, milliseconds. */
+export const longestTimeout = 2 ** 31 - 1;
 
 /** Most bytes one read or write moves (MAX_RW_COUNT of a 4 KiB page system). */
 export const maxTransfer = 0x7ffff000;
@@ -38,23 +42,62 @@ export function usableLength(memory: GuestMemory, address: number, count: number
   return bad - address;
 }
 
-/**
- * Makes `attempt` until it no longer says `wouldBlock`, sleeping in between. EAGAIN if the file is non-blocking.
- * A signal ends the sleep with ERESTARTSYS.
- */
-export function untilReady(task: Task, file: OpenFile, attempt: () => number): SyscallResult {
-  const result = attempt();
-  if (result !== wouldBlock) return result;
-  if (file.nonBlocking) throw new Errno('EAGAIN');
-  return waitAndRetry(task, file, attempt);
+/** How long a call waits: not at all, or `timeout` milliseconds. */
+export interface Patience {
+  readonly nonBlocking: boolean;
+  readonly timeout: number;
 }
 
-async function waitAndRetry(task: Task, file: OpenFile, attempt: () => number): Promise<number> {
+const readPatience = ({ nonBlocking, readTimeout }: OpenFile): Patience => ({ nonBlocking, timeout: readTimeout });
+
+/**
+ * Makes `attempt` until it no longer gives null or `wouldBlock`, sleeping in between. EAGAIN if it must not wait, or at
+ * the end of the time. A signal ends the sleep with ERESTARTSYS, with EINTR where there is a timeout (signal(7)).
+ */
+export function untilReady<T>(
+  task: Task,
+  file: OpenFile,
+  attempt: () => T,
+  { nonBlocking, timeout }: Patience = readPatience(file),
+): NonNullable<T> | Promise<NonNullable<T>> {
+  const result = attempt();
+  if (isThere(result)) return result;
+  if (!nonBlocking) return waitAndRetry(task, file, attempt, timeout);
+  const turn = file.hostDriven ? task.process.network.turn() : null;
+  if (turn === null) throw new Errno('EAGAIN');
+  return turn.then(() => {
+    const again = attempt();
+    if (isThere(again)) return again;
+    throw new Errno('EAGAIN');
+  });
+}
+
+const isThere = <T>(result: T): result is NonNullable<T> => result !== null && result !== wouldBlock;
+
+async function waitAndRetry<T>(task: Task, file: OpenFile, attempt: () => T, timeout: number): Promise<NonNullable<T>> {
+  const due = monotonic() + timeout;
   for (;;) {
-    await task.sleep<void>((wake) => file.readiness.add(wake));
+    await sleepUntilReady(task, file, due);
     const result = attempt();
-    if (result !== wouldBlock) return result;
+    if (isThere(result)) return result;
   }
+}
+
+/** Sleeps until the file's readiness is woken. EAGAIN at `due` (of monotonic(); Infinity: never). */
+export async function sleepUntilReady(task: Task, file: OpenFile, due: number): Promise<void> {
+  const left = due - monotonic();
+  if (left <= 0) throw new Errno('EAGAIN');
+  await task.sleep<void>(
+    (wake) => {
+      const stop = file.readiness.add(wake);
+      const timer = left === Infinity ? undefined : setTimeout(wake, Math.min(Math.ceil(left), longestTimeout));
+      return () => {
+        clearTimeout(timer);
+        stop();
+      };
+    },
+    due === Infinity ? 'ERESTARTSYS' : 'EINTR',
+  );
 }
 
 /** read(2) into guest memory, in place. */
@@ -64,30 +107,38 @@ export function readInto(task: Task, file: OpenFile, address: number, count: num
   if (file.terminal !== null) checkForeground(task, file.terminal, Signal.SIGTTIN);
   const done = file.read(memory.u8, address, length);
   if (done !== wouldBlock) return done;
-  return untilReady(task, file, () => file.read(memory.u8, address, length));
+  return untilReady(task, file, () => {
+    // Another task may have unmapped it meanwhile.
+    memory.require(address, length, Access.write);
+    return file.read(memory.u8, address, length);
+  });
 }
 
 /** write(2) from guest memory, in place. */
 export function writeFrom(task: Task, file: OpenFile, address: number, count: number): SyscallResult {
   const { memory } = task;
   const length = usableLength(memory, address, count, Access.read);
-  return writeBytes(task, file, memory.u8, address, length);
+  return writeBytes(task, file, memory.u8, address, length, () => memory.require(address, length, Access.read));
 }
 
-/** Writes all of the bytes to a blocking file, what it takes at once to another. EPIPE comes with SIGPIPE. */
+/**
+ * Writes all of the bytes to a blocking file, what it takes at once to another. EPIPE comes with SIGPIPE. `recheck`
+ * throws if they cannot be read any more; it is called after each sleep.
+ */
 export function writeBytes(
   task: Task,
   file: OpenFile,
   bytes: Uint8Array,
   start: number,
   length: number,
+  recheck: () => void = () => {},
 ): SyscallResult {
   let done = 0;
   try {
     do {
       const count = file.write(bytes, start + done, length - done);
       if (count === wouldBlock) {
-        if (!file.nonBlocking) return writeRest(task, file, bytes, start, length, done);
+        if (!file.nonBlocking) return writeRest(task, file, bytes, start, length, done, recheck);
         if (done === 0) throw new Errno('EAGAIN');
         return done;
       }
@@ -101,6 +152,11 @@ export function writeBytes(
   return done;
 }
 
+/** Bytes in guest memory may have been unmapped while a call slept: EFAULT. */
+export function requireStill(task: Task, bytes: Uint8Array, start: number, length: number, access: number): void {
+  if (bytes === task.memory.u8) task.memory.require(start, length, access);
+}
+
 async function writeRest(
   task: Task,
   file: OpenFile,
@@ -108,12 +164,15 @@ async function writeRest(
   start: number,
   length: number,
   already: number,
+  recheck: () => void,
 ): Promise<number> {
   let done = already;
+  const due = monotonic() + file.writeTimeout;
   try {
     while (done < length) {
+      recheck();
       const count = file.write(bytes, start + done, length - done);
-      if (count === wouldBlock) await task.sleep<void>((wake) => file.readiness.add(wake));
+      if (count === wouldBlock) await sleepUntilReady(task, file, due);
       else done += count;
     }
   } catch (error) {
@@ -123,7 +182,8 @@ async function writeRest(
   return done;
 }
 
-function raiseSigpipe(task: Task, error: unknown): void {
+/** EPIPE comes with a signal. */
+export function raiseSigpipe(task: Task, error: unknown): void {
   if (errnoOf(error) !== errnoNumbers.EPIPE) return;
   const { pid, credentials } = task.process;
   sendToTask(task, { kind: 'kill', signo: Signal.SIGPIPE, code: SiCode.SI_USER, pid, uid: credentials.uid });
@@ -154,10 +214,10 @@ export function loadVectors(memory: GuestMemory, address: number, count: number)
 
 const gatherBytes = 65536;
 
-/** The bytes of the vectors in one piece, up to `gatherBytes`; EFAULT if the first byte cannot be read. */
-export function gather(memory: GuestMemory, vectors: readonly Vector[]): Uint8Array {
+/** The bytes of the vectors in one piece, up to `most`; EFAULT if the first byte cannot be read. */
+export function gather(memory: GuestMemory, vectors: readonly Vector[], most = gatherBytes): Uint8Array {
   const total = vectors.reduce((sum, { length }) => sum + length, 0);
-  const bytes = new Uint8Array(Math.min(total, gatherBytes));
+  const bytes = new Uint8Array(Math.min(total, most));
   let at = 0;
   for (const { base, length } of vectors) {
     const wanted = Math.min(length, bytes.length - at);
@@ -182,10 +242,10 @@ export function scatter(memory: GuestMemory, vectors: readonly Vector[], bytes: 
   }
 }
 
-/** A buffer as long as the vectors, up to `gatherBytes`, after a check that they can be written. EFAULT. */
-export function scatterBuffer(memory: GuestMemory, vectors: readonly Vector[]): Uint8Array {
+/** A buffer as long as the vectors, up to `most`, after a check that they can be written. EFAULT. */
+export function scatterBuffer(memory: GuestMemory, vectors: readonly Vector[], most = gatherBytes): Uint8Array {
   const total = vectors.reduce((sum, { length }) => sum + length, 0);
-  const size = Math.min(total, gatherBytes);
+  const size = Math.min(total, most);
   let at = 0;
   for (const { base, length } of vectors) {
     const count = Math.min(length, size - at);

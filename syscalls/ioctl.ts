@@ -1,5 +1,6 @@
 import { Access, type GuestMemory } from '#accel/guest-memory.ts';
 import { checkForeground, sessionHasGroup } from '#linux-user/job-control.ts';
+import { Socket } from '#linux-user/net/socket.ts';
 import { Signal } from '#linux-user/signal/numbers.ts';
 import type { Task } from '#linux-user/task.ts';
 import { Open } from '#linux-user/vfs/flags.ts';
@@ -9,6 +10,7 @@ import { fd, uint } from './arguments.ts';
 import { Ioctl } from './names.ts';
 import { hex, named } from './print.ts';
 import { type Argument, partial, type Rows, row } from './row.ts';
+import { socketRequest } from './socket-ioctl.ts';
 
 /** struct termios of the kernel: four words, line, 19 control characters; termios2 adds the two speeds. */
 const termiosBytes = 36;
@@ -150,6 +152,8 @@ function ioctl(task: Task, which: number, request: number, at: number): number {
   if ((file.flags & Open.path) !== 0) throw new Errno('EBADF');
   const done = fileRequest(task, which, file, request, at);
   if (done !== undefined) return done;
+  const answered = file instanceof Socket ? socketRequest(task, file, request, at) : undefined;
+  if (answered !== undefined) return answered;
   if (file.terminal === null) throw new Errno('ENOTTY');
   return terminalRequest(task, file.terminal, request, at);
 }
@@ -175,7 +179,7 @@ const argument: Argument<number> = {
 /** fs/ioctl.c, drivers/tty/. */
 export const ioctlCalls: Rows = {
   ioctl: partial(
-    'those of files in general and of terminals; others are ENOTTY',
+    'those of files in general, of terminals and of network interfaces; others are ENOTTY',
     row({ fd, request: requestName, argument }, (task, args) => ioctl(task, args.fd, args.request, args.argument)),
   ),
 };

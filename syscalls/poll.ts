@@ -6,6 +6,7 @@ import type { Interruption, Task } from '#linux-user/task.ts';
 import { Poll } from '#linux-user/vfs/flags.ts';
 import { Errno } from '#util/errno.ts';
 import { address, int, structIn, structOut, uint } from './arguments.ts';
+import { longestTimeout } from './io.ts';
 import { PollName } from './names.ts';
 import { bits } from './print.ts';
 import { type Rows, row } from './row.ts';
@@ -18,8 +19,6 @@ import {
   timevalIn,
   wideTimespecIn,
 } from './time-values.ts';
-
-const longestTimeout = 2 ** 31 - 1;
 
 /** One file to watch, and what has been found. */
 interface Watch {
@@ -70,7 +69,13 @@ function watch(
   finish: (ready: number) => number,
 ): SyscallResult {
   const ready = scan(task, watches);
-  if (ready > 0 || timeout === 0) return finish(ready);
+  if (ready > 0) return finish(ready);
+  if (timeout === 0) {
+    const { files, network } = task.process;
+    const hostDriven = watches.some(({ fd }) => files.has(fd) && files.get(fd).hostDriven);
+    const turn = hostDriven ? network.turn() : null;
+    return turn === null ? finish(ready) : turn.then(() => finish(scan(task, watches)));
+  }
   const due = monotonic() + timeout;
   const again = async (): Promise<number> => {
     try {
@@ -106,8 +111,8 @@ function poll(task: Task, at: number, count: number, timeout: number, how: Inter
   });
 }
 
-/** Runs a call with the mask at `mask` (0: none), which a signal's delivery or the call's own end takes back. */
-function withMask(task: Task, mask: number, size: number, call: () => SyscallResult): SyscallResult {
+/** Runs a call with the signal mask at `mask` (0: none), which a signal's delivery or the call's own end takes back. */
+export function withMask(task: Task, mask: number, size: number, call: () => SyscallResult): SyscallResult {
   if (mask === 0) return call();
   if (size !== 8) throw new Errno('EINVAL');
   setTemporaryMask(task, task.memory.load64(mask));

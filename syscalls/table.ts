@@ -6,6 +6,7 @@ import { createLog } from '#util/log.ts';
 import { armCalls } from './arm.ts';
 import { cloneCalls } from './clone.ts';
 import { directoryCalls } from './directory.ts';
+import { epollCalls } from './epoll.ts';
 import { execCalls } from './exec.ts';
 import { fcntlCalls } from './fcntl.ts';
 import { fileCalls } from './file.ts';
@@ -22,6 +23,9 @@ import { processCalls } from './process.ts';
 import type { Row, Rows } from './row.ts';
 import { scheduleCalls } from './schedule.ts';
 import { signalCalls } from './signal.ts';
+import { socketCalls } from './socket.ts';
+import { socketMessageCalls } from './socket-message-calls.ts';
+import { socketOptionCalls } from './socket-option.ts';
 import { statCalls } from './stat.ts';
 import { systemCalls } from './system.ts';
 import { timeCalls } from './time.ts';
@@ -59,6 +63,10 @@ export function allRows(release: string | null, entropy: Entropy): Rows {
     ...fcntlCalls,
     ...ioctlCalls,
     ...pollCalls,
+    ...epollCalls,
+    ...socketCalls,
+    ...socketMessageCalls,
+    ...socketOptionCalls,
     ...memoryCalls,
     ...processCalls,
     ...cloneCalls,

@@ -1,6 +1,7 @@
 import { cpuAreaBytes, type ExitReason } from './cpu-page.ts';
 import { createBlock, type IrBlock, irError } from './ir.ts';
-import { Op, opDefs, type ValueType, valueBytes } from './ops.ts';
+import { Action, actions, commutes, resultType, slotBytes, TypeCode } from './op-tables.ts';
+import { Op, opDefs, type ValueType } from './ops.ts';
 
 /** A value: the index of the op that made it. */
 export type Value = number;
@@ -104,18 +105,14 @@ export class Builder {
   }
 
   bin(op: number, a: Value, b: Value): Value {
-    const def = opDefs[op]!;
-    const aConst = this.isConst(a);
-    const bConst = this.isConst(b);
-    if (aConst && bConst && def.fold) {
-      const folded = def.fold(this.constOf(a), this.constOf(b), 0);
+    const { op: ops, x } = this.block;
+    if (ops[b] === Op.const_i32) {
+      const folded = ops[a] === Op.const_i32 ? opDefs[op]!.fold?.(x[a]!, x[b]!, 0) : undefined;
       if (folded !== undefined) return this.i32(folded);
+      const simpler = this.identity(op, a, x[b]!);
+      return simpler >= 0 ? simpler : this.emit(op, a, b);
     }
-    if (aConst && !bConst && def.commutative) return this.bin(op, b, a);
-    if (bConst) {
-      const simpler = this.identity(op, a, this.constOf(b));
-      if (simpler >= 0) return simpler;
-    }
+    if (ops[a] === Op.const_i32 && commutes[op] === 1) return this.bin(op, b, a);
     return this.emit(op, a, b);
   }
 
@@ -211,29 +208,39 @@ export class Builder {
 
   /** Reads the slot of `type` at byte `offset` of the CPU page. */
   get(type: ValueType, offset: number): Value {
-    const cell = offset >> 2;
-    const known = this.cellValue[cell]!;
-    if (known >= 0 && this.cellBytes[cell] === valueBytes[type] && opDefs[this.block.op[known]!]!.result === type)
-      return known;
-    const value = this.emit(getOps[type], -1, -1, -1, offset);
-    // A cell inside a wider known slot keeps its owner: forgetting it here would lose nothing but the forwarding.
-    this.forget(offset, valueBytes[type]);
-    this.know(cell, value, valueBytes[type]);
-    return value;
+    return this.getSlot(getOps[type], offset);
   }
 
   set(type: ValueType, offset: number, value: Value): void {
-    this.emit(setOps[type], value, -1, -1, offset);
-    this.forget(offset, valueBytes[type]);
-    this.know(offset >> 2, value, valueBytes[type]);
+    this.setSlot(setOps[type], offset, value);
   }
 
   get32(offset: number): Value {
-    return this.get('i32', offset);
+    return this.getSlot(Op.get_i32, offset);
   }
 
   set32(offset: number, value: Value): void {
-    this.set('i32', offset, value);
+    this.setSlot(Op.set_i32, offset, value);
+  }
+
+  private getSlot(op: number, offset: number): Value {
+    const cell = offset >> 2;
+    const bytes = slotBytes[op]!;
+    const known = this.cellValue[cell]!;
+    if (known >= 0 && this.cellBytes[cell] === bytes && resultType[this.block.op[known]!] === resultType[op])
+      return known;
+    const value = this.emit(op, -1, -1, -1, offset);
+    // A cell inside a wider known slot keeps its owner: forgetting it here would lose nothing but the forwarding.
+    this.forget(offset, bytes);
+    this.know(cell, value, bytes);
+    return value;
+  }
+
+  private setSlot(op: number, offset: number, value: Value): void {
+    const bytes = slotBytes[op]!;
+    this.emit(op, value, -1, -1, offset);
+    this.forget(offset, bytes);
+    this.know(offset >> 2, value, bytes);
   }
 
   /** The value the i32 slot at `offset` is known to hold here, or -1. */
@@ -241,7 +248,7 @@ export class Builder {
     const cell = offset >> 2;
     const known = this.cellValue[cell]!;
     if (known < 0 || this.cellBytes[cell] !== 4) return -1;
-    return opDefs[this.block.op[known]!]!.result === 'i32' ? known : -1;
+    return resultType[this.block.op[known]!] === TypeCode.i32 ? known : -1;
   }
 
   private know(cell: number, value: Value, bytes: number): void {
@@ -376,7 +383,7 @@ export class Builder {
   /** True if the op emitted last ends the block (or the open `if` body). */
   get terminated(): boolean {
     const { block } = this;
-    return block.length > 0 && opDefs[block.op[block.length - 1]!]!.effect === 'terminal';
+    return block.length > 0 && actions[block.op[block.length - 1]!] === Action.terminal;
   }
 }
 

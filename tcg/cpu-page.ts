@@ -55,5 +55,10 @@ export const ExitReason = {
   hot: 11,
   /** WFE/YIELD hint: the scheduler may run someone else; pc = next. */
   yield: 12,
+  /**
+   * A load or store that trapped in code whose faults nobody can observe: exitArg = access, pc = the instruction. Its
+   * address is not known, and the registers are those of the last time the code was left.
+   */
+  trap: 13,
 } as const;
 export type ExitReason = (typeof ExitReason)[keyof typeof ExitReason];

@@ -37,6 +37,9 @@ export interface RowOptions<F, S extends Record<string, number> = Record<never, 
   readonly pure?: true;
 }
 
+/** A record with all fields that the patterns of a target may name, absent: one shape for all rows' records. */
+export type EmptyRecord = () => Record<string, number | undefined>;
+
 /** One instruction encoding. `C` is what the target's translate functions get. */
 export interface Row<C> {
   /** The manual's name of the instruction. */
@@ -44,6 +47,7 @@ export interface Row<C> {
   readonly pattern: string;
   readonly translate: (c: C, f: FieldRecord) => void;
   readonly options: RowOptions<FieldRecord, Record<string, number>>;
+  readonly emptyRecord: EmptyRecord;
   /** Parsed when first needed. */
   bits: RowBits | undefined;
 }
@@ -61,13 +65,18 @@ export interface RowBits {
   readonly names: readonly string[];
   readonly shifts: readonly number[];
   readonly widths: readonly number[];
+  /** No field has more than one part. */
+  readonly whole: boolean;
+  readonly when: RowOptions<FieldRecord>['when'];
+  readonly own: boolean;
+  readonly pure: boolean;
   /** The row's reusable field record: valid until the row matches again. */
   readonly record: Record<string, number>;
 }
 
 /** A `row` function for translate functions of context `C`; types their field record from the pattern. */
 export const rowFor =
-  <C>() =>
+  <C>(emptyRecord: EmptyRecord) =>
   <const P extends string, S extends Record<string, number> = Record<never, number>>(
     name: string,
     pattern: P,
@@ -79,6 +88,7 @@ export const rowFor =
     // The record the decoder fills has exactly the pattern's fields and the constant ones.
     translate: translate as (c: C, f: FieldRecord) => void,
     options: (options ?? noOptions) as RowOptions<FieldRecord, Record<string, number>>,
+    emptyRecord,
     bits: undefined,
   });
 
@@ -97,7 +107,7 @@ export function rowBits<C>(row: Row<C>): RowBits {
   return (row.bits ??= parsePattern(row));
 }
 
-function parsePattern<C>({ pattern, name, options }: Row<C>): RowBits {
+function parsePattern<C>({ pattern, name, options, emptyRecord }: Row<C>): RowBits {
   let bits = 0;
   let mask = 0;
   let value = 0;
@@ -107,7 +117,9 @@ function parsePattern<C>({ pattern, name, options }: Row<C>): RowBits {
   /** Bits before the part ends, turned into shifts at the end. */
   const shifts: number[] = [];
   const widths: number[] = [];
-  const record: Record<string, number> = {};
+  let whole = true;
+  // What the pattern does not name stays absent; translate functions are typed to know only what it names.
+  const record = emptyRecord() as Record<string, number>;
   const length = pattern.length;
   for (let i = 0; i < length; i++) {
     const char = pattern.charCodeAt(i);
@@ -156,18 +168,24 @@ function parsePattern<C>({ pattern, name, options }: Row<C>): RowBits {
     names.push(field);
     shifts.push(bits);
     widths.push(width);
+    if (record[field] !== undefined) whole = false;
     record[field] = 0;
   }
   if (bits !== 16 && bits !== 32) throw new Error(`decode row ${name}: ${bits} bits in ${pattern}`);
   for (let i = 0; i < shifts.length; i++) shifts[i] = bits - shifts[i]!;
   if (options.set) Object.assign(record, options.set);
-  return { width: bits, mask, value, shouldMask, shouldValue, names, shifts, widths, record };
+  const { when, own = false, pure = false } = options;
+  return { width: bits, mask, value, shouldMask, shouldValue, names, shifts, widths, whole, when, own, pure, record };
 }
 
 /** Fills the row's field record from the encoding. */
 export function fillFields(row: RowBits, encoding: number): FieldRecord {
-  const { names, shifts, widths, record } = row;
-  for (let i = 0; i < names.length; i++) record[names[i]!] = 0;
+  const { names, shifts, widths, whole, record } = row;
+  if (whole) {
+    for (let i = 0; i < names.length; i++) record[names[i]!] = (encoding >>> shifts[i]!) & ((1 << widths[i]!) - 1);
+    return record;
+  }
+  for (const name of names) record[name] = 0;
   for (let i = 0; i < names.length; i++) {
     const width = widths[i]!;
     const part = (encoding >>> shifts[i]!) & ((1 << width) - 1);
@@ -179,11 +197,15 @@ export function fillFields(row: RowBits, encoding: number): FieldRecord {
 
 /** True if the encoding has the row's fixed bits and satisfies its `when`; its field record is then filled. */
 export function rowMatches<C>(row: Row<C>, encoding: number): boolean {
-  const bits = rowBits(row);
-  if (((encoding ^ bits.value) & bits.mask) !== 0) return false;
-  fillFields(bits, encoding);
-  const { when } = row.options;
-  return when === undefined || when(bits.record);
+  const { value, mask } = rowBits(row);
+  return ((encoding ^ value) & mask) === 0 && rowAccepts(row, encoding);
+}
+
+/** The same for an encoding that has the fixed bits. */
+function rowAccepts<C>(row: Row<C>, encoding: number): boolean {
+  const bits = row.bits ?? rowBits(row);
+  const record = fillFields(bits, encoding);
+  return bits.when === undefined || bits.when(record);
 }
 
 /** The encoding of `row` with `fields` (0 where absent) and its should-be bits as they should be; unsigned. */
@@ -218,84 +240,81 @@ export function describeRow<C>(row: Row<C>): string {
   return parts.length === 0 ? row.name : `${row.name} ${parts.join(' ')}`;
 }
 
-/**
- * Finds rows. Rows are sorted into buckets by encoding bits [shift + bits - 1 : shift] when a bucket is first asked
- * for, so that start-up pays for what it uses. Of a pattern not yet used only its head is read.
- */
-export class Decoder<C> {
-  readonly rows: readonly Row<C>[];
-  private readonly shift: number;
-  private readonly bucketMask: number;
-  private readonly buckets: (readonly Row<C>[] | undefined)[];
-  /** Fixed bits of each row from `shift` up, and their values. */
-  private readonly headMasks: Int32Array;
-  private readonly headValues: Int32Array;
+/** Which rows an encoding may match, told by bits [shift + bits - 1 : shift] of it: its key. Plain data. */
+export interface DecodeIndex {
+  readonly shift: number;
+  readonly bits: number;
+  /** By row: the bits that decide a match, and their values. */
+  readonly masks: Int32Array;
+  readonly values: Int32Array;
+  /** By key: where its list of row numbers begins in `lists`; each ends with `endOfList`. */
+  readonly starts: Uint16Array;
+  readonly lists: Uint16Array;
+}
 
-  constructor(rows: readonly Row<C>[], width: 16 | 32, shift: number, bits: number) {
+const endOfList = 0xffff;
+
+/** The index of those of `rows` that `belongs` accepts; the row numbers are those of `rows`. */
+export function indexRows<C>(
+  rows: readonly Row<C>[],
+  shift: number,
+  bits: number,
+  belongs: (row: Row<C>) => boolean,
+): DecodeIndex {
+  const parsed = rows.map((row) => ({ belongs: belongs(row), ...parsePattern(row) }));
+  const keys = (1 << bits) - 1;
+  const lists: number[] = [];
+  const known = new Map<string, number>();
+  const starts = Uint16Array.from({ length: keys + 1 }, (_, key) => {
+    const numbers = [...parsed.keys()].filter((i) => {
+      const row = parsed[i]!;
+      return row.belongs && (((row.value >>> shift) ^ key) & (row.mask >>> shift) & keys) === 0;
+    });
+    const name = numbers.join();
+    const start = known.get(name) ?? lists.length;
+    if (start === lists.length) lists.push(...numbers, endOfList);
+    known.set(name, start);
+    return start;
+  });
+  return {
+    shift,
+    bits,
+    masks: Int32Array.from(parsed, ({ mask }) => mask),
+    values: Int32Array.from(parsed, ({ value }) => value),
+    starts,
+    lists: Uint16Array.from(lists),
+  };
+}
+
+/** Finds rows. Of rows that never match not even the pattern is read. */
+export class Decoder<C> {
+  private readonly rows: readonly Row<C>[];
+  private readonly shift: number;
+  private readonly keys: number;
+  private readonly masks: Int32Array;
+  private readonly values: Int32Array;
+  private readonly starts: Uint16Array;
+  private readonly lists: Uint16Array;
+
+  constructor(rows: readonly Row<C>[], index: DecodeIndex) {
     this.rows = rows;
-    this.shift = shift;
-    this.bucketMask = (1 << bits) - 1;
-    this.buckets = new Array<readonly Row<C>[] | undefined>(1 << bits).fill(undefined);
-    this.headMasks = new Int32Array(rows.length);
-    this.headValues = new Int32Array(rows.length);
-    for (let i = 0; i < rows.length; i++) this.readHead(i, width - shift);
+    this.shift = index.shift;
+    this.keys = (1 << index.bits) - 1;
+    this.masks = index.masks;
+    this.values = index.values;
+    this.starts = index.starts;
+    this.lists = index.lists;
   }
 
   /** The row of `encoding` with its field record filled, or undefined. */
   decode(encoding: number): Row<C> | undefined {
-    const key = (encoding >>> this.shift) & this.bucketMask;
-    const bucket = this.buckets[key] ?? this.fill(key);
-    for (let i = 0; i < bucket.length; i++) {
-      const row = bucket[i]!;
-      // Most rows of a bucket fail this test of rowMatches: while code is cold, calls are what costs.
-      const bits = row.bits ?? rowBits(row);
-      if (((encoding ^ bits.value) & bits.mask) === 0 && rowMatches(row, encoding)) return row;
+    const { masks, values, lists } = this;
+    let at = this.starts[(encoding >>> this.shift) & this.keys]!;
+    for (let i = lists[at]!; i !== endOfList; i = lists[++at]!) {
+      if (((encoding ^ values[i]!) & masks[i]!) !== 0) continue;
+      const row = this.rows[i]!;
+      if (rowAccepts(row, encoding)) return row;
     }
     return undefined;
-  }
-
-  private fill(key: number): readonly Row<C>[] {
-    const { bucketMask, headMasks, headValues } = this;
-    const bucket: Row<C>[] = [];
-    for (let i = 0; i < this.rows.length; i++) {
-      if (((headValues[i]! ^ key) & headMasks[i]! & bucketMask) === 0) bucket.push(this.rows[i]!);
-    }
-    this.buckets[key] = bucket;
-    return bucket;
-  }
-
-  /** Reads the first `bits` bits of a pattern. */
-  private readHead(row: number, bits: number): void {
-    const { pattern } = this.rows[row]!;
-    let mask = 0;
-    let value = 0;
-    let read = 0;
-    for (let i = 0; read < bits; i++) {
-      const char = pattern.charCodeAt(i);
-      if (char === space) continue;
-      if (char === zero || char === one) {
-        mask = (mask << 1) | 1;
-        value = (value << 1) | (char & 1);
-        read++;
-        continue;
-      }
-      let width = 1;
-      if (char === open) i += 2;
-      else if (char !== letterX && char !== dash) {
-        i = pattern.indexOf(':', i) + 1;
-        width = pattern.charCodeAt(i) - zero;
-        const second = pattern.charCodeAt(i + 1) - zero;
-        if (second >= 0 && second <= 9) {
-          width = width * 10 + second;
-          i++;
-        }
-      }
-      // Bits of a field that reaches past the head are shifted out again.
-      mask <<= width;
-      value <<= width;
-      read += width;
-    }
-    this.headMasks[row] = mask >> (read - bits);
-    this.headValues[row] = value >> (read - bits);
   }
 }

@@ -412,6 +412,17 @@ class InterpreterGenerator {
       code.brIf(this.dispatchDepth);
       code.u8(W.return);
     },
+    count: () => {
+      const { code } = this;
+      code.get(ip);
+      code.get(ip);
+      code.mem1(W.i64_load, 2, 8);
+      this.word(1);
+      code.u8(W.i64_extend_i32_u);
+      code.u8(W.i64_add);
+      code.mem1(W.i64_store, 2, 8);
+      this.next(4);
+    },
     jump: () => this.follow(1, 0),
     branch: () => {
       const { code } = this;
@@ -425,6 +436,23 @@ class InterpreterGenerator {
       this.loadCell('i32', 1);
       this.code.set(pc);
       this.code.br(this.dispatchDepth);
+    },
+    call_indirect: () => {
+      const { code } = this;
+      this.loadCell('i32', 1);
+      code.tee(pc);
+      this.word(2);
+      code.u8(W.i32_ne);
+      code.op2(W.if, emptyBlockType);
+      // The last two targets are remembered for the region compiler.
+      code.get(ip);
+      this.word(2);
+      code.mem1(W.i32_store, 2, 12);
+      code.get(ip);
+      code.get(pc);
+      code.mem1(W.i32_store, 2, 8);
+      code.u8(W.end);
+      code.br(this.dispatchDepth);
     },
     switch: () => {
       const { code } = this;

@@ -47,10 +47,12 @@ export const t0Names: readonly T0Name[] = [
   'jump', // link, pc
   'branch', // cell, link, pc, link, pc
   'indirect', // cell
+  'call_indirect', // cell, PC it went to last (0 before), the one before that which was another
   'switch', // cell, entries, pc…
   'exit', // cell, reason, pc
   'syscall', // cell, pc
   'skip', // target
+  'count', // instructions, their count so far (two words); only under --stats and --profile
   'if', // cell, target if zero
   // moves
   'const32', // dst, value
@@ -96,6 +98,8 @@ export const engineMemory = {
   pages: 1024,
   /** Interpreter jump cache: 2^14 entries {PC, code address}, indexed by PC bits 14…1. */
   jumpCache: 0x1000,
+  /** Guest instructions run in regions so far, 64 bits; counted only under --stats. */
+  regionCounter: 0x800,
   /** Region jump cache: 2^14 entries {PC, table index}. */
   regionCache: 0x21000,
   cacheEntries: 1 << 14,

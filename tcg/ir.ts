@@ -1,3 +1,4 @@
+import { Action, actions } from './op-tables.ts';
 import { Op, opNames } from './ops.ts';
 
 /**
@@ -70,8 +71,10 @@ export function copyBlock(from: IrBlock): IrBlock {
 
 /** Calls `visit` for every guest PC the block's direct terminals name (call targets excluded, return points included). */
 export function forEachSuccessor(block: IrBlock, visit: (pc: number) => void): void {
-  for (let i = 0; i < block.length; i++) {
-    switch (block.op[i]) {
+  const { length, op } = block;
+  for (let i = 0; i < length; i++) {
+    if (actions[op[i]!] !== Action.terminal) continue;
+    switch (op[i]) {
       case Op.jump:
         visit(block.x[i]!);
         break;

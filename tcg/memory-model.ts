@@ -9,8 +9,13 @@ export type AccessBits = number;
  */
 export interface MemoryModel {
   /**
+   * Whether code must check an access (3: an atomic). One that it need not check is a wasm trap where it is refused;
+   * what goes before it in its instruction has happened then.
+   */
+  needsCheck(access: AccessBits): boolean;
+  /**
    * Emits the check of `bytes` bytes at (local `address` + `offset`): branches to label `cold` (a branch depth) if
-   * the access is refused. May emit nothing where hardware checks.
+   * the access is refused.
    */
   emitCheck(code: Code, address: number, offset: number, bytes: number, access: AccessBits, cold: number): void;
   /**

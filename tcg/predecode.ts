@@ -1,50 +1,20 @@
 import { cpuAreaBytes, ExitReason, temporariesStart } from './cpu-page.ts';
-import { fusedCompares, immediateOps, plainOps, t0Opcodes } from './interpreter-ops.ts';
+import { t0Opcodes } from './interpreter-ops.ts';
 import { type IrBlock, irError } from './ir.ts';
-import { MemoryFlag, Op, opDefs, opNames, type ValueType, valueBytes } from './ops.ts';
+import { argCount, slotBytes } from './op-tables.ts';
+import { MemoryFlag, Op } from './ops.ts';
+import {
+  fusedCode,
+  fusedImmediateCode,
+  immediateCode,
+  Kind,
+  memoryCode,
+  moveCode,
+  opKind,
+  plainCode,
+  probedCode,
+} from './predecode-tables.ts';
 
-/** What the predecoder does with an op, by op number: chosen once, so that predecoding is one table look-up per op. */
-const Kind = { plain: 0, const32: 1, get: 2, set: 3, memory: 4, other: 5, marker: 6 } as const;
-
-const opKind = new Uint8Array(opNames.length);
-const plainCode = new Int32Array(opNames.length).fill(-1);
-const immediateCode = new Int32Array(opNames.length).fill(-1);
-const fusedCode = new Int32Array(opNames.length).fill(-1);
-const fusedImmediateCode = new Int32Array(opNames.length).fill(-1);
-const memoryCode = new Int32Array(opNames.length).fill(-1);
-const probedCode = new Int32Array(opNames.length).fill(-1);
-const argCount = new Uint8Array(opNames.length);
-for (const [op, name] of opNames.entries()) {
-  const { effect } = opDefs[op]!;
-  argCount[op] = opDefs[op]!.args.length;
-  opKind[op] = Kind.other;
-  if (op === Op.const_i32) opKind[op] = Kind.const32;
-  else if (effect === 'get') opKind[op] = Kind.get;
-  else if (effect === 'set') opKind[op] = Kind.set;
-  else if (effect === 'marker') opKind[op] = Kind.marker;
-  else if (/^(load|store)/.test(name)) {
-    opKind[op] = Kind.memory;
-    memoryCode[op] = t0Opcodes[name]!;
-    probedCode[op] = t0Opcodes[`${name}#probed`]!;
-  }
-}
-for (const name of plainOps) {
-  opKind[Op[name]] = Kind.plain;
-  plainCode[Op[name]] = t0Opcodes[name]!;
-}
-for (const name of immediateOps) immediateCode[Op[name]] = t0Opcodes[`${name}#imm`]!;
-for (const name of fusedCompares) {
-  fusedCode[Op[name]] = t0Opcodes[`branch#${name}`]!;
-  fusedImmediateCode[Op[name]] = t0Opcodes[`branch#${name}#imm`]!;
-}
-
-const movOps: Record<ValueType, number> = {
-  i32: t0Opcodes.mov32!,
-  i64: t0Opcodes.mov64!,
-  f32: t0Opcodes.mov32!,
-  f64: t0Opcodes.mov64!,
-  v128: t0Opcodes.mov128!,
-};
 const never = 0x7fffffff;
 const maxOps = 8192;
 
@@ -56,12 +26,17 @@ export interface LinkSite {
 
 /** What the engine keeps of a predecoded block. */
 export interface PredecodedBlock {
+  readonly pc: number;
   /** Byte address in memory 1. */
   readonly address: number;
   readonly bytes: number;
   /** Byte address of each guest instruction's code, ascending, beside its PC and aux word. */
-  readonly marks: Int32Array;
+  readonly marks: readonly number[];
   readonly links: readonly LinkSite[];
+  /** By PC it comes back to: the first of two words with the last PCs an indirect call went to (0: none yet). */
+  readonly indirectCalls: readonly LinkSite[];
+  /** Byte addresses of its `count` instructions. */
+  readonly counters: readonly number[];
 }
 
 /** Turns an optimized `IrBlock` into T0 code. One object per engine; its scratch arrays are reused. */
@@ -82,24 +57,36 @@ export class Predecoder {
   private at = 0;
   private nextTemporary = 0;
   private ifs: number[] = [];
+  private indirectCalls: LinkSite[] = [];
 
   constructor(cpuBase: number, engine: WebAssembly.Memory) {
     this.cpuBase = cpuBase;
     this.words = new Int32Array(engine.buffer);
   }
 
-  /** Writes the block's code at byte `address` of memory 1; `threshold` is its profile counter's start. */
-  encode(block: IrBlock, address: number, threshold: number): PredecodedBlock {
+  /**
+   * Writes the block's code at byte `address` of memory 1; `threshold` is its profile counter's start. `counts`: where
+   * to count instructions (`countingPoints`), if they are to be counted.
+   */
+  encode(block: IrBlock, address: number, threshold: number, counts?: ReadonlyMap<number, number>): PredecodedBlock {
     this.analyse(block);
     this.at = address >> 2;
     // The first cell is never written: zero.
     this.nextTemporary = this.cpuBase + temporariesStart + 16;
     this.ifs.length = 0;
+    this.indirectCalls = [];
     const marks: number[] = [];
     const links: LinkSite[] = [];
+    const counters: number[] = [];
     this.put3(t0Opcodes.enter!, threshold, block.pc);
     this.put(block.instructions);
     for (let i = 0; i < block.length; i++) {
+      const count = counts?.get(i);
+      if (count !== undefined) {
+        counters.push(this.at << 2);
+        this.put3(t0Opcodes.count!, count, 0);
+        this.put(0);
+      }
       switch (opKind[block.op[i]!]) {
         case Kind.plain:
           this.plain(block, i);
@@ -123,7 +110,8 @@ export class Predecoder {
           this.other(block, i, links);
       }
     }
-    return { address, bytes: (this.at << 2) - address, marks: Int32Array.from(marks), links };
+    const bytes = (this.at << 2) - address;
+    return { pc: block.pc, address, bytes, marks, links, indirectCalls: this.indirectCalls, counters };
   }
 
   /** Backward scan: uses, last uses, and when the slot a `get` names is overwritten. */
@@ -139,10 +127,10 @@ export class Predecoder {
       const op = block.op[i]!;
       const kind = opKind[op];
       if (kind === Kind.get)
-        overwritten[i] = Math.min(helperAt, this.slotWritten(block.x[i]! >> 2, valueBytes[opDefs[op]!.result!] >> 2));
+        overwritten[i] = Math.min(helperAt, this.slotWritten(block.x[i]! >> 2, slotBytes[op]! >> 2));
       else if (kind === Kind.set) {
         // The value may live in this slot until the slot is written again.
-        const count = valueBytes[opDefs[op]!.args[0]!] >> 2;
+        const count = slotBytes[op]! >> 2;
         overwritten[i] = Math.min(helperAt, this.slotWritten(block.x[i]! >> 2, count));
         nextSet.fill(i, block.x[i]! >> 2, (block.x[i]! >> 2) + count);
       } else if (op >= Op.helper0 && op <= Op.helper3) helperAt = i;
@@ -208,13 +196,13 @@ export class Predecoder {
       return;
     }
     this.cell[i] = this.temporary();
-    this.put3(movOps[opDefs[block.op[i]!]!.result!], this.cell[i]!, slot);
+    this.put3(moveCode[block.op[i]!]!, this.cell[i]!, slot);
   }
 
   private set(block: IrBlock, i: number): void {
     const value = block.a[i]!;
     const slot = this.cpuBase + block.x[i]!;
-    if (this.cell[value] !== slot) this.put3(movOps[opDefs[block.op[i]!]!.args[0]!], slot, this.cell[value]!);
+    if (this.cell[value] !== slot) this.put3(moveCode[block.op[i]!]!, slot, this.cell[value]!);
   }
 
   private plain(block: IrBlock, i: number): void {
@@ -238,7 +226,7 @@ export class Predecoder {
   private memory(block: IrBlock, i: number): void {
     const op = block.op[i]!;
     const address = this.cell[block.a[i]!]!;
-    const data = opDefs[op]!.effect === 'store' ? this.cell[block.b[i]!]! : this.define(block, i);
+    const data = argCount[op] === 2 ? this.cell[block.b[i]!]! : this.define(block, i);
     this.put(block.y[i]! & MemoryFlag.probed ? probedCode[op]! : memoryCode[op]!);
     this.put3(data, address, block.x[i]!);
   }
@@ -298,7 +286,7 @@ export class Predecoder {
       case Op.fpnan1_f64:
       case Op.fpnan2_f32:
       case Op.fpnan2_f64:
-        this.put(t0Opcodes[opNames[op]!]!);
+        this.put(plainCode[op]!);
         this.put3(this.define(block, i), a, b);
         if (argCount[op] === 3) this.put(c);
         return;
@@ -306,7 +294,7 @@ export class Predecoder {
       case Op.cmpxchg16:
       case Op.cmpxchg_i32:
       case Op.cmpxchg_i64:
-        this.put(t0Opcodes[opNames[op]!]!);
+        this.put(plainCode[op]!);
         this.put(this.define(block, i));
         this.put3(a, b, c);
         return;
@@ -351,9 +339,13 @@ export class Predecoder {
         return;
       case Op.return:
       case Op.jump_indirect:
-      case Op.call_indirect:
         this.put(t0Opcodes.indirect!);
         this.put(a);
+        return;
+      case Op.call_indirect:
+        this.put3(t0Opcodes.call_indirect!, a, 0);
+        this.indirectCalls.push({ pc: x, address: (this.at - 1) << 2 });
+        this.put(0);
         return;
       case Op.switch: {
         const table = block.tables[x]!;

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { a32Rows, decodeA32 } from '#target/arm/a32.decode.ts';
-import type { ArmRow } from '#target/arm/row.ts';
-import { decodeT16, decodeT32, t32Rows } from '#target/arm/t32.decode.ts';
+import { decodeA32 } from '#target/arm/a32.decode.ts';
+import { a32Rows } from '#target/arm/a32.rows.ts';
+import { type ArmRow, noFields } from '#target/arm/row.ts';
+import { decodeT16, decodeT32 } from '#target/arm/t32.decode.ts';
+import { t32Rows } from '#target/arm/t32.rows.ts';
 import { encode, fieldWidths, type Row, rowBits, rowMatches } from '#tcg/decode.ts';
 
 /** Deterministic 32-bit words. */
@@ -54,6 +56,11 @@ describe.each([
       if (!found) shadowed.push(label(row));
     }
     expect(shadowed).toEqual([]);
+  });
+
+  test('records have the shape of all others', () => {
+    const shape = Object.keys(noFields());
+    for (const row of rows) expect(Object.keys(rowBits(row).record), label(row)).toEqual(shape);
   });
 
   test('fields survive encoding and decoding', () => {

@@ -195,6 +195,14 @@ describe('T32 blocks', () => {
     `);
   });
 
+  test('the table of a tbb is read in the upper half of the address space', () => {
+    // cmp r0, #2; bhi; tbb [pc, r0]; table
+    const code = t32(0x2802, 0xd807, 0xe8df, 0xf000, 0x0402, 0x0006, 0x4770);
+    expect(translated(code, true, { extended: true, start: 0xf6fe0000 })).toMatch(
+      /switch v\d+, \[0xf6fe000d, 0xf6fe0011, 0xf6fe0015, 0xf6fe000d\]/,
+    );
+  });
+
   test('tbb after cmp and bhi is a switch in an extended block', () => {
     // cmp r0, #2; bhi; tbb [pc, r0]; table
     const code = t32(0x2802, 0xd807, 0xe8df, 0xf000, 0x0402, 0x0006, 0x4770);

@@ -36,10 +36,13 @@ describe('options', () => {
       seed: null,
       oneInsnPerTb: false,
       tier: 'auto',
+      protection: 'auto',
       log: new Set(),
       logFile: null,
       logFilter: [],
       stats: false,
+      statsFile: null,
+      profile: null,
     });
     expect((await configOf(['x'], {}, 'tsemu')).arch).toBe(null);
   });
@@ -47,7 +50,7 @@ describe('options', () => {
   test('each option has its meaning', async () => {
     const args = '-L /sys -0 zero -r 6.1.0 -s 1M -cpu cortex-a15 -R 2G -B 0x1000 -p 4096 -seed 0xffffffffffffffff';
     const more =
-      '-one-insn-per-tb -tier interp -strace -d op,exec -D out.log -dfilter 0x10..0x20,16+16,0x20-1 --stats p';
+      '-one-insn-per-tb -tier interp --protection=pages -strace -d op,exec -D out.log -dfilter 0x10..0x20,16+16,0x20-1 --stats --stats-json s -profile p.svg p';
     expect(await configOf(`${args} ${more}`.split(' '))).toMatchObject({
       ldPrefix: '/sys',
       program: 'p',
@@ -59,6 +62,7 @@ describe('options', () => {
       seed: 0xffff_ffff_ffff_ffffn,
       oneInsnPerTb: true,
       tier: 'interp',
+      protection: 'pages',
       log: new Set(['op', 'exec', 'strace']),
       logFile: 'out.log',
       logFilter: [
@@ -67,6 +71,8 @@ describe('options', () => {
         { first: 32, last: 32 },
       ],
       stats: true,
+      statsFile: 's',
+      profile: 'p.svg',
     });
   });
 
@@ -87,7 +93,10 @@ describe('options', () => {
       QEMU_PAGESIZE: '4096',
       QEMU_ONE_INSN_PER_TB: '1',
       TSEMU_TIER: 'region',
+      TSEMU_PROTECTION: 'checks',
       TSEMU_STATS: '1',
+      TSEMU_STATS_JSON: 'env.json',
+      TSEMU_PROFILE: 'env.cpuprofile',
     };
     expect(await configOf(['-L', '/opt', '--singlestep', '-seed=8', 'p'], env)).toMatchObject({
       ldPrefix: '/opt',
@@ -102,7 +111,10 @@ describe('options', () => {
       seed: 8n,
       oneInsnPerTb: true,
       tier: 'region',
+      protection: 'checks',
       stats: true,
+      statsFile: 'env.json',
+      profile: 'env.cpuprofile',
     });
   });
 
@@ -146,7 +158,9 @@ describe('options', () => {
     [['-strace=1', 'p'], 'takes no value'],
     [['-cpu', '6502', 'p'], "unknown CPU model '6502'"],
     [['-d', 'op,nothing', 'p'], "unknown log item 'nothing'"],
+    [['-profile', 'x.txt', 'p'], 'neither .svg nor .cpuprofile'],
     [['-tier', 'warp', 'p'], "unknown tier 'warp'"],
+    [['--protection=moat', 'p'], "unknown protection 'moat'"],
     [['-s', 'big', 'p'], "invalid stack size 'big'"],
     [['-s', '0', 'p'], 'out of range'],
     [['-s', '5G', 'p'], 'out of range'],

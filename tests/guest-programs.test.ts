@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { buildOf, fits, guestPrograms, variants } from './support/guest-programs.ts';
 import { observeOracle, observeTsemu, workName } from './support/observe.ts';
 import { oracleOrReason } from './support/oracle.ts';
-import type { Tier } from './support/run.ts';
+import type { Protection, Tier } from './support/run.ts';
 import { buildGuest, toolchainOrReason } from './support/toolchain.ts';
 
 const needs = [
@@ -16,15 +16,21 @@ describe.skipIf(reason !== undefined)(
   `C and C++ programs as under qemu-arm${reason ? ` (skipped: ${reason})` : ''}`,
   () => {
     describe.each(variants)('$name', (variant) => {
-      const tiers: Tier[] = variant.regions ? ['interp', 'region', 'auto'] : ['interp', 'auto'];
+      const ways: [Tier, Protection][] = [
+        ['interp', 'auto'],
+        ['auto', 'auto'],
+      ];
+      if (variant.regions) ways.push(['region', 'auto']);
+      if (variant.checks) ways.push([variant.checks, 'checks']);
       test.each(guestPrograms.filter((program) => fits(program, variant)))(
         '$name',
         async (program) => {
           const path = await buildGuest(await buildOf(program, variant));
           const name = workName(program, variant);
           const expected = await observeOracle(program, path, name);
-          for (const tier of tiers) {
-            expect(await observeTsemu(program, path, name, tier), `tier ${tier} of ${path}`).toEqual(expected);
+          for (const [tier, protection] of ways) {
+            const observed = await observeTsemu(program, path, name, tier, protection);
+            expect(observed, `tier ${tier}, protection ${protection} of ${path}`).toEqual(expected);
           }
         },
         300_000,

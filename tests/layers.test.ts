@@ -60,6 +60,14 @@ test.each(Object.keys(MAY_IMPORT))('%s imports only what it may', (room) => {
   expect(objections).toEqual([]);
 });
 
+// A module that a dynamic import reaches, too, becomes a function to be evaluated late: each start pays for it.
+test('the bundler wraps nothing that every run needs', () => {
+  const wrapped = [...read('dist/main.js').matchAll(/__esm\(\{"([^"]+)"/g)].map(([, file]) => file);
+  expect(wrapped).toContain('src/observe.ts');
+  const rooms = Object.keys(MAY_IMPORT).filter((room) => room !== 'src');
+  expect(wrapped.filter((file) => rooms.includes(file.split('/')[0]))).toEqual([]);
+});
+
 test('no file names a package registry or a path of one machine', () => {
   const foreign = /"resolved"|registry\.|\/work\/\w/;
   const found = files.filter((file) => {

@@ -2,7 +2,6 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { GuestMemory } from '#accel/guest-memory.ts';
 import { ArmAbi } from '#linux-user/abi/arm.ts';
 import { At, fillStack, mapStack } from '#linux-user/loader/initial-stack.ts';
 import { LoadError } from '#linux-user/loader/load-error.ts';
@@ -16,6 +15,7 @@ import { Mm } from '#linux-user/mm/mm.ts';
 import { ResourceLimits } from '#linux-user/resource-limits.ts';
 import { armState } from '#target/arm/state.ts';
 import { repoRoot } from './support/cache.ts';
+import { protectedMemory } from './support/guest-memory.ts';
 
 const abi = new ArmAbi(armState);
 const stackBytes = 8 << 20;
@@ -23,7 +23,7 @@ const helloPath = join(repoRoot, 'fixtures/arm/hello');
 const hello = readFileSync(helloPath);
 
 function newMm(): Mm {
-  return new Mm(new GuestMemory(), {
+  return new Mm(protectedMemory(), {
     taskSize: abi.taskSize,
     stackBytes,
     limits: new ResourceLimits(stackBytes),

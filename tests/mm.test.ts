@@ -1,16 +1,17 @@
 import { describe, expect, test } from 'vitest';
-import { Access, GuestMemory, pageSize } from '#accel/guest-memory.ts';
+import { Access, pageSize } from '#accel/guest-memory.ts';
 import { type MapRequest, Mm } from '#linux-user/mm/mm.ts';
 import { type FileBacking, MapFlags, Prot, RemapFlags, SyncFlags } from '#linux-user/mm/vma.ts';
 import { ResourceLimit, ResourceLimits } from '#linux-user/resource-limits.ts';
 import type { ErrnoName } from '#util/errno.ts';
+import { protectedMemory } from './support/guest-memory.ts';
 
 const { ANONYMOUS, FIXED, FIXED_NOREPLACE, PRIVATE, SHARED } = MapFlags;
 const RW = Prot.READ | Prot.WRITE;
 const taskSize = 0xff00_0000;
 
 function newMm(): Mm {
-  const mm = new Mm(new GuestMemory(), {
+  const mm = new Mm(protectedMemory(), {
     taskSize,
     stackBytes: 8 << 20,
     limits: new ResourceLimits(8 << 20),

@@ -3,7 +3,7 @@ import { describeDifference } from './random/compare.ts';
 import { differ, makeSides, minimise } from './random/differ.ts';
 import { type InsnClass, insnClasses, loadRows } from './random/rows.ts';
 import { oracleOrReason } from './support/oracle.ts';
-import type { Tier } from './support/run.ts';
+import type { Protection, Tier } from './support/run.ts';
 
 const oracle = await oracleOrReason();
 const reason = 'reason' in oracle ? oracle.reason : undefined;
@@ -15,11 +15,22 @@ const counts: [Tier, number][] = [
 ];
 const SHOWN = 5;
 
-async function agree(insnClass: InsnClass, tier: Tier, count: number, fpFlags: boolean): Promise<void> {
+interface How {
+  fpFlags?: boolean;
+  handlers?: boolean;
+  protection?: Protection;
+}
+
+async function agree(
+  insnClass: InsnClass,
+  tier: Tier,
+  count: number,
+  { fpFlags = true, handlers = true, protection = 'auto' }: How = {},
+): Promise<void> {
   const set = await loadRows(insnClass);
   expect(set.candidates.length).toBeGreaterThan(0);
-  const sides = await makeSides(tier);
-  const options = { seed: 1000, count, length: 6, limit: count, fpFlags };
+  const sides = await makeSides(tier, { protection });
+  const options = { seed: 1000, count, length: 6, limit: count, fpFlags, handlers };
   const tally = await differ(set, sides, options);
   const reports: string[] = [];
   for (const finding of tally.findings.slice(0, SHOWN)) {
@@ -33,12 +44,18 @@ describe.skipIf(reason !== undefined)(
   `random instructions as under qemu-arm${reason ? ` (skipped: ${reason})` : ''}`,
   () => {
     describe.each(insnClasses)('%s', (insnClass) => {
-      test.each(counts)('tier %s', (tier, count) => agree(insnClass, tier, count, true), 300_000);
+      test.each(counts)('tier %s', (tier, count) => agree(insnClass, tier, count), 300_000);
+      // A program that can see its faults runs code that checks: the rig must not handle them.
+      test.each<Protection>(['auto', 'checks'])(
+        'tier region, faults not handled, protection %s',
+        (protection) => agree(insnClass, 'region', 200, { handlers: false, protection }),
+        300_000,
+      );
       if (!/vfp|neon/.test(insnClass)) return;
       // Programs that never look at the flags of FPSCR run other code.
       test.each(counts)(
         'tier %s, flags of FPSCR not looked at',
-        (tier, count) => agree(insnClass, tier, count, false),
+        (tier, count) => agree(insnClass, tier, count, { fpFlags: false }),
         300_000,
       );
     });

@@ -41,6 +41,7 @@ function start(table: SyscallTable): { first: Task; second: Task; scheduler: Sch
       prefix: null,
       stackBytes: 1 << 20,
       addressSpaceEnd: null,
+      protection: 'auto',
       seed: 1n,
       target: armTarget as Target,
       report: null,

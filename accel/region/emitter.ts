@@ -1,3 +1,4 @@
+import { countingPoints } from '#tcg/counting.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import { importedFunction, leftRegion, type SpaceLayout, typeIndex } from '#tcg/interpreter-module.ts';
 import { engineMemory, jumpCacheMask } from '#tcg/interpreter-ops.ts';
@@ -7,6 +8,7 @@ import type { Helper } from '#tcg/target.ts';
 import { Code, emptyBlockType, W, type WasmType, wasmTypes } from '#tcg/wasm/code.ts';
 import { depthLocal, RegionFrame } from './frame.ts';
 import type { RegionGraph } from './graph.ts';
+import type { TrapSite } from './sites.ts';
 import { type AccessHost, type BlockEmission, ValueEmitter } from './value-emitter.ts';
 import { analyseValues, lazy } from './values.ts';
 import type { Edge, RegionVariables, VariableSet } from './variables.ts';
@@ -17,13 +19,14 @@ export interface Region {
   readonly blocks: readonly IrBlock[];
   readonly graph: RegionGraph;
   readonly variables: RegionVariables;
-  nodeOf(pc: number): number;
 }
 
 /** What the emitter asks of the engine. */
 export interface EmitterHost extends AccessHost {
   readonly layout: SpaceLayout;
   readonly helpers: readonly Helper[];
+  /** Count the guest instructions run, in `engineMemory.regionCounter`. */
+  readonly countInstructions: boolean;
   /** Table index for calls to guest `pc`, given out at first asking; -1 if it should be reached by the dispatcher. */
   slotOf(pc: number, call: boolean): number;
   /** Wasm function index if `pc` is a region of the module being built, else -1. */
@@ -56,6 +59,11 @@ export class RegionEmitter {
     this.values = new ValueEmitter(this.frame, host, (dirty) => this.faultDepth(dirty));
   }
 
+  /** The unchecked accesses of what was emitted. */
+  get trapSites(): readonly TrapSite[] {
+    return this.values.trapSites;
+  }
+
   /** Writes the function's body into `code` (without the closing `end`) and its locals into `locals`. */
   emit(): void {
     const { region } = this;
@@ -70,6 +78,7 @@ export class RegionEmitter {
     const exits = this.faultExits.length;
     if (exits > 0) code.op2(W.block, emptyBlockType);
     for (let i = 0; i < exits; i++) code.op2(W.block, emptyBlockType);
+    for (const site of this.trapSites) site.at += code.length;
     code.appendCode(body);
     if (exits === 0) return;
     this.faultExits.forEach((dirty, i) => {
@@ -291,7 +300,7 @@ export class RegionEmitter {
     const block = this.region.blocks[node]!;
     const values = analyseValues(block, this.frame.variables, this.host.helpers);
     const edges = this.frame.variables.facts[node]!.edges;
-    let nextEdge = 0;
+    const edgesAt = (i: number): Edge[] => edges.filter(({ op }) => op === i);
     const live: { local: number; type: WasmType; until: number }[] = [];
     const { variables } = this.region;
     const emission: BlockEmission = {
@@ -305,9 +314,12 @@ export class RegionEmitter {
       aux: 0,
       ifs: 0,
     };
+    const counts = this.host.countInstructions ? countingPoints(block) : undefined;
     for (let i = 0; i < block.length; i++) {
       const op = block.op[i]!;
       const def = opDefs[op]!;
+      const count = counts?.get(i);
+      if (count !== undefined) this.emitCount(count);
       switch (def.effect) {
         case 'marker':
           emission.pc = block.x[i]!;
@@ -338,17 +350,14 @@ export class RegionEmitter {
             this.values.materialise(emission, i);
             break;
           }
-          this.emitHelper(emission, i, edges[nextEdge++]!);
+          this.emitHelper(emission, i, edgesAt(i)[0]!);
           break;
         case 'structure':
           this.emitStructure(emission, i);
           break;
-        case 'terminal': {
-          const count = terminalEdges(block, i);
-          this.emitTerminal(emission, i, edges.slice(nextEdge, nextEdge + count));
-          nextEdge += count;
+        case 'terminal':
+          this.emitTerminal(emission, i, edgesAt(i));
           break;
-        }
       }
       for (let k = live.length - 1; k >= 0; k--) {
         if (live[k]!.until > i) continue;
@@ -358,6 +367,17 @@ export class RegionEmitter {
     }
     // What the block's temporaries were is over now, in whatever order its ops went.
     for (const { local, type } of live) this.frame.release(type, local);
+  }
+
+  private emitCount(instructions: number): void {
+    const { code } = this.frame;
+    code.i32(engineMemory.regionCounter);
+    code.i32(engineMemory.regionCounter);
+    code.mem1(W.i64_load, 3, 0);
+    code.i32(instructions);
+    code.u8(W.i64_extend_i32_u);
+    code.u8(W.i64_add);
+    code.mem1(W.i64_store, 3, 0);
   }
 
   private emitStructure(emission: BlockEmission, i: number): void {
@@ -399,8 +419,7 @@ export class RegionEmitter {
     const edge = edges[0]!;
     switch (op) {
       case Op.jump:
-        if (edge.flush) this.frame.flush(this.frame.variables.dirtyAt(node, edge));
-        this.goTo(node, edge, block.x[i]!);
+        this.follow(node, edge);
         return;
       case Op.branch:
         this.emitBranch(emission, i, edges);
@@ -409,12 +428,16 @@ export class RegionEmitter {
         this.emitSwitch(emission, i, edges);
         return;
       case Op.call:
+        if (edge.flush) {
+          this.frame.flush(this.frame.variables.dirtyAt(node, edge));
+          this.callDirectly(node, edge, edge.pc, block.y[i]!);
+        } else this.goTo(node, edge, edge.pc);
+        return;
       case Op.call_indirect:
-        this.emitCall(emission, i, edge);
+        this.emitIndirectCall(emission, i, edges);
         return;
       case Op.return:
-        this.pushFlushed(emission, i, edge);
-        code.u8(W.return);
+        this.emitReturn(emission, i, edges);
         return;
       case Op.jump_indirect: {
         this.pushFlushed(emission, i, edge);
@@ -449,15 +472,17 @@ export class RegionEmitter {
     this.values.push(emission, block.a[i]!);
     code.op2(W.if, emptyBlockType);
     this.level++;
-    this.flushAndGo(node, edges[0]!, block.x[i]!);
+    this.follow(node, edges[0]!);
     this.level--;
     code.u8(W.end);
-    this.flushAndGo(node, edges[1]!, block.y[i]!);
+    this.follow(node, edges[1]!);
   }
 
-  private flushAndGo(node: number, edge: Edge, pc: number): void {
+  /** Takes a jump's edge. */
+  private follow(node: number, edge: Edge): void {
     if (edge.flush) this.frame.flush(this.frame.variables.dirtyAt(node, edge));
-    this.goTo(node, edge, pc);
+    if (edge.tailReturnPc === undefined) this.goTo(node, edge, edge.pc);
+    else this.callDirectly(node, edge, edge.pc, edge.tailReturnPc);
   }
 
   private emitSwitch(emission: BlockEmission, i: number, edges: readonly Edge[]): void {
@@ -467,7 +492,7 @@ export class RegionEmitter {
     const table = block.tables[block.x[i]!]!;
     const from = graph.position[node]!;
     // Targets without a label to branch to (outside, backward) get a block around the br_table.
-    const direct = (edge: Edge): boolean => edge.node >= 0 && graph.position[edge.node]! > from;
+    const direct = (edge: Edge): boolean => edge.node >= 0 && !edge.flush && graph.position[edge.node]! > from;
     const detours: number[] = [];
     for (let k = 0; k < table.length; k++)
       if (!direct(edges[k]!) && !detours.includes(table[k]!)) detours.push(table[k]!);
@@ -487,23 +512,93 @@ export class RegionEmitter {
     for (let d = detours.length - 1; d >= 0; d--) {
       code.u8(W.end);
       this.level += d;
-      this.flushAndGo(node, edges[table.indexOf(detours[d]!)]!, detours[d]!);
+      this.follow(node, edges[table.indexOf(detours[d]!)]!);
       this.level -= d;
     }
   }
 
-  private emitCall(emission: BlockEmission, i: number, edge: Edge): void {
+  /** Takes `edge` if `target` holds its PC. */
+  private guess(node: number, edge: Edge, target: number): void {
+    const { code } = this.frame;
+    code.get(target);
+    code.i32(edge.pc);
+    code.u8(W.i32_eq);
+    code.op2(W.if, emptyBlockType);
+    this.level++;
+    this.goTo(node, edge, edge.pc);
+    this.level--;
+    code.u8(W.end);
+  }
+
+  private emitReturn(emission: BlockEmission, i: number, edges: readonly Edge[]): void {
+    const { code } = this.frame;
+    const { node } = emission;
+    const out = edges.at(-1)!;
+    if (edges.length === 1) {
+      this.pushFlushed(emission, i, out);
+      code.u8(W.return);
+      return;
+    }
+    const target = this.frame.temporary(wasmTypes.i32);
+    this.values.push(emission, emission.block.a[i]!);
+    code.set(target);
+    this.guess(node, edges[0]!, target);
+    this.frame.flush(this.frame.variables.dirtyAt(node, out));
+    code.get(target);
+    code.u8(W.return);
+    this.frame.release(wasmTypes.i32, target);
+  }
+
+  private emitIndirectCall(emission: BlockEmission, i: number, edges: readonly Edge[]): void {
     const { code } = this.frame;
     const { block, node } = emission;
-    const direct = block.op[i] === Op.call;
-    const returnPc = direct ? block.y[i]! : block.x[i]!;
+    const edge = edges.at(-1)!;
     const target = this.frame.temporary(wasmTypes.i32);
-    if (!direct) {
-      this.values.push(emission, block.a[i]!);
-      code.set(target);
-    }
+    this.values.push(emission, block.a[i]!);
+    code.set(target);
+    for (const guess of edges.slice(0, -1)) this.guess(node, guess, target);
     this.frame.flush(this.frame.variables.dirtyAt(node, edge));
-    const pushTarget = (): void => (direct ? code.i32(block.x[i]!) : code.get(target));
+    this.callTarget(
+      node,
+      edge,
+      block.x[i]!,
+      target,
+      () => code.get(target),
+      () => {
+        this.pushSlot(target);
+        code.u8(W.call_indirect);
+        code.uleb(typeIndex.region);
+        code.u8(0);
+      },
+    );
+    this.frame.release(wasmTypes.i32, target);
+  }
+
+  /** Calls `pc` with the state in memory, and goes on along `edge` if it comes back to `returnPc`. */
+  private callDirectly(node: number, edge: Edge, pc: number, returnPc: number): void {
+    const { code } = this.frame;
+    const slot = this.host.slotOf(pc, true);
+    const scratch = this.frame.temporary(wasmTypes.i32);
+    this.callTarget(
+      node,
+      edge,
+      returnPc,
+      scratch,
+      () => code.i32(pc),
+      () => this.callRegion(pc, slot, false),
+    );
+    this.frame.release(wasmTypes.i32, scratch);
+  }
+
+  private callTarget(
+    node: number,
+    edge: Edge,
+    returnPc: number,
+    scratch: number,
+    pushTarget: () => void,
+    call: () => void,
+  ): void {
+    const { code } = this.frame;
     // Too deep: unwind to the dispatcher, which goes on at the callee.
     code.get(depthLocal);
     code.u8(W.i32_eqz);
@@ -515,15 +610,8 @@ export class RegionEmitter {
     code.i32(1);
     code.u8(W.i32_sub);
     pushTarget();
-    if (direct) this.callRegion(block.x[i]!, this.host.slotOf(block.x[i]!, true), false);
-    else {
-      this.pushSlot(target);
-      code.u8(W.call_indirect);
-      code.uleb(typeIndex.region);
-      code.u8(0);
-    }
-    this.continueAt(node, edge, returnPc, target);
-    this.frame.release(wasmTypes.i32, target);
+    call();
+    this.continueAt(node, edge, returnPc, scratch);
   }
 
   /** With the PC where the guest went on the stack: goes on at `pc` if that is it, else returns it. */
@@ -559,12 +647,6 @@ export class RegionEmitter {
     this.continueAt(node, edge, block.y[i]!, scratch);
     this.frame.release(wasmTypes.i32, scratch);
   }
-}
-
-/** How many edges `RegionVariables` has recorded for a terminal. */
-function terminalEdges(block: IrBlock, i: number): number {
-  if (block.op[i] === Op.branch) return 2;
-  return block.op[i] === Op.switch ? block.tables[block.x[i]!]!.length : 1;
 }
 
 const hex = (value: number): string => (value >>> 0).toString(16);

@@ -10,6 +10,8 @@ export interface RegionGraph {
   readonly loopHeader: Uint8Array;
   /** By position: 1 if it needs a label: two or more forward edges, or the target of a switch. */
   readonly merge: Uint8Array;
+  /** True if some loop has several entries. */
+  readonly hasIrreducible: boolean;
   /** True if the edge between these positions goes backwards to a node that does not dominate its source. */
   irreducible(from: number, to: number): boolean;
 }
@@ -40,11 +42,13 @@ export function buildGraph(
   };
   const loopHeader = new Uint8Array(count);
   const merge = new Uint8Array(count);
+  let hasIrreducible = false;
   for (let to = 0; to < count; to++) {
     let forward = 0;
     for (const from of previous[to]!) {
       if (from < to) forward++;
       else if (dominates(to, from)) loopHeader[to] = 1;
+      else hasIrreducible = true;
     }
     if (forward > 1) merge[to] = 1;
   }
@@ -59,6 +63,7 @@ export function buildGraph(
     children,
     loopHeader,
     merge,
+    hasIrreducible,
     irreducible: (from, to) => to <= from && !dominates(to, from),
   };
 }

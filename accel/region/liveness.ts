@@ -2,6 +2,7 @@ import type { IrBlock } from '#tcg/ir.ts';
 import { Op, opDefs } from '#tcg/ops.ts';
 import { cellBits } from '#tcg/passes/dead-code.ts';
 import type { Target } from '#tcg/target.ts';
+import { edgesOf, type RegionFlow } from './flow.ts';
 
 /**
  * Which state cells (4 bytes each, bit `(o >> 2) & 31` of word `o >> 7`) are live at the start of each block of a
@@ -11,12 +12,10 @@ import type { Target } from '#tcg/target.ts';
 export class CellLiveness {
   private readonly liveIn: Int32Array[] = [];
   private readonly words: number;
+  private readonly flow: RegionFlow;
 
-  constructor(
-    blocks: readonly IrBlock[],
-    nodeOf: (pc: number) => number,
-    target: Pick<Target, 'layout' | 'lazySlots' | 'helpers'>,
-  ) {
+  constructor(blocks: readonly IrBlock[], flow: RegionFlow, target: Pick<Target, 'layout' | 'lazySlots' | 'helpers'>) {
+    this.flow = flow;
     this.words = (target.layout.end + 127) >> 7;
     const eager = new Int32Array(this.words).fill(-1);
     for (const [start, end] of target.lazySlots) {
@@ -26,7 +25,7 @@ export class CellLiveness {
     for (let changed = true; changed; ) {
       changed = false;
       for (let node = blocks.length - 1; node >= 0; node--) {
-        const live = this.blockLiveIn(blocks[node]!, nodeOf, eager, target);
+        const live = this.blockLiveIn(blocks[node]!, node, eager, target);
         const old = this.liveIn[node]!;
         for (let w = 0; w < this.words; w++) {
           const union = old[w]! | live[w]!;
@@ -38,15 +37,13 @@ export class CellLiveness {
     }
   }
 
-  /** Live cells after the terminal, undefined for all. */
-  liveOut(block: IrBlock, terminal: number, nodeOf: (pc: number) => number): Int32Array | undefined {
-    const targets = internalTargets(block, terminal);
-    if (!targets) return undefined;
+  /** Live cells after the terminal of block `node`, undefined for all. */
+  liveOut(block: IrBlock, terminal: number, node: number): Int32Array | undefined {
+    const edges = edgesOf(block, terminal, node, this.flow);
+    if (edges.some(({ flush }) => flush)) return undefined;
     const out = new Int32Array(this.words);
-    for (const pc of targets) {
-      const node = nodeOf(pc);
-      if (node < 0) return undefined;
-      const live = this.liveIn[node]!;
+    for (const edge of edges) {
+      const live = this.liveIn[edge.node]!;
       for (let w = 0; w < this.words; w++) out[w]! |= live[w]!;
     }
     return out;
@@ -57,12 +54,7 @@ export class CellLiveness {
     return (this.liveIn[node]![offset >> 7]! & (1 << ((offset >> 2) & 31))) !== 0;
   }
 
-  private blockLiveIn(
-    block: IrBlock,
-    nodeOf: (pc: number) => number,
-    eager: Int32Array,
-    target: Pick<Target, 'helpers'>,
-  ): Int32Array {
+  private blockLiveIn(block: IrBlock, node: number, eager: Int32Array, target: Pick<Target, 'helpers'>): Int32Array {
     const live = new Int32Array(this.words);
     let ifs = 0;
     for (let i = block.length - 1; i >= 0; i--) {
@@ -70,7 +62,7 @@ export class CellLiveness {
       const def = opDefs[op]!;
       switch (def.effect) {
         case 'terminal': {
-          const out = this.liveOut(block, i, nodeOf);
+          const out = this.liveOut(block, i, node);
           for (let w = 0; w < this.words; w++) live[w]! |= out ? out[w]! : -1;
           if (ifs === 0) {
             if (out) live.set(out);
@@ -103,18 +95,5 @@ export class CellLiveness {
       }
     }
     return live;
-  }
-}
-
-function internalTargets(block: IrBlock, i: number): readonly number[] | Int32Array | undefined {
-  switch (block.op[i]) {
-    case Op.jump:
-      return [block.x[i]!];
-    case Op.branch:
-      return [block.x[i]!, block.y[i]!];
-    case Op.switch:
-      return block.tables[block.x[i]!]!;
-    default:
-      return undefined;
   }
 }

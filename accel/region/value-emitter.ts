@@ -6,7 +6,7 @@ import { MemoryFlag, Op, opDefs, opNames, type ValueType } from '#tcg/ops.ts';
 import { W, type WasmType, wasmTypes } from '#tcg/wasm/code.ts';
 import { emitFpNan, nanScratchType } from '#tcg/wasm/fpnan.ts';
 import type { RegionFrame } from './frame.ts';
-import type { FaultSite } from './sites.ts';
+import type { FaultSite, TrapSite } from './sites.ts';
 import { type BlockValues, lazy, pending } from './values.ts';
 import { add, addAll, slotType, type VariableSet } from './variables.ts';
 
@@ -43,6 +43,8 @@ export interface AccessHost {
 
 /** Emits the values of a block, and the accesses to state and guest memory among its ops. */
 export class ValueEmitter {
+  /** Unchecked accesses so far. */
+  readonly trapSites: TrapSite[] = [];
   private readonly frame: RegionFrame;
   private readonly host: AccessHost;
   /** Branch depth, from where code is emitted now, of the fault exit that stores these variables. */
@@ -226,6 +228,11 @@ export class ValueEmitter {
     const access = memoryAccess[opNames[block.op[i]!]!]!;
     const offset = block.x[i]!;
     const isCmpxchg = access.write;
+    if (!this.host.memory.needsCheck(isCmpxchg ? 3 : 1)) {
+      this.push(emission, block.a[i]!);
+      this.emitUnchecked(emission, access.wasm, offset, 1);
+      return;
+    }
     if (isCmpxchg) {
       this.settleLoads(emission, block.b[i]!);
       this.settleLoads(emission, block.c[i]!);
@@ -243,12 +250,27 @@ export class ValueEmitter {
     code.uleb(immediate);
   }
 
+  /** An access that traps where it is refused, with its operands on the stack. */
+  private emitUnchecked(emission: BlockEmission, wasm: readonly number[], offset: number, access: number): void {
+    const { code } = this.frame;
+    this.trapSites.push({ at: code.length, pc: emission.pc, aux: emission.aux, access });
+    code.append(wasm);
+    code.u8(0);
+    code.uleb(offset);
+  }
+
   emitStore(emission: BlockEmission, i: number): void {
     const { code } = this.frame;
     const { block } = emission;
     const access = memoryAccess[opNames[block.op[i]!]!]!;
     const offset = block.x[i]!;
     const value = block.b[i]!;
+    if (!this.host.memory.needsCheck(2)) {
+      this.push(emission, block.a[i]!);
+      this.push(emission, value);
+      this.emitUnchecked(emission, access.wasm, offset, 2);
+      return;
+    }
     this.settleLoads(emission, value);
     this.push(emission, block.a[i]!);
     code.set(this.frame.service.address);
@@ -270,6 +292,7 @@ export class ValueEmitter {
 
   emitProbe(emission: BlockEmission, i: number): void {
     const { block } = emission;
+    if (!this.host.memory.needsCheck(block.y[i]!)) return;
     this.push(emission, block.a[i]!);
     this.frame.code.set(this.frame.service.address);
     this.emitCheck(emission, 0, block.x[i]!, block.y[i]!);

@@ -1,7 +1,7 @@
-import { ExitReason } from '#tcg/cpu-page.ts';
 import type { IrBlock } from '#tcg/ir.ts';
 import { Op, opDefs, type ValueType, valueBytes } from '#tcg/ops.ts';
 import type { Helper, Target } from '#tcg/target.ts';
+import { edgesOf, type FlowEdge, type RegionFlow } from './flow.ts';
 import type { CellLiveness } from './liveness.ts';
 
 /** A state slot a region keeps in a wasm local. */
@@ -15,16 +15,8 @@ export interface Variable {
 /** A set of variables: one bit each. */
 export type VariableSet = Int32Array;
 
-/** A way out of a block, in op order. */
-export interface Edge {
-  /** Op index of the terminal. */
-  readonly op: number;
-  /** Node it leads to inside the region, or -1. */
-  readonly node: number;
-  /** The state in memory must be right here: exits, calls, syscalls, helpers. */
-  readonly flush: boolean;
-  /** Registers are loaded anew on the way to `node`: the locals are not live across it. */
-  readonly reload: boolean;
+/** A way out of a block, or a helper that reads and writes all state, in op order. */
+export interface Edge extends FlowEdge {
   /** Variables certainly set in the block before it. */
   readonly killed: VariableSet;
   /** Variables possibly set since the block began (or since the last flush, if `cleared`). */
@@ -72,7 +64,7 @@ export class RegionVariables {
     target: Pick<Target, 'helpers' | 'lazySlots'>,
     exactState: boolean,
     liveness: CellLiveness,
-    nodeOf: (pc: number) => number,
+    flow: RegionFlow,
     isBackEdge: (from: number, to: number) => boolean,
   ) {
     const { helpers } = target;
@@ -85,8 +77,8 @@ export class RegionVariables {
     for (const { index, offset } of exactState ? [] : variables) {
       if (target.lazySlots.some(([start, end]) => offset >= start && offset < end)) add(this.lazy, index);
     }
-    for (const block of blocks) {
-      this.facts.push(this.scan(block, helpers, nodeOf));
+    for (const [node, block] of blocks.entries()) {
+      this.facts.push(this.scan(block, node, helpers, flow));
       this.dirtyIn.push(this.emptySet());
       this.liveIn.push(this.emptySet());
     }
@@ -122,7 +114,7 @@ export class RegionVariables {
     return set;
   }
 
-  private scan(block: IrBlock, helpers: readonly Helper[], nodeOf: (pc: number) => number): BlockFacts {
+  private scan(block: IrBlock, node: number, helpers: readonly Helper[], flow: RegionFlow): BlockFacts {
     const edges: Edge[] = [];
     const used = this.emptySet();
     let killed = this.emptySet();
@@ -130,17 +122,8 @@ export class RegionVariables {
     let cleared = false;
     let killedBeforeFault: VariableSet | undefined;
     let ifs = 0;
-    const edge = (op: number, pc: number | undefined, flush: boolean, reload: boolean): void => {
-      const node = pc === undefined ? -1 : nodeOf(pc);
-      edges.push({
-        op,
-        node,
-        flush: flush || node < 0,
-        reload,
-        killed: killed.slice(),
-        written: written.slice(),
-        cleared,
-      });
+    const edge = (to: FlowEdge): void => {
+      edges.push({ ...to, killed: killed.slice(), written: written.slice(), cleared });
     };
     for (let i = 0; i < block.length; i++) {
       const op = block.op[i]!;
@@ -165,7 +148,7 @@ export class RegionVariables {
           break;
         case 'helper':
           if (helpers[block.x[i]!]?.pure) break;
-          edge(i, undefined, true, true);
+          edge({ op: i, pc: 0, node: -1, flush: true, reload: true });
           if (ifs > 0) break;
           killed = this.emptySet().fill(-1);
           written = this.emptySet();
@@ -176,29 +159,7 @@ export class RegionVariables {
           else if (op === Op.endif) ifs--;
           break;
         case 'terminal':
-          switch (op) {
-            case Op.jump:
-              edge(i, block.x[i]!, false, false);
-              break;
-            case Op.branch:
-              edge(i, block.x[i]!, false, false);
-              edge(i, block.y[i]!, false, false);
-              break;
-            case Op.call:
-              edge(i, block.y[i]!, true, true);
-              break;
-            case Op.call_indirect:
-              edge(i, block.x[i]!, true, true);
-              break;
-            case Op.switch:
-              for (const pc of block.tables[block.x[i]!]!) edge(i, pc, false, false);
-              break;
-            case Op.exit:
-              edge(i, block.x[i] === ExitReason.syscall ? block.y[i]! : undefined, true, true);
-              break;
-            default:
-              edge(i, undefined, true, true);
-          }
+          edgesOf(block, i, node, flow).forEach(edge);
           break;
         case 'pure':
         case 'marker':

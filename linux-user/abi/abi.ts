@@ -129,6 +129,8 @@ export interface Abi {
 /** Why an instruction could not be carried out. */
 export type FaultCause =
   | { readonly kind: 'access'; readonly access: 'read' | 'write' | 'fetch'; readonly mapped: boolean }
+  /** An access that nobody can handle: its address is not known (ExitReason.trap). */
+  | { readonly kind: 'trap'; readonly access: 'read' | 'write' }
   | { readonly kind: 'alignment'; readonly write: boolean }
   | { readonly kind: 'undefined' }
   | { readonly kind: 'breakpoint' };

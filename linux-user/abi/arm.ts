@@ -189,6 +189,8 @@ export class ArmAbi implements Abi {
       // Fault status as DFSR and IFSR have it (DDI 0406C B3.13.3): page fault in the user domain, bit 11 for writes.
       case 'access':
         return { trapNumber: 14, errorCode: (cause.mapped ? 0x1f : 0x17) | (cause.access === 'write' ? 0x800 : 0) };
+      case 'trap':
+        return { trapNumber: 14, errorCode: 0x17 | (cause.access === 'write' ? 0x800 : 0) };
       case 'alignment':
         return { trapNumber: 14, errorCode: 1 | (cause.write ? 0x800 : 0) };
       case 'undefined':

@@ -9,10 +9,11 @@ const zeroes = Buffer.alloc(scanBytes);
 export const isZero = (bytes: Uint8Array): boolean => Buffer.compare(bytes, zeroes.subarray(0, bytes.length)) === 0;
 
 /**
- * Makes the pages [start, end) zero; they must be readable and writable. Reading an untouched page costs the host no
- * memory, writing one does: so only what is not zero is written.
+ * Makes the pages [start, end) zero; they must be readable and writable. They go back to the host where that is
+ * possible. Reading an untouched page costs the host no memory, writing one does: so only what is not zero is written.
  */
 export function zeroPages(memory: GuestMemory, start: number, end: number): void {
+  if (memory.discard(start, end)) return;
   for (let chunk = start; chunk < end; chunk += scanBytes) {
     const chunkEnd = Math.min(end, chunk + scanBytes);
     if (isZero(memory.view(chunk, chunkEnd - chunk))) continue;

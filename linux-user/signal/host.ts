@@ -42,20 +42,26 @@ const shareable = new Set<number>([
 
 /** Signals that a terminal sends to its foreground group. */
 const terminalSignals = new Set<number>([SIGINT, SIGQUIT, SIGTSTP, SIGHUP, SIGWINCH, SIGCONT]);
+/** What a terminal or another process ends a program by. */
+const endings = new Set<number>([SIGHUP, SIGINT, SIGQUIT, SIGTERM]);
 
 /**
  * Passes the host's signals to the guest where one of its processes handles or ignores them. A signal that all have
  * left alone has no listener, so that the host's default action ends or stops tsemu at once, even inside guest code.
+ * With `endsGuest` those that end a program do so to the guest.
  */
 export class HostSignals {
   private readonly kernel: Kernel;
+  private endsGuest = false;
   private readonly listeners = new Map<number, () => void>();
 
   constructor(kernel: Kernel) {
     this.kernel = kernel;
   }
 
-  start(): void {
+  start(endsGuest: boolean): void {
+    this.endsGuest = endsGuest;
+    if (endsGuest) for (const signo of endings) this.update(signo);
     // Node opens its inspector at SIGUSR1 unless somebody listens.
     this.update(SIGUSR1);
   }
@@ -65,7 +71,8 @@ export class HostSignals {
     if (!shareable.has(signo)) return;
     const name = signalName(signo) as SignalName;
     if (!(name in constants.signals)) return;
-    const wanted = signo === SIGUSR1 || this.matters(signo);
+    const ends = this.endsGuest && endings.has(signo);
+    const wanted = signo === SIGUSR1 || ends || this.matters(signo);
     const listener = this.listeners.get(signo);
     if (wanted === (listener !== undefined)) return;
     if (listener !== undefined) {

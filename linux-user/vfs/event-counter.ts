@@ -16,6 +16,10 @@ export class EventCounter extends OpenFile {
     this.semaphore = semaphore;
   }
 
+  override get pollable(): boolean {
+    return true;
+  }
+
   override stat(): FileStat {
     return this.identity;
   }
@@ -26,7 +30,7 @@ export class EventCounter extends OpenFile {
     const value = this.semaphore ? 1n : this.count;
     this.count -= value;
     for (let i = 0; i < 8; i++) bytes[start + i] = Number((value >> BigInt(8 * i)) & 0xffn);
-    this.readiness.wake();
+    this.readiness.wake(Poll.out | Poll.wrNorm);
     return 8;
   }
 
@@ -37,7 +41,7 @@ export class EventCounter extends OpenFile {
     if (value === 0xffff_ffff_ffff_ffffn) throw new Errno('EINVAL');
     if (this.count + value > counterMax) return wouldBlock;
     this.count += value;
-    this.readiness.wake();
+    this.readiness.wake(Poll.in | Poll.rdNorm);
     return 8;
   }
 

@@ -127,6 +127,7 @@ export class FileSystem {
 
   /** Opening /proc/self/fd/N: a description of its own where the host can give one, else the same one. */
   private reopen(file: OpenFile, flags: number): OpenFile {
+    if (fileType(file.stat().mode) === Mode.socket && (flags & Open.path) === 0) throw new Errno('ENXIO');
     if (file.hostFd < 0) return file;
     try {
       return this.openHost(Buffer.from(`/proc/self/fd/${file.hostFd}`), file.path, flags & ~Open.noFollow, 0);

@@ -66,6 +66,10 @@ export class HostStream extends HostBacked {
     this.mayBlock = mayBlock;
   }
 
+  override get pollable(): boolean {
+    return true;
+  }
+
   protected override close(): void {
     this.reader?.destroy();
     if (this.probeFd !== undefined && this.probeFd >= 0) fs.closeSync(this.probeFd);
@@ -86,7 +90,7 @@ export class HostStream extends HostBacked {
         if (!isAgain(error)) throw error;
       }
     }
-    if (!this.nonBlocking || this.probeFd === -1) this.startReading();
+    if (!this.nonBlocking || this.probeFd === -1 || this.readiness.watched) this.startReading();
     return wouldBlock;
   }
 
@@ -163,7 +167,7 @@ export class HostStream extends HostBacked {
       return count;
     } catch (error) {
       if (!isAgain(error)) throw error;
-      setTimeout(() => this.readiness.wake(), this.retryDelay);
+      setTimeout(() => this.readiness.wake(Poll.out | Poll.wrNorm), this.retryDelay);
       this.retryDelay = Math.min(2 * this.retryDelay, lastRetry);
       return wouldBlock;
     }

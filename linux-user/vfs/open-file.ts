@@ -1,6 +1,6 @@
 import { Errno } from '#util/errno.ts';
-import { WaitQueue } from '../wait-queue.ts';
 import { Mode, Open, Poll } from './flags.ts';
+import { Readiness } from './readiness.ts';
 
 /** What stat tells, in Linux's generic numbering. Times are nanoseconds since the epoch. */
 export interface FileStat {
@@ -44,11 +44,15 @@ export abstract class OpenFile {
   flags: number;
   /** The absolute path it was opened by, as /proc/self/fd shows it (`pipe:[3]` for what has none). */
   readonly path: Uint8Array;
-  readonly readiness = new WaitQueue();
+  readonly readiness = new Readiness();
   /** The host's descriptor, where there is one; -1 otherwise. */
   readonly hostFd: number = -1;
+  /** Longest time a blocking read and write wait, milliseconds (SO_RCVTIMEO, SO_SNDTIMEO). */
+  readTimeout = Infinity;
+  writeTimeout = Infinity;
   /** Descriptors that refer to it, in all file tables. */
   private references = 0;
+  private closeListeners: Set<() => void> | null = null;
 
   constructor(path: Uint8Array, flags: number) {
     this.path = path;
@@ -75,7 +79,16 @@ export abstract class OpenFile {
 
   /** Counts a descriptor out; the last one closes the file. */
   release(): void {
-    if (--this.references === 0) this.close();
+    if (--this.references !== 0) return;
+    for (const listener of this.closeListeners ?? []) listener();
+    this.close();
+  }
+
+  /** Calls `listener` when the last descriptor is closed, before the file is; the returned function takes it back. */
+  onClose(listener: () => void): () => void {
+    this.closeListeners ??= new Set();
+    this.closeListeners.add(listener);
+    return () => this.closeListeners?.delete(listener);
   }
 
   protected close(): void {}
@@ -118,6 +131,16 @@ export abstract class OpenFile {
   /** Bytes that can be read at once (FIONREAD). */
   available(): number {
     throw new Errno('ENOTTY');
+  }
+
+  /** True for files with events to wait for; epoll_ctl answers EPERM without. */
+  get pollable(): boolean {
+    return false;
+  }
+
+  /** True if what `poll` and `wouldBlock` say is only as new as the last turn of Node's event loop. */
+  get hostDriven(): boolean {
+    return false;
   }
 
   /** `Poll` events that hold now, among those asked for and err, hup. Asking may start a read on the host. */

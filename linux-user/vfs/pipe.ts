@@ -32,6 +32,10 @@ class PipeReader extends OpenFile {
     pipe.reader = this;
   }
 
+  override get pollable(): boolean {
+    return true;
+  }
+
   protected override close(): void {
     this.pipe.reader = null;
     this.pipe.writer?.readiness.wake();
@@ -76,6 +80,10 @@ class PipeWriter extends OpenFile {
     super(path, flags | Open.writeOnly);
     this.pipe = pipe;
     pipe.writer = this;
+  }
+
+  override get pollable(): boolean {
+    return true;
   }
 
   protected override close(): void {

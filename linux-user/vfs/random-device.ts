@@ -13,6 +13,10 @@ export class RandomDevice extends OpenFile {
     this.identity = identity;
   }
 
+  override get pollable(): boolean {
+    return true;
+  }
+
   override get seekable(): boolean {
     return true;
   }

@@ -230,7 +230,7 @@ export class ArmContext {
       const at = (address + i * bytes) >>> 0;
       if (bytes === 4) table.push(code.fetch16(at) | (code.fetch16(at + 2) << 16));
       else if (bytes === 2) table.push(code.fetch16(at));
-      else table.push((code.fetch16(at & ~1) >> (8 * (at & 1))) & 0xff);
+      else table.push((code.fetch16((at & ~1) >>> 0) >> (8 * (at & 1))) & 0xff);
     }
     return table;
   }

@@ -131,7 +131,7 @@ function executeConditional(context: ArmDisas, row: ArmRow | undefined): boolean
   const { b, flags } = c;
   const runs = c.thumb ? c.nextItstate !== 0 && c.nextItstate >>> 4 === c.cond : a32Runs(context);
   if (block.openCond < 0) {
-    if (row?.options.own && !runs) {
+    if (row?.bits!.own && !runs) {
       translate(c, row);
       return c.finish(goesOn(context));
     }
@@ -171,8 +171,9 @@ function underIf(c: ArmContext, condition: number): void {
 
 /** True if the instruction writes one register and nothing else, so that its result can be selected. */
 function isSelectable(c: ArmContext, row: ArmRow): boolean {
-  if (row.options.pure !== true) return false;
-  const { s, rd } = row.bits!.record;
+  const { pure, record } = row.bits!;
+  if (!pure) return false;
+  const { s, rd } = record;
   return (s === undefined || !setsFlags(c, s)) && rd !== undefined && rd !== 15;
 }
 

@@ -1,6 +1,7 @@
 import type { StateLayout } from '#util/state-layout.ts';
 import type { IrBlock } from '../ir.ts';
-import { Op, opDefs, type ValueType } from '../ops.ts';
+import { Action, actions, slotBytes } from '../op-tables.ts';
+import { Op, type ValueType } from '../ops.ts';
 import type { Helper } from '../target.ts';
 
 /**
@@ -12,37 +13,17 @@ export type LiveOut = (block: IrBlock, terminal: number) => Int32Array | undefin
 /** Mark in the array of use counts: the op is removed. */
 export const removed = -1;
 
-const keep = 0;
-const pure = 1;
-const get = 2;
-const set = 3;
-const mayFault = 4;
-const helper = 5;
-const structure = 6;
-const terminal = 7;
-
-const actions = Uint8Array.from(opDefs, ({ effect }) => {
-  if (effect === 'pure') return pure;
-  if (effect === 'get') return get;
-  if (effect === 'set') return set;
-  if (effect === 'load' || effect === 'store' || effect === 'probe') return mayFault;
-  if (effect === 'helper') return helper;
-  if (effect === 'structure') return structure;
-  return effect === 'terminal' ? terminal : keep;
-});
-
 /** Bits of the cells of a slot, by the op that reads or writes it. A slot is naturally aligned: within one word. */
 export const cellBits: Record<ValueType, number> = { i32: 1, f32: 1, i64: 3, f64: 3, v128: 15 };
-const slotBits = Uint8Array.from(opDefs, ({ effect, result, args }) =>
-  effect === 'get' || effect === 'set' ? cellBits[result ?? args[0]!] : 0,
-);
-
-const { else: opElse, endif: opEndif } = Op;
+/** The same by the op that reads or writes the slot. */
+const slotBits = Uint8Array.from(slotBytes, (bytes) => (1 << (bytes >> 2)) - 1);
 
 /** True if the op may go when nothing uses its result. */
 export function isRemovable(block: IrBlock, i: number, helpers: readonly Helper[]): boolean {
   const action = actions[block.op[i]!]!;
-  return action === pure || action === get || (action === helper && helpers[block.x[i]!]?.pure === true);
+  return (
+    action === Action.pure || action === Action.get || (action === Action.helper && helpers[block.x[i]!]?.pure === true)
+  );
 }
 
 /** Sets `uses[i]` to the number of operands that name op i. */
@@ -91,13 +72,13 @@ export class DeadCode {
     let following = length;
     for (let i = length - 1; i >= 0; i--) {
       switch (actions[op[i]!]!) {
-        case pure:
+        case Action.pure:
           if (uses[i] === 0) {
             uses[i] = removed;
             continue;
           }
           break;
-        case get: {
+        case Action.get: {
           if (uses[i] === 0) {
             uses[i] = removed;
             continue;
@@ -106,7 +87,7 @@ export class DeadCode {
           live[offset >> 7]! |= slotBits[op[i]!]! << ((offset >> 2) & 31);
           break;
         }
-        case set: {
+        case Action.set: {
           const offset = x[i]!;
           const bits = slotBits[op[i]!]! << ((offset >> 2) & 31);
           if ((live[offset >> 7]! & bits) === 0) {
@@ -116,34 +97,34 @@ export class DeadCode {
           live[offset >> 7]! &= ~bits;
           break;
         }
-        case mayFault:
+        case Action.mayFault:
           if (exactState) live.fill(-1);
           else for (let word = 0; word < live.length; word++) live[word]! |= eager[word]!;
           break;
-        case helper:
+        case Action.helper:
           if (this.helpers[x[i]!]?.pure !== true) live.fill(-1);
           else if (uses[i] === 0) {
             uses[i] = removed;
             continue;
           }
           break;
-        case terminal: {
+        case Action.terminal: {
           const out = liveOut?.(block, i);
           if (out) live.set(out);
           else live.fill(-1);
           break;
         }
-        case structure:
-          if (op[i] === opEndif) this.join(depth++);
-          else if (op[i] === opElse) {
+        case Action.structure:
+          if (op[i] === Op.endif) this.join(depth++);
+          else if (op[i] === Op.else) {
             this.swapBodies(depth - 1);
-            if (op[following] === opEndif) {
+            if (op[following] === Op.endif) {
               uses[i] = removed;
               continue;
             }
           } else {
             this.merge(--depth);
-            if (op[following] === opEndif) {
+            if (op[following] === Op.endif) {
               uses[i] = uses[following] = removed;
               following = this.next(uses, following, length);
               continue;

@@ -1,4 +1,5 @@
 import type { IrBlock } from '../ir.ts';
+import { inverse, resultBits } from '../op-tables.ts';
 import { Op, type OpDef, type OpName, opDefs, opNames } from '../ops.ts';
 import type { Helper } from '../target.ts';
 import { isRemovable, removed } from './dead-code.ts';
@@ -13,27 +14,6 @@ type Rule = (s: Simplifier, i: number) => number;
 const { const_i32, load8_u, load8_s, load16_u, load16_s, jump, call } = Op;
 const { add_i32, sub_i32, and_i32, xor_i32, shl_i32, shr_s_i32, shr_u_i32 } = Op;
 const { eqz_i32, eq_i32, ne_i32, extend8_s_i32, extend16_s_i32, extend_s_i64, extend_u_i64 } = Op;
-
-/** Comparison that is true exactly where the op is false; 0 where there is none (floats: unordered). */
-const inverse = new Uint16Array(opDefs.length);
-for (const type of ['i32', 'i64']) {
-  for (const [one, other] of ['eq ne', 'lt_s ge_s', 'gt_s le_s', 'lt_u ge_u', 'gt_u le_u'].map((s) => s.split(' '))) {
-    inverse[Op[`${one}_${type}` as OpName]] = Op[`${other}_${type}` as OpName];
-    inverse[Op[`${other}_${type}` as OpName]] = Op[`${one}_${type}` as OpName];
-  }
-}
-for (const type of ['f32', 'f64']) {
-  inverse[Op[`eq_${type}` as OpName]] = Op[`ne_${type}` as OpName];
-  inverse[Op[`ne_${type}` as OpName]] = Op[`eq_${type}` as OpName];
-}
-
-/** Bits an op's i32 result can have set, as far as its name tells. */
-const resultBits = Int32Array.from(opNames, (name) => {
-  if (/^(eqz|eq|ne|[lg][te](_[su])?)_[if](32|64)$/.test(name) || name === 'any_true_v128') return 1;
-  if (/^(load8_u|cmpxchg8|extract_lane_u_i8x16)$/.test(name)) return 0xff;
-  if (/^(load16_u|cmpxchg16|extract_lane_u_i16x8)$/.test(name)) return 0xffff;
-  return /^(clz|ctz|popcnt)_i32$/.test(name) ? 63 : -1;
-});
 
 // ---- rules shared by several ops; s.a, s.b, s.c are the op's operands
 

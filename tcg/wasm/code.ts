@@ -59,6 +59,8 @@ export const W = {
   i32_shl: 0x74,
   i32_shr_u: 0x76,
   i32_rotr: 0x78,
+  i64_add: 0x7c,
+  i64_extend_i32_u: 0xad,
 } as const;
 
 /** A growing byte buffer with the binary format's integers. Reused between functions: `reset` keeps the storage. */

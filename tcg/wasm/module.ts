@@ -23,6 +23,8 @@ export interface ModuleFunction {
 
 /** All imports come from module name `e`. */
 export interface ModuleSpec {
+  /** For the name section, with names of functions: V8 shows it in stack traces. At most 100 characters. */
+  readonly name?: string;
   readonly types: readonly FunctionType[];
   readonly imports: readonly Import[];
   readonly functions: readonly ModuleFunction[];
@@ -31,8 +33,8 @@ export interface ModuleSpec {
 /** Import kinds in the binary format. */
 const importKinds = { function: 0, table: 1, memory: 2 } as const;
 
-/** The module's bytes. `bodyOffsets[i]`, if given, receives the byte offset of function i's body in the module. */
-export function encodeModule(spec: ModuleSpec, bodyOffsets?: number[]): Uint8Array<ArrayBuffer> {
+/** The module's bytes. `codeOffsets[i]`, if given, receives the byte offset of function i's code in the module. */
+export function encodeModule(spec: ModuleSpec, codeOffsets?: number[]): Uint8Array<ArrayBuffer> {
   const out = new Code(1024);
   out.append([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
   const section = new Code(1024);
@@ -100,15 +102,16 @@ export function encodeModule(spec: ModuleSpec, bodyOffsets?: number[]): Uint8Arr
   for (const fn of spec.functions) {
     body.reset();
     writeLocals(body, fn.locals);
+    const head = body.length;
     body.appendCode(fn.code);
     body.u8(0x0b);
     section.uleb(body.length);
-    starts.push(section.length);
+    starts.push(section.length + head);
     section.appendCode(body);
   }
   const contentLength = section.length;
   flush(10);
-  if (bodyOffsets) for (const start of starts) bodyOffsets.push(out.length - contentLength + start);
+  if (codeOffsets) for (const start of starts) codeOffsets.push(out.length - contentLength + start);
 
   const named = spec.functions.some((fn) => fn.debugName !== undefined);
   if (named) {
@@ -119,6 +122,11 @@ export function encodeModule(spec: ModuleSpec, bodyOffsets?: number[]): Uint8Arr
       names.name(fn.debugName ?? fn.exportName ?? `f${index}`);
     }
     section.name('name');
+    if (spec.name !== undefined) {
+      section.u8(0);
+      section.uleb(spec.name.length + 1);
+      section.name(spec.name);
+    }
     section.u8(1);
     section.uleb(names.length);
     section.appendCode(names);

@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { isLoad, isMultiple, isStore } from './constraints.ts';
 import type { Sequence } from './generate.ts';
 import type { Registers, Report, Result } from './rig.ts';
@@ -5,9 +6,15 @@ import type { Registers, Report, Result } from './rig.ts';
 export interface CompareOptions {
   /** Whether the cumulative exception flags of FPSCR count; if not, sequences run as in programs that ignore them. */
   fpFlags: boolean;
+  /**
+   * Whether the rig handles faults on our side. If not, tsemu need not know the registers at one: of a fault only the
+   * signal counts.
+   */
+  handlers: boolean;
 }
 
 const SIGBUS = 7;
+const signalNames = new Map(Object.entries(constants.signals).map(([name, signal]) => [signal as number, name]));
 /** N Z C V Q and GE. */
 const CPSR_MASK = 0xf80f0000;
 /** All but reserved bits. */
@@ -53,11 +60,19 @@ function compareReports(sequence: Sequence, oracle: Report, ours: Report, option
   return out;
 }
 
+/** The signal that the oracle's rig handled against the one that ended ours. */
+function compareEnds(signal: number, ours: Result): Difference[] {
+  const expected = signalNames.get(signal) ?? `signal ${signal}`;
+  if (ours.kind === 'death' && ours.reason.startsWith(expected)) return [];
+  return [['end', expected, ours.kind === 'death' ? ours.reason : `signal ${ours.signal} handled`]];
+}
+
 /** How two results differ; empty if they do not. */
 export function compare(sequence: Sequence, oracle: Result, ours: Result, options: CompareOptions): Difference[] {
   if (oracle.kind === 'death') return [['oracle died', oracle.reason, '']];
   // The oracle checks alignment as hardware does; Linux mends some such accesses and tsemu follows Linux.
   if (oracle.signal === SIGBUS) return [];
+  if (!options.handlers && oracle.signal !== 0) return compareEnds(oracle.signal, ours);
   if (ours.kind === 'death') return [['tsemu died', '', ours.reason]];
   return compareReports(sequence, oracle, ours, options);
 }

@@ -6,11 +6,12 @@
  * --class a32|t32|vfp|neon|t32-vfp|t32-neon|all   --tier auto|interp|region|oracle (oracle: qemu-arm against itself)
  * --length N pieces at most in a sequence         --limit N differences at most
  * --only REGEXP rows by name                      --no-fp-flags ignores cumulative FPSCR flags
- * --cpu NAME the oracle's CPU model
+ * --cpu NAME the oracle's CPU model              --protection auto|pages|checks
+ * --no-handlers lets faults end the process: code that relies on page protection runs only then
  * --coverage prints how often each row was tried
  */
 import { parseArgs } from 'node:util';
-import type { Tier } from '../support/run.ts';
+import type { Protection, Tier } from '../support/run.ts';
 import { describeDifference } from './compare.ts';
 import { differ, makeSides, minimise } from './differ.ts';
 import { type InsnClass, insnClasses, loadRows } from './rows.ts';
@@ -25,14 +26,18 @@ const { values } = parseArgs({
     tier: { type: 'string', default: 'auto' },
     only: { type: 'string' },
     'no-fp-flags': { type: 'boolean', default: false },
+    'no-handlers': { type: 'boolean', default: false },
     cpu: { type: 'string' },
+    protection: { type: 'string', default: 'auto' },
     coverage: { type: 'boolean', default: false },
   },
 });
 
 const classes = values.class === 'all' ? insnClasses : insnClasses.filter((name) => name === values.class);
 if (classes.length === 0) throw new Error(`no instruction class ${values.class}`);
-const sides = await makeSides(values.tier as Tier | 'oracle', values.cpu);
+const { cpu } = values;
+const protection = values.protection as Protection;
+const sides = await makeSides(values.tier as Tier | 'oracle', { protection, ...(cpu !== undefined && { cpu }) });
 let different = 0;
 
 async function tryClass(insnClass: InsnClass): Promise<void> {
@@ -49,6 +54,7 @@ async function tryClass(insnClass: InsnClass): Promise<void> {
     length: Number(values.length),
     limit: Number(values.limit),
     fpFlags: !values['no-fp-flags'],
+    handlers: !values['no-handlers'],
     onProgress: (done: number, findings: number) =>
       process.stderr.write(`${insnClass}: ${done} tried, ${findings} differ\n`),
   };

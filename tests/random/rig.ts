@@ -111,6 +111,8 @@ export interface RigOptions {
   timeout?: number;
   /** The rig looks at the cumulative flags of FPSCR, which makes tsemu keep them. */
   fpFlags?: boolean;
+  /** The rig handles faults; else the first one is its end. */
+  handlers?: boolean;
 }
 
 interface BatchEnd {
@@ -119,9 +121,10 @@ interface BatchEnd {
   reason: string;
 }
 
-function runBatch([command, args]: RigCommand, input: Buffer, timeout: number, fpFlags: boolean): Promise<BatchEnd> {
+function runBatch([command, args]: RigCommand, input: Buffer, options: Required<RigOptions>): Promise<BatchEnd> {
+  const { timeout, fpFlags, handlers } = options;
   return new Promise((resolve, reject) => {
-    const rigArgs = fpFlags ? [] : ['without-flags'];
+    const rigArgs = [...(fpFlags ? [] : ['flags']), ...(handlers ? [] : ['handlers'])];
     const child = spawn(command, [...args, rigProgram, ...rigArgs], { env: plainEnvironment });
     const stdout: Buffer[] = [];
     let stderr = '';
@@ -157,14 +160,14 @@ const HANG_WEIGHT = 20;
 export async function runRig(
   command: RigCommand,
   requests: readonly Request[],
-  { dump = false, timeout = 60_000, fpFlags = true }: RigOptions = {},
+  { dump = false, timeout = 60_000, fpFlags = true, handlers = true }: RigOptions = {},
 ): Promise<Result[]> {
   const results: Result[] = [];
   let deaths = 0;
   while (results.length < requests.length) {
     const left = requests.slice(results.length);
     const input = Buffer.concat(left.map((request) => encodeRequest(request, dump)));
-    const end = await runBatch(command, input, timeout, fpFlags);
+    const end = await runBatch(command, input, { dump, timeout, fpFlags, handlers });
     results.push(...decodeReports(end.stdout, dump).slice(0, left.length));
     if (results.length === requests.length) break;
     deaths += end.timedOut ? HANG_WEIGHT : 1;

@@ -49,9 +49,7 @@ export function decodesTo(set: InsnSet, row: AnyRow, encoding: number): boolean 
 /** The rows of an instruction class from the ARM decode tables. */
 export async function loadRows(insnClass: InsnClass): Promise<InsnSet> {
   const thumb = insnClass.startsWith('t32');
-  const module = (
-    thumb ? await import('#target/arm/t32.decode.ts') : await import('#target/arm/a32.decode.ts')
-  ) as object;
+  const module = (thumb ? await import('#target/arm/t32.rows.ts') : await import('#target/arm/a32.rows.ts')) as object;
   const all = rowsOf(module);
   const candidates = all.filter((row) => classOf(row, thumb) === insnClass && !isExcluded(row.name));
   return { thumb, all, candidates };

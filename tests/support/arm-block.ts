@@ -10,14 +10,13 @@ import { verifyBlock } from '#tcg/verify.ts';
 
 export const codeStart = 0x10000;
 
-/** Code that reads as constant, from `codeStart`, and nothing around it. */
-export function codeOf(bytes: Uint8Array): CodeReader {
+/** Code that reads as constant, from `start`, and nothing around it. */
+export function codeOf(bytes: Uint8Array, start = codeStart): CodeReader {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const inside = (address: number, length: number) =>
-    address >= codeStart && address + length <= codeStart + bytes.length;
+  const inside = (address: number, length: number) => address >= start && address + length <= start + bytes.length;
   return {
-    fetch16: (address) => (inside(address, 2) ? view.getUint16(address - codeStart, true) : -1),
-    fetch32: (address) => view.getInt32(address - codeStart, true),
+    fetch16: (address) => (inside(address, 2) ? view.getUint16(address - start, true) : -1),
+    fetch32: (address) => view.getInt32(address - start, true),
     fetchable: inside,
     constant: inside,
   };
@@ -30,6 +29,8 @@ export const t32 = (...halfwords: number[]): Uint8Array => new Uint8Array(Uint16
 
 export interface BlockOptions extends Partial<TranslationLimits> {
   readonly mode?: number;
+  /** Where the code lies. */
+  readonly start?: number;
   readonly optimize?: boolean;
 }
 
@@ -38,8 +39,9 @@ const optimizer = new Optimizer(armTarget);
 
 /** Translates, verifies and prints one block; `thumb` is bit 0 of the start. */
 export function translated(bytes: Uint8Array, thumb: boolean, options: BlockOptions = {}): string {
-  const limits = { maxInstructions: bytes.length, pageEnd: codeStart + bytes.length, ...options };
-  translateBlock(armTarget, builder, codeOf(bytes), codeStart | (thumb ? 1 : 0), options.mode ?? 0, limits);
+  const { start = codeStart, mode = 0 } = options;
+  const limits = { maxInstructions: bytes.length, pageEnd: start + bytes.length, ...options };
+  translateBlock(armTarget, builder, codeOf(bytes, start), start | (thumb ? 1 : 0), mode, limits);
   const block = copyBlock(builder.block);
   const facts = { layout: armState, helpers: armTarget.helpers.length };
   verifyBlock(block, facts);

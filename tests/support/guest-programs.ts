@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { repoRoot } from './cache.ts';
 import { muslStaticPie } from './musl.ts';
+import type { Tier } from './run.ts';
 import type { Build, Triple } from './toolchain.ts';
 import type { Tree } from './workdir.ts';
 
@@ -64,6 +65,77 @@ export const kernelPrograms: GuestProgram[] = [
   }),
 ];
 
+/** Sockets and epoll: for tests/network.test.ts. */
+export const networkPrograms: GuestProgram[] = [
+  program('unix-sockets.c', {
+    oracleErrors: [
+      // Twice: for streams and for records. qemu-arm has room for 64-bit headers, and does not look at their lengths.
+      ['truncated 4 flags 0 control 16', 'truncated 4 flags 8 control 16'],
+      ['truncated 4 flags 0 control 16', 'truncated 4 flags 8 control 16'],
+      ['bad descriptors EBADF bad length 4 bad type EINVAL', 'bad descriptors EBADF bad length EINVAL bad type EINVAL'],
+      ['bad descriptors EBADF bad length 4 bad type EINVAL', 'bad descriptors EBADF bad length EINVAL bad type EINVAL'],
+    ],
+  }),
+  program('inet-sockets.c', {
+    oracleErrors: [
+      [
+        '0 hops: set 0 get 0 9 length 4\n0 level: set ENOPROTOOPT get EOPNOTSUPP -1 length 4',
+        '0 hops: set 0 get 0 9 length 4\n0 level: set ENOPROTOOPT get ENOPROTOOPT -1 length 4',
+      ],
+      [
+        '1 hops: set 0 get 0 9 length 4\n1 level: set ENOPROTOOPT get EOPNOTSUPP -1 length 4',
+        '1 hops: set 0 get 0 9 length 4\n1 level: set ENOPROTOOPT get ENOPROTOOPT -1 length 4',
+      ],
+      ['socket 2 99 0: EPROTONOSUPPORT', 'socket 2 99 0: EINVAL'],
+      ['socket 2 1048577 0: ok', 'socket 2 1048577 0: EINVAL'],
+      // IP_MULTICAST_IF is not there.
+      [
+        'join 0 again EADDRINUSE interface ENOPROTOOPT ttl 0 send 6',
+        'join 0 again EADDRINUSE interface 0 ttl 0 send 6',
+      ],
+      [
+        'poll 0 received EAGAIN from 0.0.0.0 leave 0 again EADDRNOTAVAIL no group EINVAL',
+        'poll 1 received 6 from 127.0.0.1 leave 0 again EADDRNOTAVAIL no group EINVAL',
+      ],
+    ],
+  }),
+  program('epoll.c', {
+    oracleErrors: [
+      [
+        'wait: max 0 EINVAL max -1 EINVAL not epoll EINVAL bad fd EBADF null without events EFAULT',
+        'wait: max 0 EINVAL max -1 EINVAL not epoll EINVAL bad fd EBADF null without events 0',
+      ],
+      ['time out 0 ENOSYS bad ENOSYS', 'time out 0 0 bad EINVAL'],
+    ],
+  }),
+  program('socket-errors.c', {
+    // What native Linux answers (x86-64).
+    oracleErrors: [
+      ['getpeername(local, NULL, NULL): EFAULT', 'getpeername(local, NULL, NULL): ENOTCONN'],
+      ['sendto(udp, bad, 1, 0, to, 3): EFAULT', 'sendto(udp, bad, 1, 0, to, 3): EINVAL'],
+      [
+        'sendmsg(pair[0], &m, 0): EFAULT\nrecvmsg(pair[0], &m, 0): EFAULT\nsendmsg(pair[0], &m, 0): EFAULT\nsendmsg(udp, &m, 0): EFAULT',
+        'sendmsg(pair[0], &m, 0): EFAULT\nrecvmsg(pair[0], &m, 0): EAGAIN\nsendmsg(pair[0], &m, 0): EFAULT\nsendmsg(udp, &m, 0): EFAULT',
+      ],
+      ['recvmsg(pair[0], &m, 0): 0', 'recvmsg(pair[0], &m, 0): EAGAIN'],
+      ['sendmmsg(99, mm, 1, 0): 1', 'sendmmsg(99, mm, 1, 0): EBADF'],
+      ['recvmmsg(99, mm, 1, 0, NULL): 1', 'recvmmsg(99, mm, 1, 0, NULL): EBADF'],
+      [
+        'setsockopt(tcp, SOL_SOCKET, SO_REUSEADDR, &value, -1): 0',
+        'setsockopt(tcp, SOL_SOCKET, SO_REUSEADDR, &value, -1): EINVAL',
+      ],
+      [
+        'setsockopt(udp, IPPROTO_IP, IP_MULTICAST_TTL, &value, 0): 0',
+        'setsockopt(udp, IPPROTO_IP, IP_MULTICAST_TTL, &value, 0): EINVAL',
+      ],
+      [
+        'getsockopt(tcp, SOL_SOCKET, SO_TYPE, NULL, &length): EFAULT',
+        'getsockopt(tcp, SOL_SOCKET, SO_TYPE, NULL, &length): 0',
+      ],
+    ],
+  }),
+];
+
 /** One way to build a program. */
 export interface Variant {
   name: string;
@@ -73,6 +145,8 @@ export interface Variant {
   staticPie: boolean;
   /** Runs in regions alone too, which takes seconds: everything is compiled, however rarely it runs. */
   regions: boolean;
+  /** The tier that runs it with protection by checks too: elsewhere the host's pages protect, where they can. */
+  checks?: Tier;
 }
 
 const hard = 'arm-linux-gnueabihf' satisfies Triple;
@@ -93,9 +167,9 @@ const inRegions = (one: Variant): Variant => ({ ...one, regions: true });
  * soft-float compiler makes ARMv5 code by default, which calls the kernel's helpers for atomics and TLS.
  */
 export const variants: Variant[] = [
-  inRegions(variant(hard, 'arm', '-O2', 'static')),
+  { ...inRegions(variant(hard, 'arm', '-O2', 'static')), checks: 'auto' },
   variant(hard, 'thumb', '-O0', 'static'),
-  inRegions(variant(hard, 'thumb', '-O3', 'static', '-mfpu=neon-vfpv4', '-ftree-vectorize')),
+  { ...inRegions(variant(hard, 'thumb', '-O3', 'static', '-mfpu=neon-vfpv4', '-ftree-vectorize')), checks: 'region' },
   inRegions(variant(soft, 'arm', '-O0', 'static')),
   variant(soft, 'arm', '-O3', 'static'),
   variant(soft, 'thumb', '-O2', 'static', '-march=armv7-a+fp', '-mfloat-abi=softfp'),

@@ -2,6 +2,7 @@ import { ExactCheckedMemory } from '#accel/checked-memory.ts';
 import { cpuBase, GuestMemory, memoryPages, pageSize } from '#accel/guest-memory.ts';
 import { clearJumpCaches } from '#accel/jump-caches.ts';
 import { RegionEmitter } from '#accel/region/emitter.ts';
+import { isolatedBlock } from '#accel/region/flow.ts';
 import { buildGraph } from '#accel/region/graph.ts';
 import { CellLiveness } from '#accel/region/liveness.ts';
 import type { FaultSite } from '#accel/region/sites.ts';
@@ -135,24 +136,24 @@ function compileAlone(
   block: IrBlock,
   memory: ExactCheckedMemory,
 ): { bytes: Uint8Array<ArrayBuffer>; sites: FaultSite[] } {
-  const nodeOf = (): number => -1;
   const graph = buildGraph([[]], [[]]);
   const variables = new RegionVariables(
     [block],
     irTarget,
     true,
-    new CellLiveness([block], nodeOf, irTarget),
-    nodeOf,
+    new CellLiveness([block], isolatedBlock, irTarget),
+    isolatedBlock,
     () => false,
   );
   const sites: FaultSite[] = [];
   const emitter = new RegionEmitter(
-    { pc: block.pc, blocks: [block], graph, variables, nodeOf },
+    { pc: block.pc, blocks: [block], graph, variables },
     {
       memory,
       layout,
       helpers: irHelpers,
       slotOf: (_pc, call) => (call ? 0 : -1),
+      countInstructions: false,
       functionOf: () => -1,
       addSite: (site) => sites.push(site) - 1,
     },

@@ -1,6 +1,6 @@
 import type { GuestProgram, Variant } from './guest-programs.ts';
 import { runQemu } from './oracle.ts';
-import { type Outcome, plainEnvironment, runTsemu, type Tier } from './run.ts';
+import { type Outcome, type Protection, plainEnvironment, runTsemu, type Tier } from './run.ts';
 import { describeTree, freshWorkdir } from './workdir.ts';
 
 const env = { ...plainEnvironment, TSEMU_TEST: 'set by the test' };
@@ -27,8 +27,14 @@ export async function observeOracle(program: GuestProgram, path: string, workNam
 }
 
 /** The same of a run under tsemu. */
-export function observeTsemu(program: GuestProgram, path: string, workName: string, tier: Tier): Promise<object> {
-  return observe(program, path, workName, (args, options) => runTsemu(args, { ...options, tier }));
+export function observeTsemu(
+  program: GuestProgram,
+  path: string,
+  workName: string,
+  tier: Tier,
+  protection: Protection = 'auto',
+): Promise<object> {
+  return observe(program, path, workName, (args, options) => runTsemu(args, { ...options, tier, protection }));
 }
 
 /** A folder name for a program in a variant. */

@@ -26,6 +26,9 @@ export interface RunOptions {
 /** What decides how tsemu runs guest code; `auto` is its default. */
 export type Tier = 'auto' | 'interp' | 'region';
 
+/** What refuses bad accesses of compiled code; `auto`: the host's page tables where that is possible. */
+export type Protection = 'auto' | 'pages' | 'checks';
+
 export const plainEnvironment: Record<string, string> = {
   PATH: '/usr/bin:/bin',
   HOME: '/nonexistent',
@@ -76,14 +79,23 @@ export const nodeCommand: string =
   Number(process.versions.node.split('.')[0]) >= 24 ? process.execPath : join(repoRoot, 'node_modules/.bin/node');
 
 /** The command line that runs `args` (guest program and its arguments) under tsemu. */
-export function tsemuCommand(args: readonly string[], tier: Tier = 'auto'): [string, string[]] {
-  const tierArgs = tier === 'auto' ? [] : [`--tier=${tier}`];
-  return [nodeCommand, [join(repoRoot, 'bin/tsemu-arm.cjs'), ...tierArgs, ...args]];
+export function tsemuCommand(
+  args: readonly string[],
+  tier: Tier = 'auto',
+  protection: Protection = 'auto',
+): [string, string[]] {
+  const options: string[] = [];
+  if (tier !== 'auto') options.push(`--tier=${tier}`);
+  if (protection !== 'auto') options.push(`--protection=${protection}`);
+  return [nodeCommand, [join(repoRoot, 'bin/tsemu-arm.cjs'), ...options, ...args]];
 }
 
 /** Runs a guest program under tsemu. */
-export function runTsemu(args: readonly string[], options: RunOptions & { tier?: Tier } = {}): Promise<Outcome> {
-  return run(...tsemuCommand(args, options.tier), options);
+export function runTsemu(
+  args: readonly string[],
+  options: RunOptions & { tier?: Tier; protection?: Protection } = {},
+): Promise<Outcome> {
+  return run(...tsemuCommand(args, options.tier, options.protection), options);
 }
 
 /** Whether there is a tsemu to run at all: `npm ci` builds it. */

@@ -9,6 +9,8 @@ import type { GuestEngine } from '#linux-user/guest-engine.ts';
 import { hostJob } from '#linux-user/host-job.ts';
 import { Kernel } from '#linux-user/kernel.ts';
 import { MapFlags } from '#linux-user/mm/vma.ts';
+import type { NetworkGate } from '#linux-user/net/gate.ts';
+import { Network } from '#linux-user/net/network.ts';
 import { Process } from '#linux-user/process.ts';
 import { ResourceLimits } from '#linux-user/resource-limits.ts';
 import { Task } from '#linux-user/task.ts';
@@ -19,6 +21,7 @@ import { createSyscallTable } from '#syscalls/table.ts';
 import { armTarget } from '#target/arm/target.ts';
 import { cpuHeader } from '#tcg/cpu-page.ts';
 import type { Target } from '#tcg/target.ts';
+import { protectedMemory } from './guest-memory.ts';
 
 const numbers = new Map(Object.entries(armSyscallNames).map(([number, name]) => [name, Number(number)]));
 const stackBytes = 1 << 20;
@@ -28,6 +31,7 @@ export interface RigOptions {
   /** -L. */
   readonly prefix?: string | null;
   readonly seed?: bigint;
+  readonly gate?: NetworkGate;
   /** Print the calls into `lines`. */
   readonly strace?: boolean;
 }
@@ -63,7 +67,15 @@ export class SyscallRig {
     const engine = { run: () => 0, invalidate() {}, setExactState() {}, serveSyscall: () => false };
     const prefix = options.prefix ?? null;
     const kernel = new Kernel(
-      { target: armTarget as Target, abi, prefix, entropy, taskSize: abi.taskSize, stackBytes },
+      {
+        target: armTarget as Target,
+        abi,
+        prefix,
+        entropy,
+        taskSize: abi.taskSize,
+        stackBytes,
+        newMemory: protectedMemory,
+      },
       this.table,
       (memory) => ({ ...engine, cpu: memory.cpu }) as unknown as GuestEngine,
     );
@@ -79,6 +91,7 @@ export class SyscallRig {
       space,
       files: new FileTable(),
       fs: new FileSystem({ cwd: this.folder, umask: 0o022, prefix, entropy }),
+      network: new Network(options.gate),
       credentials: hostCredentials(),
       limits,
       exePath: join(this.folder, 'program'),

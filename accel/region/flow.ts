@@ -1,0 +1,88 @@
+import { ExitReason } from '#tcg/cpu-page.ts';
+import type { IrBlock } from '#tcg/ir.ts';
+import { Op } from '#tcg/ops.ts';
+
+/** A place inside the region: a guest PC and the node that begins there. */
+export interface Place {
+  readonly pc: number;
+  readonly node: number;
+}
+
+/**
+ * How the blocks (nodes) of a region hang together. A function may be in a region more than once: each copy but the
+ * region's own belongs to a call it was inlined at, and its PCs name nodes of that copy.
+ */
+export interface RegionFlow {
+  /** Node that begins at `pc` in the copy node `from` belongs to, or -1. */
+  nodeOf(from: number, pc: number): number;
+  /** Entries of the functions inlined where node `from` calls and expects to come back to `returnPc`. */
+  inlined(from: number, returnPc: number): readonly Place[];
+  /** Where the copy node `from` belongs to returns; undefined for the region's own function. */
+  returnOf(from: number): Place | undefined;
+  /** True if `pc` is known to be called: a jump there from an inlined function is a call in the name of its caller. */
+  isFunction(pc: number): boolean;
+}
+
+/** The flow of a single block nothing is known about. */
+export const isolatedBlock: RegionFlow = {
+  nodeOf: () => -1,
+  inlined: () => [],
+  returnOf: () => undefined,
+  isFunction: () => false,
+};
+
+/** A way out of a block. */
+export interface FlowEdge {
+  /** Op index of the terminal. */
+  readonly op: number;
+  /** Where it goes if that is known, else 0. */
+  readonly pc: number;
+  /** Node it leads to (after a call: comes back to) inside the region, or -1. */
+  readonly node: number;
+  /** The state in memory must be right here: exits, calls, syscalls, helpers. */
+  readonly flush: boolean;
+  /** Registers are loaded anew on the way to `node`: the locals are not live across it. */
+  readonly reload: boolean;
+  /** A jump to a function that is called in the name of the caller: it returns to `node`, which begins at this PC. */
+  readonly tailReturnPc?: number;
+}
+
+/** The edges of the terminal at op i, in the order in which it tests for them. */
+export function edgesOf(block: IrBlock, i: number, node: number, flow: RegionFlow): FlowEdge[] {
+  const jump = (pc: number): FlowEdge => {
+    const to = flow.nodeOf(node, pc);
+    if (to >= 0) return { op: i, pc, node: to, flush: false, reload: false };
+    const caller = flow.isFunction(pc) ? flow.returnOf(node) : undefined;
+    if (!caller) return { op: i, pc, node: -1, flush: true, reload: false };
+    return { op: i, pc, node: caller.node, flush: true, reload: true, tailReturnPc: caller.pc };
+  };
+  const callee = (pc: number, returnPc: number): FlowEdge => {
+    return { op: i, pc, node: flow.nodeOf(node, returnPc), flush: true, reload: true };
+  };
+  const inside = ({ pc, node: to }: Place): FlowEdge => ({ op: i, pc, node: to, flush: false, reload: false });
+  const out: FlowEdge = { op: i, pc: 0, node: -1, flush: true, reload: true };
+  switch (block.op[i]) {
+    case Op.jump:
+      return [jump(block.x[i]!)];
+    case Op.branch:
+      return [jump(block.x[i]!), jump(block.y[i]!)];
+    case Op.switch:
+      return Array.from(block.tables[block.x[i]!]!, jump);
+    case Op.call: {
+      // An indirect call whose target the passes found out may have been guessed wrong.
+      const inlined = flow.inlined(node, block.y[i]!).find(({ pc }) => pc === block.x[i]);
+      return [inlined ? inside(inlined) : callee(block.x[i]!, block.y[i]!)];
+    }
+    case Op.call_indirect:
+      return [...flow.inlined(node, block.x[i]!).map(inside), callee(0, block.x[i]!)];
+    case Op.return: {
+      const caller = flow.returnOf(node);
+      return caller ? [inside(caller), out] : [out];
+    }
+    case Op.exit:
+      if (block.x[i] !== ExitReason.syscall) return [out];
+      return [{ ...out, pc: block.y[i]!, node: flow.nodeOf(node, block.y[i]!) }];
+    default:
+      return [out];
+  }
+}

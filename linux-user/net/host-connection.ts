@@ -1,0 +1,168 @@
+import type { Socket as HostSocket } from 'node:net';
+import { Errno, type ErrnoName, errnoNumbers } from '#util/errno.ts';
+import { socketBufferBytes } from '../tunables.ts';
+import { Poll } from '../vfs/flags.ts';
+import { wouldBlock } from '../vfs/open-file.ts';
+import { ChunkQueue } from './chunk-queue.ts';
+import { type Connection, endOfStream, type Incoming, type Outgoing, type Received } from './connection.ts';
+import { unmapped } from './ip.ts';
+import type { Network } from './network.ts';
+import type { Endpoint } from './port-table.ts';
+
+const input = Poll.in | Poll.rdNorm;
+const output = Poll.out | Poll.wrNorm;
+
+/** The name of a Node error that Linux has too; others (there should be none) count as I/O errors. */
+export function errorName(error: unknown): ErrnoName {
+  const { code } = error as { code?: string };
+  return code !== undefined && code in errnoNumbers ? (code as ErrnoName) : 'EIO';
+}
+
+/** A connection with a program of the host or of another machine. */
+export class HostConnection implements Connection {
+  onEvent: (events: number) => void = () => {};
+  error: ErrnoName | null = null;
+  ended = false;
+  sendEnded = false;
+  private readonly socket: HostSocket;
+  private readonly network: Network;
+  private readonly queue = new ChunkQueue(false);
+  private receiving = true;
+
+  /** `socket`: with `allowHalfOpen`, connected or about to be. */
+  constructor(socket: HostSocket, network: Network) {
+    this.socket = socket;
+    this.network = network;
+    const closed = network.opened();
+    socket.on('data', (chunk: Buffer) => this.arrived(chunk));
+    socket.on('end', () => {
+      this.ended = true;
+      this.onEvent(input | Poll.rdHup | (this.sendEnded ? Poll.hup : 0));
+    });
+    socket.on('drain', () => this.onEvent(output));
+    socket.on('error', (error) => {
+      this.error = errorName(error);
+      this.ended = true;
+      this.sendEnded = true;
+      this.onEvent(input | output | Poll.err | Poll.hup | Poll.rdHup);
+    });
+    socket.on('close', closed);
+  }
+
+  get available(): number {
+    return this.queue.length;
+  }
+
+  get readable(): boolean {
+    return this.queue.length > 0;
+  }
+
+  get writable(): boolean {
+    return this.unsent < socketBufferBytes / 2;
+  }
+
+  get unsent(): number {
+    return this.socket.writableLength;
+  }
+
+  /** Null for a unix socket or one that is not connected yet. */
+  get local(): Endpoint | null {
+    const { localAddress: host, localPort: port } = this.socket;
+    return host === undefined || port === undefined ? null : { host: unmapped(host), port };
+  }
+
+  get remote(): Endpoint | null {
+    const { remoteAddress: host, remotePort: port } = this.socket;
+    return host === undefined || port === undefined ? null : { host: unmapped(host), port };
+  }
+
+  private arrived(chunk: Buffer): void {
+    this.queue.push(chunk);
+    if (this.receiving && this.queue.length >= socketBufferBytes) {
+      this.receiving = false;
+      this.socket.pause();
+    }
+    this.onEvent(input);
+  }
+
+  send({ bytes, start, length }: Outgoing): number {
+    this.throwError();
+    if (this.sendEnded) throw new Errno('EPIPE');
+    const room = socketBufferBytes - this.unsent;
+    if (length === 0) return 0;
+    if (room <= 0) return wouldBlock;
+    const count = Math.min(length, room);
+    this.socket.write(Buffer.from(bytes.slice(start, start + count).buffer));
+    return count;
+  }
+
+  receive(into: Incoming): Received | null {
+    if (this.queue.count > 0) {
+      const received = this.queue.take(into);
+      if (!this.receiving && this.queue.length < socketBufferBytes / 2) {
+        this.receiving = true;
+        this.socket.resume();
+      }
+      return received;
+    }
+    this.throwError();
+    return this.ended ? endOfStream : null;
+  }
+
+  private throwError(): void {
+    const { error } = this;
+    this.error = null;
+    if (error !== null) throw new Errno(error);
+  }
+
+  shutdown(read: boolean, write: boolean): void {
+    if (read) this.ended = true;
+    if (write && !this.sendEnded) {
+      this.sendEnded = true;
+      this.socket.end();
+    }
+    this.onEvent(input | output | Poll.rdHup | Poll.hup);
+  }
+
+  /** Linux answers a close with unread data by a reset too, and otherwise sends what is left in its own time. */
+  close(reset: boolean): void {
+    const { socket } = this;
+    const unread = this.queue.length > 0;
+    this.queue.clear();
+    this.onEvent = () => {};
+    if (socket.destroyed) return;
+    if (socket.connecting) {
+      socket.destroy();
+      return;
+    }
+    if ((reset || unread) && socket.remotePort !== undefined) {
+      socket.resetAndDestroy();
+      return;
+    }
+    socket.resume();
+    if (socket.writableLength > 0) this.network.flush(new Promise((resolve) => socket.once('close', resolve)));
+    socket.destroySoon();
+  }
+
+  // ---- options
+
+  setNoDelay(on: boolean): void {
+    this.socket.setNoDelay(on);
+  }
+
+  /** Seconds; the count is a number of probes. */
+  setKeepAlive(on: boolean, idle: number, interval: number, count: number): void {
+    // Node's types do not know of the last two.
+    const set = this.socket.setKeepAlive.bind(this.socket) as (
+      enable: boolean,
+      delay: number,
+      interval: number,
+      count: number,
+    ) => HostSocket;
+    set(on, idle * 1000, interval * 1000, count);
+  }
+
+  setTypeOfService(value: number): void {
+    this.socket.setTypeOfService(value);
+  }
+}

@@ -1,0 +1,146 @@
+/** Numbers of the socket interface under Linux's names: the generic ABI's, which ARM and x86 share (include/uapi). */
+
+export const Family = { AF_UNSPEC: 0, AF_UNIX: 1, AF_INET: 2, AF_INET6: 10, AF_NETLINK: 16, AF_PACKET: 17 } as const;
+
+export const SocketType = {
+  SOCK_STREAM: 1,
+  SOCK_DGRAM: 2,
+  SOCK_RAW: 3,
+  SOCK_RDM: 4,
+  SOCK_SEQPACKET: 5,
+  SOCK_PACKET: 10,
+} as const;
+export const SocketTypeFlag = { SOCK_NONBLOCK: 0o4000, SOCK_CLOEXEC: 0o2000000 } as const;
+export const socketTypeMask = 0xf;
+
+export const Protocol = {
+  IPPROTO_IP: 0,
+  IPPROTO_ICMP: 1,
+  IPPROTO_TCP: 6,
+  IPPROTO_UDP: 17,
+  IPPROTO_ICMPV6: 58,
+} as const;
+export const NETLINK_ROUTE = 0;
+
+export const Shutdown = { SHUT_RD: 0, SHUT_WR: 1, SHUT_RDWR: 2 } as const;
+
+export const Message = {
+  MSG_OOB: 1,
+  MSG_PEEK: 2,
+  MSG_DONTROUTE: 4,
+  MSG_CTRUNC: 8,
+  MSG_TRUNC: 0x20,
+  MSG_DONTWAIT: 0x40,
+  MSG_EOR: 0x80,
+  MSG_WAITALL: 0x100,
+  MSG_CONFIRM: 0x800,
+  MSG_ERRQUEUE: 0x2000,
+  MSG_NOSIGNAL: 0x4000,
+  MSG_MORE: 0x8000,
+  MSG_WAITFORONE: 0x10000,
+  MSG_FASTOPEN: 0x20000000,
+  MSG_CMSG_CLOEXEC: 0x40000000,
+} as const;
+
+export const Level = {
+  SOL_IP: 0,
+  SOL_SOCKET: 1,
+  SOL_TCP: 6,
+  SOL_UDP: 17,
+  SOL_IPV6: 41,
+  SOL_NETLINK: 270,
+} as const;
+
+export const SocketOption = {
+  SO_DEBUG: 1,
+  SO_REUSEADDR: 2,
+  SO_TYPE: 3,
+  SO_ERROR: 4,
+  SO_DONTROUTE: 5,
+  SO_BROADCAST: 6,
+  SO_SNDBUF: 7,
+  SO_RCVBUF: 8,
+  SO_KEEPALIVE: 9,
+  SO_OOBINLINE: 10,
+  SO_PRIORITY: 12,
+  SO_LINGER: 13,
+  SO_REUSEPORT: 15,
+  SO_PASSCRED: 16,
+  SO_PEERCRED: 17,
+  SO_RCVLOWAT: 18,
+  SO_SNDLOWAT: 19,
+  SO_RCVTIMEO_OLD: 20,
+  SO_SNDTIMEO_OLD: 21,
+  SO_BINDTODEVICE: 25,
+  SO_TIMESTAMP_OLD: 29,
+  SO_ACCEPTCONN: 30,
+  SO_PEERSEC: 31,
+  SO_SNDBUFFORCE: 32,
+  SO_RCVBUFFORCE: 33,
+  SO_MARK: 36,
+  SO_PROTOCOL: 38,
+  SO_DOMAIN: 39,
+  SO_PEERGROUPS: 59,
+  SO_RCVTIMEO_NEW: 66,
+  SO_SNDTIMEO_NEW: 67,
+  SO_PEERPIDFD: 77,
+} as const;
+
+export const TcpOption = {
+  TCP_NODELAY: 1,
+  TCP_MAXSEG: 2,
+  TCP_CORK: 3,
+  TCP_KEEPIDLE: 4,
+  TCP_KEEPINTVL: 5,
+  TCP_KEEPCNT: 6,
+  TCP_SYNCNT: 7,
+  TCP_LINGER2: 8,
+  TCP_DEFER_ACCEPT: 9,
+  TCP_WINDOW_CLAMP: 10,
+  TCP_INFO: 11,
+  TCP_QUICKACK: 12,
+  TCP_CONGESTION: 13,
+  TCP_USER_TIMEOUT: 18,
+  TCP_FASTOPEN: 23,
+  TCP_NOTSENT_LOWAT: 25,
+} as const;
+
+export const IpOption = {
+  IP_TOS: 1,
+  IP_TTL: 2,
+  IP_HDRINCL: 3,
+  IP_OPTIONS: 4,
+  IP_RECVOPTS: 6,
+  IP_PKTINFO: 8,
+  IP_MTU_DISCOVER: 10,
+  IP_RECVERR: 11,
+  IP_RECVTTL: 12,
+  IP_RECVTOS: 13,
+  IP_MTU: 14,
+  IP_FREEBIND: 15,
+  IP_TRANSPARENT: 19,
+  IP_BIND_ADDRESS_NO_PORT: 24,
+  IP_MULTICAST_IF: 32,
+  IP_MULTICAST_TTL: 33,
+  IP_MULTICAST_LOOP: 34,
+  IP_ADD_MEMBERSHIP: 35,
+  IP_DROP_MEMBERSHIP: 36,
+  IP_ADD_SOURCE_MEMBERSHIP: 39,
+  IP_DROP_SOURCE_MEMBERSHIP: 40,
+  IP_MULTICAST_ALL: 49,
+} as const;
+
+export const Ipv6Option = {
+  IPV6_UNICAST_HOPS: 16,
+  IPV6_MULTICAST_IF: 17,
+  IPV6_MULTICAST_HOPS: 18,
+  IPV6_MULTICAST_LOOP: 19,
+  IPV6_ADD_MEMBERSHIP: 20,
+  IPV6_DROP_MEMBERSHIP: 21,
+  IPV6_MTU_DISCOVER: 23,
+  IPV6_MTU: 24,
+  IPV6_RECVERR: 25,
+  IPV6_V6ONLY: 26,
+  IPV6_RECVPKTINFO: 49,
+  IPV6_TCLASS: 67,
+} as const;
