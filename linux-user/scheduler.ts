@@ -238,5 +238,6 @@ export class Scheduler {
     });
     this.endIdle = null;
     this.keepAlive.unref();
+    this.lastTurn = monotonic();
   }
 }
