@@ -91,7 +91,7 @@ export class Scheduler {
         continue;
       }
       this.step(next);
-      if (monotonic() - this.lastTurn >= turnInterval) await this.turn();
+      if (this.ready.length > 0 && monotonic() - this.lastTurn >= turnInterval) await this.turn();
     }
     if (this.keepAlive !== null) clearInterval(this.keepAlive);
   }
