@@ -14,7 +14,8 @@ import { PageProtectedMemory, PlaneCheckedMemory } from './checked-memory.ts';
 import { CodePages, type CodeSpace, newCodeSpace, type Translation, TranslationReader } from './code-space.ts';
 import { cpuBase, type GuestMemory, memoryPages } from './guest-memory.ts';
 import { cacheEntry, clearJumpCaches, forgetJump } from './jump-caches.ts';
-import { type CompiledRegion, compileRegions, outlineOf } from './region/compiler.ts';
+import type { Optimization } from './optimizations.ts';
+import { type CompiledRegion, compileRegions, outlineOf, passesWithout } from './region/compiler.ts';
 import type { BlockOutline } from './region/discovery.ts';
 import type { Region } from './region/emitter.ts';
 import type { FaultSite, TrapSites } from './region/sites.ts';
@@ -69,6 +70,8 @@ export interface EngineOptions {
   readonly count?: 'interpreter' | 'all';
   /** Come back to the dispatcher after each block, for `trace.exec`. Needs `tier: 'interp'`. */
   readonly everyBlock?: boolean;
+  /** What to do without. */
+  readonly without?: ReadonlySet<Optimization>;
 }
 
 /** What an engine did, for `--stats`. What a run of the dispatcher or a system call adds is not worth a switch. */
@@ -147,6 +150,8 @@ export class Engine {
   private readonly interpreter: InterpreterExports;
   private readonly builder = new Builder();
   private readonly optimizer: Optimizer;
+  private readonly without: ReadonlySet<Optimization>;
+  private readonly passes: ReturnType<typeof passesWithout>;
   private readonly predecoder: Predecoder;
   /** Entries after which a block is hot. */
   private threshold: number;
@@ -178,6 +183,8 @@ export class Engine {
     this.reader = new TranslationReader(memory);
     this.threshold = options.tier === 'region' ? 1 : neverHot;
     this.cold = options.tier === 'auto';
+    this.without = options.without ?? new Set();
+    this.passes = passesWithout(this.without);
     this.optimizer = new Optimizer(target);
     this.predecoder = new Predecoder(cpuBase, this.engineMemory);
     this.table = new WebAssembly.Table({ element: 'anyfunc', initial: 1, maximum: tableSize });
@@ -479,7 +486,7 @@ export class Engine {
       space.outlines.set(pc, outline);
     }
     for (const callee of outline.calls) space.functions.add(callee);
-    this.optimizer.run(block, { exactState: this.exactState });
+    this.optimizer.run(block, { exactState: this.exactState, ...this.passes });
     this.options.trace?.block?.(block, 'op_opt');
     const counts = this.options.count === undefined ? undefined : countingPoints(block);
     const code = this.predecoder.encode(block, this.codeEnd, this.threshold, counts);
@@ -577,6 +584,7 @@ export class Engine {
       outline: (pc) => this.outline(pc),
       isFunction: (pc) => this.space.functions.has(pc),
       isHot: (pc) => this.space.compiled.has(pc) || this.entered(pc) >= this.threshold * inlineFraction,
+      without: this.without,
       lastTargets: (returnPc) => this.lastTargets(returnPc),
       slotOf: (pc, call) => this.slotOf(pc, call),
       addSite: (site) => ~(this.sites.push(site) - 1),

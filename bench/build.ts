@@ -8,6 +8,9 @@ import { toolchain } from '#tests/support/toolchain.ts';
 /** The programs of the suite, in the order of the table. */
 export const benchmarks = ['core', 'sort', 'fib', 'fp', 'vm', 'sha', 'bytes'] as const;
 
+/** Floating-point programs: a table of their own. */
+export const floatBenchmarks = ['nbody', 'matmul', 'mandelbrot'] as const;
+
 /** What a program is compiled for. */
 export type Machine = 'a32' | 't32' | 'native' | 'wasm';
 

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { qemuArm } from '#tests/support/oracle.ts';
 import { nodeCommand, type Protection, tsemuCommand, tsemuIsBuilt } from '#tests/support/run.ts';
-import { benchmarks, buildBenchmark, type Machine } from './build.ts';
+import { benchmarks, buildBenchmark, floatBenchmarks, type Machine } from './build.ts';
 import { measure } from './measure.ts';
 import { fixed, geometricMean, type Series, type Summary, summarise, table } from './report.ts';
 import { measureShort } from './short.ts';
@@ -64,6 +64,9 @@ if (positionals.includes('start-up')) {
   process.exit();
 }
 const wanted = positionals.length > 0 ? positionals : [...benchmarks];
+/** Programs with a table of their own, which the mean of the suite leaves out. */
+const isFloat = (program: string): boolean => floatBenchmarks.some((name) => name === program);
+const suite = wanted.filter((program) => !isFloat(program));
 const series = new Map<string, Series>();
 /** Runners that failed a program: they are left out of its later repetitions. */
 const failed = new Set<string>();
@@ -129,33 +132,41 @@ const ratio = (program: string, isa: string, runner: Ours): number =>
   cpu(program, `qemu ${isa}`) / cpu(program, `${runner} ${isa}`);
 
 /** Geometric mean of what is known of the ratios, over all programs. */
-const mean = (runner: Ours, over: readonly string[] = isas): number =>
+const mean = (runner: Ours, over: readonly string[] = isas, programs = suite): number =>
   geometricMean(
-    wanted.flatMap((program) => over.map((isa) => ratio(program, isa, runner))).filter((value) => !Number.isNaN(value)),
+    programs
+      .flatMap((program) => over.map((isa) => ratio(program, isa, runner)))
+      .filter((value) => !Number.isNaN(value)),
   );
-const rows = wanted.map((program) => [
-  program,
-  fixed(cpu(program, 'native')),
-  fixed(cpu(program, 'wasm')),
-  ...isas.flatMap((isa) => [
-    fixed(cpu(program, `qemu ${isa}`)),
-    ...ours.flatMap((runner) => [fixed(cpu(program, `${runner} ${isa}`)), fixed(ratio(program, isa, runner))]),
-    fixed(get(program, `tsemu ${isa}`)?.rss, 0),
-  ]),
-]);
-rows.push([
-  'geometric mean',
-  '',
-  '',
-  ...isas.flatMap((isa) => ['', ...ours.flatMap((runner) => ['', fixed(mean(runner, [isa]))]), '']),
-]);
-const head = [
-  'CPU s',
-  'native',
-  'wasm',
-  ...['A32', 'T32'].flatMap((isa) => [`qemu ${isa}`, `tsemu ${isa}`, 'ratio', 'checks', 'ratio', 'MB']),
-];
-process.stdout.write(`${table(head, rows)}\n\n`);
+function printRatios(title: string, programs: string[]): void {
+  if (programs.length === 0) return;
+  const rows = programs.map((program) => [
+    program,
+    fixed(cpu(program, 'native')),
+    fixed(cpu(program, 'wasm')),
+    ...isas.flatMap((isa) => [
+      fixed(cpu(program, `qemu ${isa}`)),
+      ...ours.flatMap((runner) => [fixed(cpu(program, `${runner} ${isa}`)), fixed(ratio(program, isa, runner))]),
+      fixed(get(program, `tsemu ${isa}`)?.rss, 0),
+    ]),
+  ]);
+  rows.push([
+    'geometric mean',
+    '',
+    '',
+    ...isas.flatMap((isa) => ['', ...ours.flatMap((runner) => ['', fixed(mean(runner, [isa], programs))]), '']),
+  ]);
+  const head = [
+    title,
+    'native',
+    'wasm',
+    ...['A32', 'T32'].flatMap((isa) => [`qemu ${isa}`, `tsemu ${isa}`, 'ratio', 'checks', 'ratio', 'MB']),
+  ];
+  process.stdout.write(`${table(head, rows)}\n\n`);
+}
+
+printRatios('CPU s', suite);
+printRatios('floating point', wanted.filter(isFloat));
 
 const starters = ['native', 'qemu a32', 'node -e 0', 'tsemu a32', 'tsemu t32'];
 const base = cpu('hello', 'node -e 0');

@@ -1,6 +1,7 @@
 // The logs of -d. Loaded only if something is logged.
 import type { EngineOptions, EngineTrace } from '#accel/engine.ts';
 import type { GuestMemory } from '#accel/guest-memory.ts';
+import type { Optimization } from '#accel/optimizations.ts';
 import type { Process } from '#linux-user/process.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import type { Target } from '#tcg/target.ts';
@@ -16,8 +17,16 @@ export interface Dump {
   /** What goes into the options of the engine of `memory`. */
   engineOptions(
     memory: GuestMemory,
-  ): Pick<EngineOptions, 'trace'> & Partial<Pick<EngineOptions, 'tier' | 'everyBlock'>>;
+  ): Pick<EngineOptions, 'trace'> & Partial<Pick<EngineOptions, 'tier' | 'everyBlock' | 'without'>>;
 }
+
+const switches: readonly (readonly [LogItem, Optimization])[] = [
+  ['nosimplify', 'simplify'],
+  ['nodeadcode', 'deadCode'],
+  ['noinline', 'inline'],
+  ['nosplit', 'split'],
+  ['nosink', 'sink'],
+];
 
 export type DumpConfig = Pick<UserConfig, 'log' | 'logFile' | 'logFilter'>;
 
@@ -86,6 +95,7 @@ export async function createDump(config: DumpConfig, target: Target): Promise<Du
     },
     engineOptions: (memory) => ({
       trace: traceOf(memory),
+      without: new Set(switches.filter(([item]) => wants(item)).map(([, optimization]) => optimization)),
       ...(everyBlock && ({ tier: 'interp', everyBlock } as const)),
     }),
   };

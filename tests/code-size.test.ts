@@ -66,6 +66,7 @@ function compile(pc: number, memory: MemoryModel): { region: Region; ops: number
       return outline;
     },
     isFunction: (at) => functions.some((known) => known.pc === at),
+    without: new Set(),
     isHot: () => true,
     lastTargets: () => [],
     slotOf: (_, call) => (call ? ++slots : -1),

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Tier } from '#accel/engine.ts';
+import type { Optimization } from '#accel/optimizations.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import { parseBlock, printBlock } from '#tcg/text.ts';
 import type { IrOutcome } from './support/ir-exec.ts';
@@ -40,6 +41,20 @@ describe.each<[Tier, number]>([
       const text = [`seed ${seed}`, ...[...program.values()].map((block) => printBlock(block, irLayout))].join('\n');
       expect(rest, text).toEqual(wantedRest);
       expect(memory.equals(wantedMemory), text).toBe(true);
+    }
+  });
+});
+
+describe.each<Optimization>(['simplify', 'deadCode', 'inline', 'split', 'sink'])('without %s', (optimization) => {
+  it('random programs end the same', () => {
+    for (let seed = firstSeed; seed < firstSeed + programs; seed++) {
+      const random = new Random(seed);
+      const program = randomProgram(random);
+      const machine = programMachine(random, 60);
+      const options = { tier: 'region', exactState: false, budget: seed % 7 } as const;
+      const wanted = observable(evaluateProgram(program, machine), false);
+      const outcome = runProgram(program, machine, { ...options, without: new Set([optimization]) });
+      expect(observable(outcome, false), `seed ${seed}`).toEqual(wanted);
     }
   });
 });

@@ -9,8 +9,9 @@ import {
 import { forEachSuccessor, type IrBlock } from '#tcg/ir.ts';
 import type { MemoryModel } from '#tcg/memory-model.ts';
 import { Op, opDefs } from '#tcg/ops.ts';
-import type { Optimizer } from '#tcg/optimize.ts';
+import type { OptimizeOptions, Optimizer } from '#tcg/optimize.ts';
 import { encodeModule, type ModuleFunction } from '#tcg/wasm/module.ts';
+import type { Optimization } from '../optimizations.ts';
 import { type BlockOutline, type DiscoveredRegion, type DiscoveryHost, discoverRegion } from './discovery.ts';
 import { type Region, RegionEmitter } from './emitter.ts';
 import { edgesOf, type RegionFlow } from './flow.ts';
@@ -28,6 +29,7 @@ export interface CompilerHost extends DiscoveryHost {
   readonly moduleName: string;
   readonly layout: SpaceLayout;
   readonly exactState: boolean;
+  readonly without: ReadonlySet<Optimization>;
   readonly countInstructions: boolean;
   slotOf(pc: number, call: boolean): number;
   addSite(site: FaultSite): number;
@@ -82,6 +84,7 @@ export function compileRegions(entries: readonly number[], host: CompilerHost): 
       memory: host.memory,
       layout: host.layout,
       helpers: host.target.helpers,
+      sinks: !host.without.has('sink'),
       countInstructions: host.countInstructions,
       slotOf: (to, call) => host.slotOf(to, call),
       functionOf: (to) => functionOf.get(to) ?? -1,
@@ -111,10 +114,15 @@ export function compileRegions(entries: readonly number[], host: CompilerHost): 
   return { bytes, regions, trapSites };
 }
 
+/** The optimizer's switches. */
+export function passesWithout(without: ReadonlySet<Optimization>): Pick<OptimizeOptions, 'simplify' | 'deadCode'> {
+  return { simplify: !without.has('simplify'), deadCode: !without.has('deadCode') };
+}
+
 /** Finds, translates and optimizes the blocks of the region that begins at `pc`. */
 function buildRegion(pc: number, host: CompilerHost): Region {
   const region = discoverRegion(pc, host);
-  makeReducible(region);
+  if (!host.without.has('split')) makeReducible(region);
   const { blocks, flow } = region;
   if (host.onBlock) blocks.forEach(host.onBlock);
   // With exact state an access that may fault reads the lazy slots too.
@@ -123,6 +131,7 @@ function buildRegion(pc: number, host: CompilerHost): Region {
   const liveness = new CellLiveness(blocks, flow, { layout, helpers, lazySlots });
   for (const [node, block] of blocks.entries()) {
     host.optimizer.run(block, {
+      ...passesWithout(host.without),
       exactState: host.exactState,
       liveOut: (of, terminal) => liveness.liveOut(of, terminal, node),
     });
@@ -137,7 +146,7 @@ function buildRegion(pc: number, host: CompilerHost): Region {
     flow,
     (from, to) => graph.position[to]! <= graph.position[from]!,
   );
-  return { pc, blocks, graph, variables };
+  return { pc, blocks, graph, variables, liveness };
 }
 
 /** Splits nodes where the region has loops with several entries. */

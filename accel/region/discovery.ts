@@ -3,6 +3,7 @@ import { copyBlock, type IrBlock } from '#tcg/ir.ts';
 import { Op } from '#tcg/ops.ts';
 import type { CodeReader, Target } from '#tcg/target.ts';
 import { translateBlock } from '#tcg/translator.ts';
+import type { Optimization } from '../optimizations.ts';
 import {
   eagerRegionInstructions,
   maxInlineDepth,
@@ -36,6 +37,7 @@ export interface DiscoveryHost {
   readonly code: CodeReader;
   readonly mode: number;
   readonly maxBlockInstructions: number;
+  readonly without: ReadonlySet<Optimization>;
   /** Outline of the block at `pc`, translating it if need be. */
   outline(pc: number): BlockOutline;
   /** True if `pc` is known to be called: regions do not run into it. */
@@ -90,7 +92,7 @@ export function discoverRegion(entry: number, host: DiscoveryHost): DiscoveredRe
     translateBody([entry], host, (pc) => pc !== entry && host.isFunction(pc)),
     undefined,
   );
-  let left = maxInlineTotal;
+  let left = host.without.has('inline') ? 0 : maxInlineTotal;
   /** Bodies of the functions that were looked at: undefined if they are too long. */
   const bodies = new Map<number, readonly IrBlock[] | undefined>();
   const bodyOf = (pc: number): readonly IrBlock[] | undefined => {
@@ -229,23 +231,13 @@ function findOutlines(
  */
 function findHeads(roots: readonly number[], host: DiscoveryHost, isBoundary: (pc: number) => boolean): Set<number> {
   const outlines = findOutlines(roots, host, isBoundary)!;
-  const predecessors = new Map<number, number>();
-  const notFallen = new Set<number>();
+  const heads = new Set(roots);
+  // What is only fallen into is no head, however often: whatever block comes before it runs through it.
   for (const outline of outlines.values()) {
     for (const successor of outline.successors) {
-      predecessors.set(successor, (predecessors.get(successor) ?? 0) + 1);
-      if (host.target.address(successor) !== outline.end || !outline.runsOn) notFallen.add(successor);
+      const isFallen = host.target.address(successor) === outline.end && outline.runsOn;
+      if (!isFallen && outlines.has(successor)) heads.add(successor);
     }
-  }
-  // A block that another one runs through (both were translated, from different entries) is reached from it too.
-  for (const outline of outlines.values()) {
-    for (const other of outlines.values()) {
-      if (other.start > outline.start && other.start < outline.end) notFallen.add(other.pc);
-    }
-  }
-  const heads = new Set(roots);
-  for (const pc of outlines.keys()) {
-    if ((predecessors.get(pc) ?? 0) > 1 || notFallen.has(pc)) heads.add(pc);
   }
   return heads;
 }

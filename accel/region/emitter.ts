@@ -8,6 +8,10 @@ import type { Helper } from '#tcg/target.ts';
 import { Code, emptyBlockType, W, type WasmType, wasmTypes } from '#tcg/wasm/code.ts';
 import { depthLocal, RegionFrame } from './frame.ts';
 import type { RegionGraph } from './graph.ts';
+import type { CellLiveness } from './liveness.ts';
+import { type InheritedNan, NanEmitter } from './nan-emitter.ts';
+import { type EdgeKind, type EdgeNans, planNans } from './nan-plan.ts';
+import { isLiveAt, noneSunk, planSinking } from './sinking.ts';
 import type { TrapSite } from './sites.ts';
 import { type AccessHost, type BlockEmission, ValueEmitter } from './value-emitter.ts';
 import { analyseValues, lazy } from './values.ts';
@@ -19,12 +23,15 @@ export interface Region {
   readonly blocks: readonly IrBlock[];
   readonly graph: RegionGraph;
   readonly variables: RegionVariables;
+  readonly liveness: CellLiveness;
 }
 
 /** What the emitter asks of the engine. */
 export interface EmitterHost extends AccessHost {
   readonly layout: SpaceLayout;
   readonly helpers: readonly Helper[];
+  /** Sets may be put off (`planSinking`). */
+  readonly sinks: boolean;
   /** Count the guest instructions run, in `engineMemory.regionCounter`. */
   readonly countInstructions: boolean;
   /** Table index for calls to guest `pc`, given out at first asking; -1 if it should be reached by the dispatcher. */
@@ -45,6 +52,9 @@ export class RegionEmitter {
   private readonly region: Region;
   private readonly host: EmitterHost;
   private readonly values: ValueEmitter;
+  private readonly nans: NanEmitter;
+  /** What the block emitted next inherits. */
+  private inherited: readonly InheritedNan[] = [];
   private readonly labels: Label[] = [];
   private level = 0;
   /** Dirty sets of the fault exits, in the order of their labels outside the body. */
@@ -57,6 +67,7 @@ export class RegionEmitter {
     const hasLoops = region.graph.loopHeader.some((header) => header !== 0);
     this.frame = new RegionFrame(region.variables, hasLoops, host.layout.cpuBase);
     this.values = new ValueEmitter(this.frame, host, (dirty) => this.faultDepth(dirty));
+    this.nans = new NanEmitter(this.frame, this.values);
   }
 
   /** The unchecked accesses of what was emitted. */
@@ -195,7 +206,7 @@ export class RegionEmitter {
   }
 
   /** Goes from `node` along `edge` to `pc`. What must be in memory already is, if the edge flushes. */
-  private goTo(node: number, edge: Edge, pc: number): void {
+  private goTo(node: number, edge: Edge, pc: number, atInterrupt?: () => void): void {
     const { region } = this;
     const { code } = this.frame;
     const { graph } = region;
@@ -215,7 +226,7 @@ export class RegionEmitter {
       this.frame.loadBudget();
     }
     if (to <= from) {
-      this.spendBudget(pc, edge.reload ? undefined : region.variables.dirtyAtInterrupt(node, edge));
+      this.spendBudget(pc, edge.reload ? undefined : region.variables.dirtyAtInterrupt(node, edge), atInterrupt);
       code.br(this.labelDepth('loop', to));
       return;
     }
@@ -226,7 +237,7 @@ export class RegionEmitter {
     this.emitTree(to);
   }
 
-  private spendBudget(pc: number, dirty: VariableSet | undefined): void {
+  private spendBudget(pc: number, dirty: VariableSet | undefined, atInterrupt?: () => void): void {
     const { code } = this.frame;
     code.get(this.frame.service.budget);
     code.i32(1);
@@ -235,6 +246,7 @@ export class RegionEmitter {
     code.i32(0);
     code.u8(W.i32_lt_s);
     code.op2(W.if, emptyBlockType);
+    atInterrupt?.();
     if (dirty) this.frame.storeVariables(dirty);
     this.frame.storeBudget();
     this.frame.exitTo(ExitReason.budget, () => code.i32(pc));
@@ -298,15 +310,22 @@ export class RegionEmitter {
 
   private emitBlock(node: number): void {
     const block = this.region.blocks[node]!;
-    const values = analyseValues(block, this.frame.variables, this.host.helpers);
-    const edges = this.frame.variables.facts[node]!.edges;
+    const { inherited } = this;
+    this.inherited = [];
+    const { host } = this;
+    const { variables } = this.region;
+    const edges = variables.facts[node]!.edges;
+    const plan = planNans(block, variables, node, host.helpers, inherited, (edge) => this.edgeKind(node, edge));
+    const sunk = host.sinks ? planSinking(block, variables, edges, this.region.liveness, host.helpers) : noneSunk;
+    const values = analyseValues(block, variables, host.helpers, sunk, plan);
     const edgesAt = (i: number): Edge[] => edges.filter(({ op }) => op === i);
     const live: { local: number; type: WasmType; until: number }[] = [];
-    const { variables } = this.region;
     const emission: BlockEmission = {
       node,
       block,
       values,
+      sunk,
+      inherited,
       live,
       written: variables.emptySet(),
       cleared: false,
@@ -320,6 +339,9 @@ export class RegionEmitter {
       const def = opDefs[op]!;
       const count = counts?.get(i);
       if (count !== undefined) this.emitCount(count);
+      if (def.effect !== 'terminal' || op === Op.switch) this.settle(emission, i);
+      const check = plan.before.get(i);
+      if (check) this.nans.emitCheck(emission, check);
       switch (def.effect) {
         case 'marker':
           emission.pc = block.x[i]!;
@@ -330,7 +352,7 @@ export class RegionEmitter {
           if (values.place[i] !== lazy && values.lastUse[i]! >= 0) this.values.materialise(emission, i);
           break;
         case 'set':
-          this.values.emitSet(emission, i);
+          if (!sunk.has(i)) this.values.emitSet(emission, i);
           break;
         case 'load':
           if (values.place[i] !== lazy) this.values.materialise(emission, i);
@@ -356,7 +378,7 @@ export class RegionEmitter {
           this.emitStructure(emission, i);
           break;
         case 'terminal':
-          this.emitTerminal(emission, i, edgesAt(i));
+          this.emitTerminal(emission, i, edgesAt(i), plan.edges);
           break;
       }
       for (let k = live.length - 1; k >= 0; k--) {
@@ -378,6 +400,21 @@ export class RegionEmitter {
     code.u8(W.i64_extend_i32_u);
     code.u8(W.i64_add);
     code.mem1(W.i64_store, 3, 0);
+  }
+
+  /** Does the sets that were put off to op `at`; with `edge`: those of them that are needed along that edge of it. */
+  private settle(emission: BlockEmission, at: number, edge?: Edge): void {
+    for (const [set, points] of emission.sunk) {
+      if (!points.includes(at)) continue;
+      if (edge && !isLiveAt(edge, emission.block.x[set]!, this.region.liveness)) continue;
+      this.values.emitSet(emission, set);
+    }
+  }
+
+  /** Writes the state back where `edge` asks for it, sets that were put off done. */
+  private flushFor(emission: BlockEmission, edge: Edge): void {
+    this.settle(emission, edge.op, edge);
+    if (edge.flush) this.frame.flush(this.frame.variables.dirtyAt(emission.node, edge));
   }
 
   private emitStructure(emission: BlockEmission, i: number): void {
@@ -412,26 +449,30 @@ export class RegionEmitter {
     emission.cleared = true;
   }
 
-  private emitTerminal(emission: BlockEmission, i: number, edges: readonly Edge[]): void {
+  private emitTerminal(
+    emission: BlockEmission,
+    i: number,
+    edges: readonly Edge[],
+    nans: ReadonlyMap<Edge, EdgeNans>,
+  ): void {
     const { code } = this.frame;
     const { block, node } = emission;
     const op = block.op[i]!;
     const edge = edges[0]!;
     switch (op) {
       case Op.jump:
-        this.follow(node, edge);
+        this.followExact(emission, edge, nans.get(edge));
         return;
       case Op.branch:
-        this.emitBranch(emission, i, edges);
+        this.emitBranch(emission, i, edges, nans);
         return;
       case Op.switch:
         this.emitSwitch(emission, i, edges);
         return;
       case Op.call:
-        if (edge.flush) {
-          this.frame.flush(this.frame.variables.dirtyAt(node, edge));
-          this.callDirectly(node, edge, edge.pc, block.y[i]!);
-        } else this.goTo(node, edge, edge.pc);
+        this.flushFor(emission, edge);
+        if (edge.flush) this.callDirectly(node, edge, edge.pc, block.y[i]!);
+        else this.goTo(node, edge, edge.pc);
         return;
       case Op.call_indirect:
         this.emitIndirectCall(emission, i, edges);
@@ -463,25 +504,57 @@ export class RegionEmitter {
   /** Pushes operand a, then writes the state back. */
   private pushFlushed(emission: BlockEmission, i: number, edge: Edge): void {
     this.values.push(emission, emission.block.a[i]!);
-    this.frame.flush(this.frame.variables.dirtyAt(emission.node, edge));
+    this.flushFor(emission, edge);
   }
 
-  private emitBranch(emission: BlockEmission, i: number, edges: readonly Edge[]): void {
+  private emitBranch(
+    emission: BlockEmission,
+    i: number,
+    edges: readonly Edge[],
+    nans: ReadonlyMap<Edge, EdgeNans>,
+  ): void {
     const { code } = this.frame;
-    const { block, node } = emission;
+    const { block } = emission;
     this.values.push(emission, block.a[i]!);
     code.op2(W.if, emptyBlockType);
     this.level++;
-    this.follow(node, edges[0]!);
+    this.followExact(emission, edges[0]!, nans.get(edges[0]!));
     this.level--;
     code.u8(W.end);
-    this.follow(node, edges[1]!);
+    this.followExact(emission, edges[1]!, nans.get(edges[1]!));
+  }
+
+  /** Takes the edge of a jump or branch, with the NaNs it needs made exact. */
+  private followExact(emission: BlockEmission, edge: Edge, nans: EdgeNans | undefined): void {
+    if (nans?.check) this.nans.emitCheck(emission, nans.check);
+    const cold = nans?.interrupted;
+    const follow = (): void => this.follow(emission, edge, cold && (() => this.nans.emitCheck(emission, cold)));
+    if (!nans?.inherited) {
+      follow();
+      return;
+    }
+    this.nans.bequeath(emission, nans.inherited, (inherited) => {
+      this.inherited = inherited;
+      follow();
+    });
+  }
+
+  private edgeKind(node: number, edge: Edge): EdgeKind {
+    const { graph } = this.region;
+    if (edge.node < 0) return 'away';
+    const from = graph.position[node]!;
+    const to = graph.position[edge.node]!;
+    if (graph.irreducible(from, to)) return 'away';
+    if (to <= from) return 'back';
+    return graph.merge[to] || graph.loopHeader[to] ? 'merge' : 'only';
   }
 
   /** Takes a jump's edge. */
-  private follow(node: number, edge: Edge): void {
-    if (edge.flush) this.frame.flush(this.frame.variables.dirtyAt(node, edge));
-    if (edge.tailReturnPc === undefined) this.goTo(node, edge, edge.pc);
+  private follow(emission: BlockEmission, edge: Edge, atInterrupt?: () => void): void {
+    const { node } = emission;
+    if (emission.block.op[edge.op] !== Op.switch) this.flushFor(emission, edge);
+    else if (edge.flush) this.frame.flush(this.frame.variables.dirtyAt(node, edge));
+    if (edge.tailReturnPc === undefined) this.goTo(node, edge, edge.pc, atInterrupt);
     else this.callDirectly(node, edge, edge.pc, edge.tailReturnPc);
   }
 
@@ -512,27 +585,27 @@ export class RegionEmitter {
     for (let d = detours.length - 1; d >= 0; d--) {
       code.u8(W.end);
       this.level += d;
-      this.follow(node, edges[table.indexOf(detours[d]!)]!);
+      this.follow(emission, edges[table.indexOf(detours[d]!)]!);
       this.level -= d;
     }
   }
 
   /** Takes `edge` if `target` holds its PC. */
-  private guess(node: number, edge: Edge, target: number): void {
+  private guess(emission: BlockEmission, edge: Edge, target: number): void {
     const { code } = this.frame;
     code.get(target);
     code.i32(edge.pc);
     code.u8(W.i32_eq);
     code.op2(W.if, emptyBlockType);
     this.level++;
-    this.goTo(node, edge, edge.pc);
+    this.settle(emission, edge.op, edge);
+    this.goTo(emission.node, edge, edge.pc);
     this.level--;
     code.u8(W.end);
   }
 
   private emitReturn(emission: BlockEmission, i: number, edges: readonly Edge[]): void {
     const { code } = this.frame;
-    const { node } = emission;
     const out = edges.at(-1)!;
     if (edges.length === 1) {
       this.pushFlushed(emission, i, out);
@@ -542,8 +615,8 @@ export class RegionEmitter {
     const target = this.frame.temporary(wasmTypes.i32);
     this.values.push(emission, emission.block.a[i]!);
     code.set(target);
-    this.guess(node, edges[0]!, target);
-    this.frame.flush(this.frame.variables.dirtyAt(node, out));
+    this.guess(emission, edges[0]!, target);
+    this.flushFor(emission, out);
     code.get(target);
     code.u8(W.return);
     this.frame.release(wasmTypes.i32, target);
@@ -556,8 +629,8 @@ export class RegionEmitter {
     const target = this.frame.temporary(wasmTypes.i32);
     this.values.push(emission, block.a[i]!);
     code.set(target);
-    for (const guess of edges.slice(0, -1)) this.guess(node, guess, target);
-    this.frame.flush(this.frame.variables.dirtyAt(node, edge));
+    for (const guess of edges.slice(0, -1)) this.guess(emission, guess, target);
+    this.flushFor(emission, edge);
     this.callTarget(
       node,
       edge,
@@ -635,7 +708,7 @@ export class RegionEmitter {
     const { code } = this.frame;
     const { block, node } = emission;
     this.frame.storeHeader('exitArg', () => this.values.push(emission, block.a[i]!));
-    this.frame.flush(this.frame.variables.dirtyAt(node, edge));
+    this.flushFor(emission, edge);
     if (block.x[i] !== ExitReason.syscall) {
       this.frame.exitTo(block.x[i]!, () => code.i32(block.y[i]!));
       return;

@@ -73,6 +73,16 @@ export class RegionFrame {
     this.freeTemporaries[type].push(...locals);
   }
 
+  /** The local of variable `index`. */
+  localAt(index: number): number {
+    return this.variableLocal[index]!;
+  }
+
+  /** True if a variable lives in `local`. */
+  isVariable(local: number): boolean {
+    return local >= parameterCount && local < parameterCount + this.variableLocal.length;
+  }
+
   /** The local a variable lives in. */
   localOf(variable: Variable): number {
     return this.variableLocal[variable.index]!;

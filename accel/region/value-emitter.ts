@@ -4,8 +4,9 @@ import type { MemoryModel } from '#tcg/memory-model.ts';
 import { memoryAccess } from '#tcg/memory-ops.ts';
 import { MemoryFlag, Op, opDefs, opNames, type ValueType } from '#tcg/ops.ts';
 import { W, type WasmType, wasmTypes } from '#tcg/wasm/code.ts';
-import { emitFpNan, nanScratchType } from '#tcg/wasm/fpnan.ts';
 import type { RegionFrame } from './frame.ts';
+import type { InheritedNan } from './nan-emitter.ts';
+import type { SunkSets } from './sinking.ts';
 import type { FaultSite, TrapSite } from './sites.ts';
 import { type BlockValues, lazy, pending } from './values.ts';
 import { add, addAll, slotType, type VariableSet } from './variables.ts';
@@ -23,6 +24,9 @@ export interface BlockEmission {
   readonly node: number;
   readonly block: IrBlock;
   readonly values: BlockValues;
+  readonly sunk: SunkSets;
+  /** Variables whose NaNs are not exact at block entry. */
+  readonly inherited: readonly InheritedNan[];
   /** Temporaries in use and the op after which they are free. */
   readonly live: { local: number; type: WasmType; until: number }[];
   /** Variables set so far (since the last helper). */
@@ -120,7 +124,8 @@ export class ValueEmitter {
     }
     if (def.effect === 'get') return this.emitGet(block, i);
     if (def.effect === 'load' || def.effect === 'store') return this.emitAccess(emission, i);
-    if (opNames[op]!.startsWith('fpnan')) return this.emitNan(emission, i);
+    // The rule itself is applied where the value escapes.
+    if (opNames[op]!.startsWith('fpnan')) return this.push(emission, block.a[i]!);
     irError(block, i, 'the region emitter has no case for it');
   }
 
@@ -171,8 +176,11 @@ export class ValueEmitter {
   /** The local of the variable that the next op sets to value i, if the value can live there; else -1. */
   private homeOf(emission: BlockEmission, i: number): number {
     const { values, block } = emission;
+    // The variables are loaded anew after a helper.
+    if (opDefs[block.op[i]!]!.effect === 'helper') return -1;
     const next = i + 1;
     if (next >= block.length || opDefs[block.op[next]!]!.effect !== 'set' || block.a[next] !== i) return -1;
+    if (emission.sunk.has(next)) return -1;
     const variable = this.frame.variables.variableAt(block.x[next]!);
     if (!variable || variable.type !== slotType(block.op[next]!)) return -1;
     return values.overwritten[next]! >= values.lastUse[i]! ? this.frame.localOf(variable) : -1;
@@ -296,32 +304,6 @@ export class ValueEmitter {
     this.push(emission, block.a[i]!);
     this.frame.code.set(this.frame.service.address);
     this.emitCheck(emission, 0, block.x[i]!, block.y[i]!);
-  }
-
-  private emitNan(emission: BlockEmission, i: number): void {
-    const { code } = this.frame;
-    const { block, values } = emission;
-    const op = block.op[i]!;
-    const type = opDefs[op]!.result === 'f32' ? 'f32' : 'f64';
-    const wasmType = wasmTypes[type];
-    const own: number[] = [];
-    const inLocal = (value: number, fresh: boolean): number => {
-      if (!fresh && values.place[value]! >= 0) return values.place[value]!;
-      const local = this.frame.temporary(wasmType);
-      this.push(emission, value);
-      code.set(local);
-      own.push(local);
-      return local;
-    };
-    const operands = [block.b[i]!, block.c[i]!]
-      .slice(0, opDefs[op]!.args.length - 1)
-      .map((value) => inLocal(value, false));
-    const result = inLocal(block.a[i]!, true);
-    const bits = this.frame.temporary(nanScratchType[type]);
-    emitFpNan(code, type, result, operands, { bits });
-    code.get(result);
-    this.frame.release(nanScratchType[type], bits);
-    this.frame.release(wasmType, ...own);
   }
 
   callHelper(emission: BlockEmission, i: number): void {

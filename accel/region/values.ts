@@ -1,6 +1,8 @@
 import type { IrBlock } from '#tcg/ir.ts';
 import { Op, opDefs, valueBytes } from '#tcg/ops.ts';
 import type { Helper } from '#tcg/target.ts';
+import type { NanPlan } from './nan-plan.ts';
+import type { SunkSets } from './sinking.ts';
 import { type RegionVariables, slotType } from './variables.ts';
 
 /** `BlockValues.place`: computed where it is used (once, or as cheap as a local). */
@@ -9,6 +11,7 @@ export const lazy = -2;
 export const pending = -1;
 
 const never = 0x7fffffff;
+const nowhere = -2;
 
 /** Where the values of a block live while it is emitted. */
 export interface BlockValues {
@@ -23,7 +26,13 @@ export interface BlockValues {
 }
 
 /** Decides, in one backward scan, what is computed where it is used and what needs a local. */
-export function analyseValues(block: IrBlock, variables: RegionVariables, helpers: readonly Helper[]): BlockValues {
+export function analyseValues(
+  block: IrBlock,
+  variables: RegionVariables,
+  helpers: readonly Helper[],
+  sunk: SunkSets,
+  nans: NanPlan,
+): BlockValues {
   const n = block.length;
   const place = new Int32Array(n).fill(pending);
   const lastUse = new Int32Array(n).fill(-1);
@@ -38,13 +47,21 @@ export function analyseValues(block: IrBlock, variables: RegionVariables, helper
   for (let i = n - 1; i >= 0; i--) {
     const op = block.op[i]!;
     const def = opDefs[op]!;
+    // Counted twice: computed where they are defined, into locals.
+    for (const value of nans.pins.get(i) ?? []) {
+      use(value, i, i);
+      use(value, i, i);
+    }
     let at = i;
+    /** Where a load among the operands would be done. */
+    let emitted = i;
     let isAnchor = false;
     switch (def.effect) {
       case 'pure':
-        if (isConstant(op) || (uses[i] === 1 && !isNan(op))) {
+        if (isConstant(op) || uses[i] === 1) {
           place[i] = lazy;
-          at = emittedAt[i]!;
+          at = lastUse[i]!;
+          emitted = emittedAt[i]!;
         }
         break;
       case 'get':
@@ -56,12 +73,20 @@ export function analyseValues(block: IrBlock, variables: RegionVariables, helper
         for (let cell = block.x[i]! >> 2; cell < (block.x[i]! + valueBytes[slotType(op)]) >> 2; cell++)
           writtenAt.set(cell, i);
         isAnchor = true;
+        if (sunk.has(i)) {
+          const points = sunk.get(i)!;
+          if (points.length === 0) continue;
+          // A load is not put off: it may fault.
+          at = points.at(-1)!;
+          emitted = nowhere;
+        }
         break;
       case 'load':
         if (uses[i] === 1 && emittedAt[i] === anchor) {
           place[i] = lazy;
           hasLoad[i] = 1;
           at = emittedAt[i]!;
+          emitted = at;
         }
         isAnchor = true;
         break;
@@ -85,9 +110,14 @@ export function analyseValues(block: IrBlock, variables: RegionVariables, helper
     }
     if (isAnchor) anchor = i;
     const { args } = def;
-    if (args.length > 0) use(block.a[i]!, at);
-    if (args.length > 1) use(block.b[i]!, at);
-    if (args.length > 2) use(block.c[i]!, at);
+    // What a NaN is made from is needed only where it is made exact.
+    if (isNanRule(op)) {
+      use(block.a[i]!, at, emitted);
+      continue;
+    }
+    if (args.length > 0) use(block.a[i]!, at, emitted);
+    if (args.length > 1) use(block.b[i]!, at, emitted);
+    if (args.length > 2) use(block.c[i]!, at, emitted);
   }
   for (let i = 0; i < n; i++) {
     if (place[i] !== lazy) continue;
@@ -97,9 +127,9 @@ export function analyseValues(block: IrBlock, variables: RegionVariables, helper
   }
   return { place, lastUse, overwritten, hasLoad };
 
-  function use(value: number, at: number): void {
+  function use(value: number, at: number, emitted: number): void {
     uses[value]!++;
-    emittedAt[value] = at;
+    emittedAt[value] = emitted;
     if (lastUse[value]! < at) lastUse[value] = at;
   }
 }
@@ -114,5 +144,5 @@ function firstWrite(block: IrBlock, i: number, writtenAt: ReadonlyMap<number, nu
   return first;
 }
 
+const isNanRule = (op: number): boolean => op >= Op.fpnan2_f32 && op <= Op.fpnan1_f64;
 const isConstant = (op: number): boolean => op >= Op.const_i32 && op <= Op.const_v128;
-const isNan = (op: number): boolean => op >= Op.fpnan2_f32 && op <= Op.fpnan1_f64;

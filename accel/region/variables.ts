@@ -29,6 +29,8 @@ interface BlockFacts {
   readonly edges: readonly Edge[];
   /** Variables read before they are certainly set. */
   readonly used: VariableSet;
+  /** The same without what an op that may fault reads. */
+  readonly read: VariableSet;
   /** Variables certainly set before the first op that may fault; undefined if none may. */
   readonly killedBeforeFault: VariableSet | undefined;
 }
@@ -52,6 +54,10 @@ export class RegionVariables {
   readonly dirtyIn: VariableSet[] = [];
   /** By node: variables whose local must hold the current value at block entry. */
   readonly liveIn: VariableSet[] = [];
+  /** By node: those among them that are more than stored at a fatal fault: NaNs in them must be exact. */
+  readonly exactIn: VariableSet[] = [];
+  /** The guest can see the state at a fault. */
+  readonly exactState: boolean;
   /** Variables that need not be exact at a fault nobody can observe. */
   readonly lazy: VariableSet;
   /** By node. */
@@ -69,6 +75,7 @@ export class RegionVariables {
   ) {
     const { helpers } = target;
     this.liveness = liveness;
+    this.exactState = exactState;
     const { variables, byOffset } = collectVariables(blocks);
     this.variables = variables;
     this.byOffset = byOffset;
@@ -81,9 +88,11 @@ export class RegionVariables {
       this.facts.push(this.scan(block, node, helpers, flow));
       this.dirtyIn.push(this.emptySet());
       this.liveIn.push(this.emptySet());
+      this.exactIn.push(this.emptySet());
     }
     this.solveDirty();
-    this.solveLive(isBackEdge);
+    this.solveLive(this.liveIn, true, isBackEdge);
+    this.solveLive(this.exactIn, exactState, isBackEdge);
   }
 
   emptySet(): VariableSet {
@@ -117,6 +126,7 @@ export class RegionVariables {
   private scan(block: IrBlock, node: number, helpers: readonly Helper[], flow: RegionFlow): BlockFacts {
     const edges: Edge[] = [];
     const used = this.emptySet();
+    const read = this.emptySet();
     let killed = this.emptySet();
     let written = this.emptySet();
     let cleared = false;
@@ -130,7 +140,9 @@ export class RegionVariables {
       switch (opDefs[op]!.effect) {
         case 'get': {
           const variable = this.variableAt(block.x[i]!);
-          if (variable && !has(killed, variable.index)) add(used, variable.index);
+          if (!variable || has(killed, variable.index)) break;
+          add(used, variable.index);
+          add(read, variable.index);
           break;
         }
         case 'set': {
@@ -167,7 +179,7 @@ export class RegionVariables {
           break;
       }
     }
-    return { edges, used, killedBeforeFault };
+    return { edges, used, read, killedBeforeFault };
   }
 
   private solveDirty(): void {
@@ -182,15 +194,15 @@ export class RegionVariables {
     }
   }
 
-  private solveLive(isBackEdge: (from: number, to: number) => boolean): void {
+  private solveLive(liveIn: VariableSet[], faults: boolean, isBackEdge: (from: number, to: number) => boolean): void {
     const { words } = this;
     for (let changed = true; changed; ) {
       changed = false;
       for (let node = this.facts.length - 1; node >= 0; node--) {
         const facts = this.facts[node]!;
         const dirtyIn = this.dirtyIn[node]!;
-        const live = facts.used.slice();
-        if (facts.killedBeforeFault)
+        const live = (faults ? facts.used : facts.read).slice();
+        if (faults && facts.killedBeforeFault)
           for (let w = 0; w < words; w++) live[w]! |= dirtyIn[w]! & ~this.lazy[w]! & ~facts.killedBeforeFault[w]!;
         for (const edge of facts.edges) {
           const interrupted = edge.node >= 0 && !edge.reload && isBackEdge(node, edge.node);
@@ -201,11 +213,11 @@ export class RegionVariables {
               : undefined;
           for (let w = 0; w < words; w++) {
             let needed = stored ? stored[w]! : 0;
-            if (edge.node >= 0 && !edge.reload) needed |= this.liveIn[edge.node]![w]!;
+            if (edge.node >= 0 && !edge.reload) needed |= liveIn[edge.node]![w]!;
             live[w]! |= needed & ~edge.killed[w]!;
           }
         }
-        if (addAll(this.liveIn[node]!, live)) changed = true;
+        if (addAll(liveIn[node]!, live)) changed = true;
       }
     }
   }

@@ -93,6 +93,9 @@ const product = (c: ArmContext, type: FloatType, n: Value, m: Value): Value =>
   withNans(c, type, floatOps[type].mul, n, m);
 const negated = (c: ArmContext, type: FloatType, value: Value): Value => c.b.un(floatOps[type].neg, value);
 const sum = (c: ArmContext, type: FloatType, n: Value, m: Value): Value => withNans(c, type, floatOps[type].add, n, m);
+/** n + (−m) by a subtraction, which is the same but for the sign of a NaN that m is. */
+const less = (c: ArmContext, type: FloatType, n: Value, m: Value): Value =>
+  c.b.tri(floatOps[type].fpnan2, c.b.bin(floatOps[type].sub, n, m), n, negated(c, type, m));
 
 // VADD<c>.F<32|64> Fd, Fn, Fm, and so on. The accumulating ones round twice.
 const vadd = arithmetic(VfpOp.add, (c, type, _d, n, m) => sum(c, type, n, m));
@@ -101,11 +104,9 @@ const vmul = arithmetic(VfpOp.mul, (c, type, _d, n, m) => product(c, type, n, m)
 const vnmul = arithmetic(VfpOp.nmul, (c, type, _d, n, m) => negated(c, type, product(c, type, n, m)));
 const vdiv = arithmetic(VfpOp.div, (c, type, _d, n, m) => withNans(c, type, floatOps[type].div, n, m));
 const vmla = arithmetic(VfpOp.mla, (c, type, d, n, m) => sum(c, type, getF(c, type, d), product(c, type, n, m)));
-const vmls = arithmetic(VfpOp.mls, (c, type, d, n, m) =>
-  sum(c, type, getF(c, type, d), negated(c, type, product(c, type, n, m))),
-);
+const vmls = arithmetic(VfpOp.mls, (c, type, d, n, m) => less(c, type, getF(c, type, d), product(c, type, n, m)));
 const vnmla = arithmetic(VfpOp.nmla, (c, type, d, n, m) =>
-  sum(c, type, negated(c, type, getF(c, type, d)), negated(c, type, product(c, type, n, m))),
+  less(c, type, negated(c, type, getF(c, type, d)), product(c, type, n, m)),
 );
 const vnmls = arithmetic(VfpOp.nmls, (c, type, d, n, m) =>
   sum(c, type, negated(c, type, getF(c, type, d)), product(c, type, n, m)),

@@ -51,7 +51,9 @@ export const W = {
   i32_ge_u: 0x4f,
   i64_gt_u: 0x56,
   f32_ne: 0x5c,
+  f32_ge: 0x60,
   f64_ne: 0x62,
+  f64_ge: 0x66,
   i32_add: 0x6a,
   i32_sub: 0x6b,
   i32_and: 0x71,
@@ -67,6 +69,8 @@ export const W = {
 export class Code {
   bytes: Uint8Array;
   length = 0;
+  /** Offsets of `if` and `br_if` whose condition is hardly ever true. */
+  readonly unlikelyAt: number[] = [];
 
   constructor(capacity = 4096) {
     this.bytes = new Uint8Array(capacity);
@@ -74,6 +78,7 @@ export class Code {
 
   reset(): void {
     this.length = 0;
+    this.unlikelyAt.length = 0;
   }
 
   private grow(extra: number): void {
@@ -145,7 +150,13 @@ export class Code {
     this.length += count;
   }
 
+  /** The `if` or `br_if` that comes next is hardly ever taken: the compiler moves its code out of the way. */
+  unlikely(): void {
+    this.unlikelyAt.push(this.length);
+  }
+
   appendCode(other: Code): void {
+    for (const offset of other.unlikelyAt) this.unlikelyAt.push(this.length + offset);
     if (this.length + other.length > this.bytes.length) this.grow(other.length);
     this.bytes.set(other.bytes.subarray(0, other.length), this.length);
     this.length += other.length;

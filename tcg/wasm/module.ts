@@ -1,4 +1,4 @@
-import { Code, type WasmType } from './code.ts';
+import { Code, W, type WasmType } from './code.ts';
 
 export interface FunctionType {
   readonly params: readonly WasmType[];
@@ -96,18 +96,25 @@ export function encodeModule(spec: ModuleSpec, codeOffsets?: number[]): Uint8Arr
   }
   flush(7);
 
-  section.uleb(spec.functions.length);
-  const body = new Code(1024);
-  const starts: number[] = [];
-  for (const fn of spec.functions) {
-    body.reset();
+  const heads: number[] = [];
+  const bodies = spec.functions.map((fn) => {
+    const body = new Code(fn.code.length + 64);
     writeLocals(body, fn.locals);
-    const head = body.length;
+    heads.push(body.length);
     body.appendCode(fn.code);
-    body.u8(0x0b);
+    body.u8(W.end);
+    return body;
+  });
+  if (bodies.some((body) => body.unlikelyAt.length > 0)) {
+    writeBranchHints(section, bodies, importedFunctions);
+    flush(0);
+  }
+  section.uleb(bodies.length);
+  const starts: number[] = [];
+  for (const [index, body] of bodies.entries()) {
     section.uleb(body.length);
-    starts.push(section.length + head);
-    section.appendCode(body);
+    starts.push(section.length + heads[index]!);
+    section.append(body.bytes, body.length);
   }
   const contentLength = section.length;
   flush(10);
@@ -133,6 +140,21 @@ export function encodeModule(spec: ModuleSpec, codeOffsets?: number[]): Uint8Arr
     flush(0);
   }
   return out.finish();
+}
+
+/** Custom section `metadata.code.branch_hint`: offsets count from the start of a function's locals. */
+function writeBranchHints(section: Code, bodies: readonly Code[], importedFunctions: number): void {
+  section.name('metadata.code.branch_hint');
+  section.uleb(bodies.filter((body) => body.unlikelyAt.length > 0).length);
+  for (const [index, body] of bodies.entries()) {
+    if (body.unlikelyAt.length === 0) continue;
+    section.uleb(importedFunctions + index);
+    section.uleb(body.unlikelyAt.length);
+    for (const offset of body.unlikelyAt) {
+      section.uleb(offset);
+      section.append([1, 0]);
+    }
+  }
 }
 
 function writeLocals(body: Code, locals: readonly WasmType[]): void {

@@ -24,6 +24,7 @@ const program = (source: string, more: Partial<GuestProgram> = {}): GuestProgram
 
 export const guestPrograms: GuestProgram[] = [
   program('doubles.c'),
+  program('nans.c'),
   program('sorting.c'),
   program('integers.c'),
   program('strings.c'),
@@ -180,7 +181,7 @@ export const variants: Variant[] = [
 
 // The soft-float libatomic picks its code by IRELATIVE relocations, which musl does not apply: no `integers` there.
 const runsOnMusl: Record<Triple, string[]> = {
-  [hard]: ['doubles', 'sorting', 'integers', 'signals'],
+  [hard]: ['doubles', 'nans', 'sorting', 'integers', 'signals'],
   [soft]: ['doubles', 'sorting', 'signals'],
 };
 

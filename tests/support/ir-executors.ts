@@ -137,21 +137,16 @@ function compileAlone(
   memory: ExactCheckedMemory,
 ): { bytes: Uint8Array<ArrayBuffer>; sites: FaultSite[] } {
   const graph = buildGraph([[]], [[]]);
-  const variables = new RegionVariables(
-    [block],
-    irTarget,
-    true,
-    new CellLiveness([block], isolatedBlock, irTarget),
-    isolatedBlock,
-    () => false,
-  );
+  const liveness = new CellLiveness([block], isolatedBlock, irTarget);
+  const variables = new RegionVariables([block], irTarget, true, liveness, isolatedBlock, () => false);
   const sites: FaultSite[] = [];
   const emitter = new RegionEmitter(
-    { pc: block.pc, blocks: [block], graph, variables },
+    { pc: block.pc, blocks: [block], graph, variables, liveness },
     {
       memory,
       layout,
       helpers: irHelpers,
+      sinks: true,
       slotOf: (_pc, call) => (call ? 0 : -1),
       countInstructions: false,
       functionOf: () => -1,

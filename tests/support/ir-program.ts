@@ -1,6 +1,7 @@
 import { ExactCheckedMemory } from '#accel/checked-memory.ts';
 import { Engine, type Tier } from '#accel/engine.ts';
 import { cpuBase, memoryPages } from '#accel/guest-memory.ts';
+import type { Optimization } from '#accel/optimizations.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import { generateInterpreter } from '#tcg/interpreter-module.ts';
 import type { IrBlock } from '#tcg/ir.ts';
@@ -76,10 +77,19 @@ const guest = new IrGuest(memoryBytes, access);
 export function runProgram(
   program: IrProgram,
   initial: IrMachine,
-  options: { readonly tier: Tier; readonly exactState: boolean; readonly budget: number },
+  options: {
+    readonly tier: Tier;
+    readonly exactState: boolean;
+    readonly budget: number;
+    readonly without?: ReadonlySet<Optimization>;
+  },
 ): IrOutcome {
   const { memory } = guest;
-  const engine = new Engine(irTarget(program), memory, { interpreter, tier: options.tier });
+  const engine = new Engine(irTarget(program), memory, {
+    interpreter,
+    tier: options.tier,
+    ...(options.without && { without: options.without }),
+  });
   engine.setExactState(options.exactState);
   guest.put(initial);
   const { i32 } = memory.cpu;

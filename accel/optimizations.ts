@@ -1,0 +1,12 @@
+/** What can be left out one by one, to find out what is to blame: results are the same without. */
+export type Optimization =
+  /** tcg/passes/simplify.ts */
+  | 'simplify'
+  /** tcg/passes/dead-code.ts */
+  | 'deadCode'
+  /** Calls of small functions within a region. */
+  | 'inline'
+  /** Node splitting in irreducible loops. */
+  | 'split'
+  /** Flags put off to where they are needed. */
+  | 'sink';
