@@ -43,6 +43,9 @@ const guestPages: readonly (readonly [number, number])[] = [
 /** Pages are noted as in use in groups of 2^8. */
 const groupShift = 8;
 
+/** Bytes looked at and copied at once. */
+const copyChunk = 65536;
+
 /** Access bits: Linux's PROT_* values, also the bits of a permission byte. */
 export const Access = { read: 1, write: 2, execute: 4 } as const;
 
@@ -182,6 +185,76 @@ export class GuestMemory implements CodeReader {
       if ((this.permissions[page]! & access) !== access) return Math.max(address, page * pageSize);
     }
     return -1;
+  }
+
+  /**
+   * Copies the pages [start, end), whatever their permissions, from another memory to the same place, where they are
+   * zero. `isZero` tells of up to 64 KiB whether they are: what is zero is not touched, which would cost the host memory.
+   */
+  copyFrom(source: GuestMemory, start: number, end: number, isZero: (bytes: Uint8Array) => boolean): void {
+    source.whileOpen(start, end, () => this.whileOpen(start, end, () => this.copyPages(source, start, end, isZero)));
+  }
+
+  private copyPages(source: GuestMemory, start: number, end: number, isZero: (bytes: Uint8Array) => boolean): void {
+    for (let chunk = start; chunk < end; chunk += copyChunk) {
+      const chunkEnd = Math.min(end, chunk + copyChunk);
+      if (isZero(source.u8.subarray(chunk, chunkEnd))) continue;
+      for (let page = chunk; page < chunkEnd; page += pageSize) {
+        const bytes = source.u8.subarray(page, page + pageSize);
+        if (!isZero(bytes)) this.u8.set(bytes, page);
+      }
+    }
+  }
+
+  /** Does another memory hold the same bytes in [start, end), whatever the permissions? `same` compares two pieces. */
+  equals(other: GuestMemory, start: number, end: number, same: (a: Uint8Array, b: Uint8Array) => boolean): boolean {
+    const compare = (): boolean => same(this.u8.subarray(start, end), other.u8.subarray(start, end));
+    return other.whileOpen(start, end, () => this.whileOpen(start, end, compare));
+  }
+
+  /** Brings `copy` in line with the bytes from `start` on, whatever their permissions; `same` compares two pieces. */
+  copyOut(start: number, copy: Uint8Array, same: (a: Uint8Array, b: Uint8Array) => boolean): void {
+    this.eachPiece(start, copy, (own, piece) => {
+      if (!same(own, piece)) piece.set(own);
+    });
+  }
+
+  /** Brings the bytes from `start` on in line with `copy`, whatever their permissions. True if any were different. */
+  copyIn(start: number, copy: Uint8Array, same: (a: Uint8Array, b: Uint8Array) => boolean): boolean {
+    let changed = false;
+    this.eachPiece(start, copy, (own, piece) => {
+      if (same(own, piece)) return;
+      own.set(piece);
+      changed = true;
+    });
+    return changed;
+  }
+
+  /** Calls `look` with each page from `start` on and its part of `copy`. */
+  private eachPiece(start: number, copy: Uint8Array, look: (own: Uint8Array, piece: Uint8Array) => void): void {
+    this.whileOpen(start, start + copy.length, () => {
+      for (let at = 0; at < copy.length; at += pageSize) {
+        const piece = copy.subarray(at, at + pageSize);
+        look(this.u8.subarray(start + at, start + at + piece.length), piece);
+      }
+    });
+  }
+
+  /** Runs `act`, for which the pages [start, end) must be readable and writable on the host. */
+  private whileOpen<T>(start: number, end: number, act: () => T): T {
+    const all = Access.read | Access.write;
+    if (!this.pagesProtected || this.refused(start, end - start, all) < 0) return act();
+    const first = start >>> pageShift;
+    const before = this.permissions.slice(first, Math.ceil(end / pageSize));
+    this.protect(start, end, all);
+    const result = act();
+    for (let page = 0; page < before.length; ) {
+      let last = page + 1;
+      while (last < before.length && before[last] === before[page]) last++;
+      this.protect((first + page) * pageSize, (first + last) * pageSize, before[page]!);
+      page = last;
+    }
+    return result;
   }
 
   /** Throws EFAULT unless the whole range allows `access`. */

@@ -33,6 +33,11 @@ export class ImageDirectory {
     this.loaded.push(image);
   }
 
+  /** Takes over what another directory has been told. */
+  copyFrom(other: ImageDirectory): void {
+    this.loaded.push(...other.loaded);
+  }
+
   private at(address: number): KnownImage | null {
     const known = this.loaded.find(({ start, end }) => address >= start && address < end);
     return known ?? this.fromMapping(address);

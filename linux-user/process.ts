@@ -1,13 +1,19 @@
 import type { Abi } from './abi/abi.ts';
+import type { AddressSpace } from './address-space.ts';
 import { monotonic } from './clock.ts';
+import { type CpuAccount, newCpuAccount } from './cpu-usage.ts';
 import type { Credentials } from './credentials.ts';
 import type { GuestEngine } from './guest-engine.ts';
+import type { HostProgram } from './host-program.ts';
+import type { Kernel } from './kernel.ts';
 import type { Mm } from './mm/mm.ts';
 import type { Network } from './net/network.ts';
 import type { ResourceLimits } from './resource-limits.ts';
-import type { SigInfo } from './signal/siginfo.ts';
-import { ProcessSignals } from './signal/signal-state.ts';
-import type { IntervalTimers } from './signal/timers.ts';
+import { Signal } from './signal/numbers.ts';
+import { sendToProcess } from './signal/send.ts';
+import { SiCode, type SigInfo } from './signal/siginfo.ts';
+import { ProcessSignals, type SigAction } from './signal/signal-state.ts';
+import { IntervalTimers } from './signal/timers.ts';
 import type { Task } from './task.ts';
 import type { FileSystem } from './vfs/file-system.ts';
 import type { FileTable } from './vfs/file-table.ts';
@@ -21,87 +27,134 @@ export type Termination =
       readonly signo: number;
       readonly core: boolean;
       readonly info: SigInfo;
-      /** The thread that took the signal, its registers as they were. */
-      readonly task: Task;
+      /** The thread that took the signal, its registers as they were; null for SIGKILL, which none takes. */
+      readonly task: Task | null;
     };
 
 /** What a process starts with. */
 export interface ProcessOptions {
   readonly pid: number;
+  readonly kernel: Kernel;
+  /** null for one whose parent is no guest process. */
+  readonly parent: Process | null;
   readonly abi: Abi;
-  readonly mm: Mm;
-  /** What runs the address space. */
-  readonly engine: GuestEngine;
-  readonly files: FileTable;
-  readonly fs: FileSystem;
-  /** Shared with the processes it forks. */
-  readonly network: Network;
-  readonly credentials: Credentials;
-  readonly limits: ResourceLimits;
-  readonly timers: IntervalTimers;
-  /** Absolute host path of the program. */
-  readonly exePath: string;
-  readonly argv: readonly string[];
-  readonly environment: readonly string[];
-  /** ppid(): asked each time, since a parent may end. */
-  readonly parentPid: () => number;
-}
-
-/** A guest process: a thread group and what its threads share. */
-export class Process {
-  readonly pid: number;
-  readonly abi: Abi;
-  readonly mm: Mm;
-  readonly engine: GuestEngine;
+  readonly space: AddressSpace;
   readonly files: FileTable;
   /** Working directory, umask and how paths are looked up. */
   readonly fs: FileSystem;
   readonly network: Network;
   readonly credentials: Credentials;
   readonly limits: ResourceLimits;
-  readonly timers: IntervalTimers;
+  /** Absolute host path of the program. */
   readonly exePath: string;
-  readonly argv: readonly string[];
-  readonly environment: readonly string[];
-  readonly signals: ProcessSignals = new ProcessSignals();
+  /** Process group and session. */
+  readonly group: number;
+  readonly session: number;
+  /** Dispositions of signals; shared with another process under CLONE_SIGHAND. */
+  readonly actions?: SigAction[];
+}
+
+/** A change of state that a parent can wait for, besides the end. */
+export interface JobEvent {
+  readonly kind: 'stopped' | 'continued';
+  readonly signo: number;
+}
+
+/** A guest process: a thread group and what its threads share. */
+export class Process {
+  readonly pid: number;
+  readonly kernel: Kernel;
+  readonly abi: Abi;
+  space: AddressSpace;
+  files: FileTable;
+  fs: FileSystem;
+  readonly network: Network;
+  readonly credentials: Credentials;
+  readonly limits: ResourceLimits;
+  readonly timers: IntervalTimers = new IntervalTimers();
+  exePath: string;
+  signals: ProcessSignals;
   /** Live threads by tid. */
   readonly tasks: Map<number, Task> = new Map();
+  /** Woken when a thread ends: exec waits for the others to. */
+  readonly threadEnded: WaitQueue = new WaitQueue();
   /** monotonic() at the start. */
   readonly startTime: number = monotonic();
+  readonly cpu: CpuAccount = newCpuAccount();
+
+  // ---- family
+  parent: Process | null;
+  readonly children: Set<Process> = new Set();
+  /** What the parent is sent at the end; 0 for nothing. A child with another than SIGCHLD needs __WCLONE or __WALL. */
+  exitSignal: number = Signal.SIGCHLD;
+  /** PR_SET_CHILD_SUBREAPER. */
+  subreaper = false;
+  /** PR_SET_PDEATHSIG: sent when the parent ends; 0 for none. */
+  parentDeathSignal = 0;
+  group: number;
+  session: number;
+  /** It has called execve: setpgid is closed to its parent. */
+  hasExeced = false;
+  /** Woken when a child ends, stops or continues. */
+  readonly childEvents: WaitQueue = new WaitQueue();
+
+  /** nice(2): kept for those who ask. */
+  nice = 0;
+
+  // ---- states
+  /** What runs instead of guest code after an exec of a host program. */
+  hostProgram: HostProgram | null = null;
   /** Set once the process must end; no thread runs in user mode any more. */
   termination: Termination | null = null;
-  /** Woken when the process ends. */
-  readonly ended: WaitQueue = new WaitQueue();
-  /** Called when the disposition of a signal has changed: host listeners and exact state follow it. */
-  onSignalAction: (signo: number) => void = () => {};
-  private readonly parentPid: () => number;
+  /** What exit gave the leader: the status if no exit_group comes. */
+  leaderStatus = 0;
+  /** All threads have ended; the parent has not waited yet. */
+  zombie = false;
+  /** No thread runs until SIGCONT. */
+  stopped = false;
+  /** What a parent has not been told yet. */
+  jobEvent: JobEvent | null = null;
+  /** Woken when the child of vfork lets go of the parent's memory, in that child. */
+  readonly memoryReleased: WaitQueue = new WaitQueue();
 
   constructor(options: ProcessOptions) {
     this.pid = options.pid;
+    this.kernel = options.kernel;
+    this.parent = options.parent;
     this.abi = options.abi;
-    this.mm = options.mm;
-    this.engine = options.engine;
+    this.space = options.space;
     this.files = options.files;
     this.fs = options.fs;
     this.network = options.network;
     this.credentials = options.credentials;
     this.limits = options.limits;
-    this.timers = options.timers;
     this.exePath = options.exePath;
-    this.argv = options.argv;
-    this.environment = options.environment;
-    this.parentPid = options.parentPid;
+    this.group = options.group;
+    this.session = options.session;
+    this.signals = new ProcessSignals(options.actions);
+    this.timers.onExpiry = (signo) => sendToProcess(this, { kind: 'kernel', signo, code: SiCode.SI_KERNEL });
+    this.kernel.processes.add(this);
+    this.parent?.children.add(this);
   }
 
+  get mm(): Mm {
+    return this.space.mm;
+  }
+
+  get engine(): GuestEngine {
+    return this.space.engine;
+  }
+
+  /** getppid(2). */
   get ppid(): number {
-    return this.parentPid();
+    return this.parent === null ? this.kernel.parentPid(this) : this.parent.pid;
   }
 
   /** exit_group: the first reason to end counts. The threads end as soon as they would run again. */
   terminate(termination: Termination): void {
-    if (this.termination !== null) return;
+    if (this.termination !== null || this.zombie) return;
     this.termination = termination;
     for (const task of this.tasks.values()) task.interrupt();
-    this.ended.wake();
+    this.kernel.scheduler.unpark(this);
   }
 }

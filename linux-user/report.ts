@@ -8,7 +8,7 @@ import { signalName, signalTexts } from './signal/numbers.ts';
 import type { SigInfo } from './signal/siginfo.ts';
 import type { Task } from './task.ts';
 
-type SignalEnd = Extract<Termination, { kind: 'signal' }>;
+type SignalEnd = Extract<Termination, { kind: 'signal' }> & { readonly task: Task };
 
 const hex = (value: number): string => `0x${value.toString(16).padStart(8, '0')}`;
 

@@ -19,6 +19,9 @@ export const ResourceLimit = {
 } as const;
 export const resourceLimitCount = 16;
 
+/** Threads and processes of a guest: each process costs the host a reservation of 10 GiB of addresses. */
+const processLimit = 4096;
+
 export const unlimited = Infinity;
 
 /** A soft and a hard limit; `unlimited` for none. */
@@ -35,12 +38,19 @@ export class ResourceLimits {
     this.limits[ResourceLimit.STACK] = { soft: stackBytes, hard: unlimited };
     this.limits[ResourceLimit.CORE] = { soft: 0, hard: unlimited };
     this.limits[ResourceLimit.NOFILE] = { soft: 1024, hard: 1048576 };
-    this.limits[ResourceLimit.NPROC] = { soft: 65536, hard: 65536 };
+    this.limits[ResourceLimit.NPROC] = { soft: processLimit, hard: processLimit };
     this.limits[ResourceLimit.MEMLOCK] = { soft: 8 << 20, hard: 8 << 20 };
     this.limits[ResourceLimit.SIGPENDING] = { soft: 65536, hard: 65536 };
     this.limits[ResourceLimit.MSGQUEUE] = { soft: 819200, hard: 819200 };
     this.limits[ResourceLimit.NICE] = { soft: 0, hard: 0 };
     this.limits[ResourceLimit.RTPRIO] = { soft: 0, hard: 0 };
+  }
+
+  /** The limits of a forked child. */
+  static copyOf(other: ResourceLimits): ResourceLimits {
+    const copy = new ResourceLimits(0);
+    other.limits.forEach((limit, resource) => copy.set(resource, limit));
+    return copy;
   }
 
   get(resource: number): Limit {

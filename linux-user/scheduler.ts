@@ -1,7 +1,10 @@
 import { ExitReason } from '#tcg/cpu-page.ts';
 import type { CpuView } from '#tcg/target.ts';
+import type { AddressSpace } from './address-space.ts';
 import { monotonic } from './clock.ts';
+import { CpuMeter } from './cpu-usage.ts';
 import { raiseException } from './exceptions.ts';
+import { endTask } from './exit.ts';
 import type { GuestEngine } from './guest-engine.ts';
 import type { Process } from './process.ts';
 import { deliverSignals, isRestart } from './signal/deliver.ts';
@@ -29,17 +32,24 @@ function savedCpu(bytes: number): CpuView {
 
 /** The kernel's main loop: runs tasks in turn on one JS thread, serves what they ask for, and lets Node work between. */
 export class Scheduler {
+  readonly meter: CpuMeter = new CpuMeter();
   private readonly table: SyscallTable;
   /** Bytes of CPU state from the start of the CPU page that a switch must keep. */
   private readonly stateBytes: number;
-  private readonly ready: Ready[] = [];
-  /** Whose state is in each engine's CPU page. */
-  private readonly inCpuPage = new Map<GuestEngine, Task>();
+  private ready: Ready[] = [];
+  /** Tasks of stopped processes that would be ready. */
+  private parked: Ready[] = [];
+  /** Live tasks, ready or asleep. */
+  private tasks = 0;
   /** Ends the wait for something to become ready. */
   private endIdle: (() => void) | null = null;
+  /** Node ends when nothing is open, whatever is awaited: this keeps it while all tasks sleep. */
+  private keepAlive: NodeJS.Timeout | null = null;
   private lastTurn = monotonic();
-  /** The call served last put its task to sleep. */
-  private asleep = false;
+  /** The address space whose task ran last. */
+  private current: AddressSpace | null = null;
+  /** The task that runs has left user mode: it sleeps, or waits in `ready` to be ended or parked. */
+  private left = false;
   /** Our own bug in a call that slept: thrown out of `run`. */
   private failure: { readonly error: unknown } | null = null;
 
@@ -48,81 +58,128 @@ export class Scheduler {
     this.stateBytes = stateBytes;
   }
 
-  /** True if no other task could run while this one waits: a call may then hold the whole program. */
-  get mayBlock(): boolean {
-    return this.ready.length === 0;
+  /** True if there is but one task: a call may then hold the whole program. */
+  get alone(): boolean {
+    return this.tasks === 1;
   }
 
-  /** Adds a task whose CPU state is in its engine's CPU page (the first of its address space). */
-  adopt(task: Task): void {
-    this.inCpuPage.set(task.process.engine, task);
-    this.wake({ task, result: null });
-  }
-
-  /** Adds a task with a CPU state of its own: `task.cpu` is not the CPU page. */
+  /** Adds a task whose CPU state is in its engine's CPU page, or in memory of its own (`copyState`). */
   add(task: Task): void {
+    this.tasks++;
     this.wake({ task, result: null });
   }
 
-  /** Runs until `process` has ended. */
-  async run(process: Process): Promise<void> {
-    while (process.termination === null) {
+  /** Counts a task out that has ended. */
+  remove(): void {
+    this.tasks--;
+  }
+
+  /** A copy of a task's CPU state, in memory of its own. */
+  copyState(task: Task): CpuView {
+    const copy = savedCpu(this.stateBytes);
+    copy.u8.set(task.cpu.u8.subarray(0, this.stateBytes));
+    return copy;
+  }
+
+  /** Runs until `finished`, which is asked between tasks. */
+  async run(finished: () => boolean): Promise<void> {
+    while (!finished()) {
       const next = this.ready.shift();
       if (next === undefined) {
         await this.idle();
         if (this.failure !== null) throw this.failure.error;
         continue;
       }
-      this.switchTo(next.task);
-      if (next.result !== null) this.finishCall(next.task, next.result);
-      else if (next.task.signalPending) deliverSignals(next.task, 0);
-      if (this.runTask(next.task)) {
-        this.ready.push({ task: next.task, result: null });
-        await this.turn();
-      }
+      this.step(next);
+      if (this.ready.length > 0 && monotonic() - this.lastTurn >= turnInterval) await this.turn();
     }
+    if (this.keepAlive !== null) clearInterval(this.keepAlive);
   }
 
-  /** Runs one task until it sleeps or ends (false), or until Node's event loop must turn (true). */
-  private runTask(task: Task): boolean {
+  /** Lets the tasks of a process that is stopped no longer go on. */
+  unpark(process: Process): void {
+    const freed = this.parked.filter(({ task }) => task.process === process);
+    if (freed.length === 0) return;
+    this.parked = this.parked.filter(({ task }) => task.process !== process);
+    for (const each of freed) this.wake(each);
+  }
+
+  private step(next: Ready): void {
+    const { task, result } = next;
     const { process } = task;
-    const { engine } = process;
-    engine.serveSyscall = () => this.serve(task);
-    while (process.termination === null) {
-      const reason = engine.run();
-      if (reason === ExitReason.syscall) {
-        if (!this.asleep) continue;
-        this.asleep = false;
-        return false;
-      }
-      if (reason === ExitReason.budget || reason === ExitReason.yield) {
-        if (monotonic() - this.lastTurn >= turnInterval) return true;
-        if (reason === ExitReason.yield && this.ready.length > 0) return true;
-        if (task.signalPending) deliverSignals(task, 0);
-        continue;
-      }
-      raiseException(task, reason);
-      deliverSignals(task, 0);
+    this.meter.switchTo(process.cpu);
+    this.enter(process.space);
+    if (task.mustEnd) {
+      endTask(task);
+      return;
     }
-    return false;
+    if (process.stopped) {
+      this.parked.push(next);
+      return;
+    }
+    this.switchTo(task);
+    this.left = false;
+    if (result !== null) this.finishCall(task, result);
+    else if (task.signalPending) this.deliver(task, 0);
+    if (!this.left) this.runTask(task);
   }
 
-  /** Serves the call the task asks for; false if the task cannot go on at once. */
-  private serve(task: Task): boolean {
+  /** Runs one task until it sleeps or ends, or until another one should run. */
+  private runTask(task: Task): void {
+    for (;;) {
+      const { engine } = task.process;
+      engine.serveSyscall = () => this.serve(task, engine);
+      const reason = engine.run();
+      if (this.left) return;
+      // A call that did not make the task leave was exec: the new program runs in another engine.
+      if (reason === ExitReason.syscall) continue;
+      if (reason === ExitReason.budget || reason === ExitReason.yield) {
+        if (this.sliceOver(reason)) {
+          this.ready.push({ task, result: null });
+          return;
+        }
+        if (task.signalPending) this.deliver(task, 0);
+      } else {
+        raiseException(task, reason);
+        this.deliver(task, 0);
+      }
+      if (this.left) return;
+    }
+  }
+
+  private sliceOver(reason: ExitReason): boolean {
+    return monotonic() - this.lastTurn >= turnInterval || (reason === ExitReason.yield && this.ready.length > 0);
+  }
+
+  /** Serves the call the task asks for; false if the task cannot go on at once in this engine. */
+  private serve(task: Task, engine: GuestEngine): boolean {
     task.syscallFirstArgument = task.abi.argument(task.cpu, 0);
     const result = this.table.dispatch(task);
     if (typeof result !== 'number') {
-      this.asleep = true;
+      this.left = true;
       this.sleep(task, result);
       return false;
     }
     this.finishCall(task, result);
-    return task.process.termination === null;
+    return !this.left && task.process.engine === engine;
   }
 
   private finishCall(task: Task, result: number): void {
     if (result !== keepRegisters) task.abi.setResult(task.cpu, result);
-    if (task.signalPending || isRestart(result)) deliverSignals(task, result);
+    if (task.signalPending || isRestart(result)) this.deliver(task, result);
+    else if (task.mustEnd) this.requeue(task, null);
+  }
+
+  private deliver(task: Task, result: number): void {
+    const open = deliverSignals(task, result);
+    if (task.mustEnd) this.requeue(task, null);
+    else if (task.process.stopped) this.requeue(task, open === 0 ? null : open);
+  }
+
+  /** The task goes on by way of the queue: to be ended, or parked. */
+  private requeue(task: Task, result: number | null): void {
+    this.left = true;
+    this.ready.push({ task, result });
   }
 
   private sleep(task: Task, result: Promise<number>): void {
@@ -140,39 +197,47 @@ export class Scheduler {
     this.endIdle?.();
   }
 
+  /** Shared memory follows the address space whose turn it is. */
+  enter(space: AddressSpace): void {
+    const { current } = this;
+    if (current === space) return;
+    current?.mm.publishShared();
+    space.mm.fetchShared();
+    this.current = space;
+  }
+
   private switchTo(task: Task): void {
-    const { engine } = task.process;
-    const current = this.inCpuPage.get(engine);
+    const { space } = task.process;
+    const current = space.running;
     if (current === task) return;
-    if (current !== undefined) {
-      const saved = savedCpu(this.stateBytes);
-      saved.u8.set(engine.cpu.u8.subarray(0, this.stateBytes));
-      current.cpu = saved;
+    if (current !== null) {
+      current.cpu = this.copyState(current);
+      current.abi.clearExclusive(current.cpu);
     }
-    engine.cpu.u8.set(task.cpu.u8.subarray(0, this.stateBytes));
-    task.cpu = engine.cpu;
-    this.inCpuPage.set(engine, task);
+    space.engine.cpu.u8.set(task.cpu.u8.subarray(0, this.stateBytes));
+    space.seat(task);
   }
 
   /** Lets Node's event loop turn once. */
   private async turn(): Promise<void> {
     await new Promise<void>((resolve) => setImmediate(resolve));
-    for (const task of this.inCpuPage.values()) {
-      if (task.process.timers.measuresCpu) task.process.timers.poll();
-    }
+    const seen = new Set<Process>();
+    for (const { task } of this.ready) seen.add(task.process);
+    for (const { timers } of seen) if (timers.measuresCpu) timers.poll();
     this.lastTurn = monotonic();
     if (this.failure !== null) throw this.failure.error;
   }
 
-  /** Waits until a task is ready. Node ends when nothing is open, whatever is awaited: the interval keeps it. */
+  /** Waits until a task is ready. */
   private async idle(): Promise<void> {
     if (this.failure !== null) return;
-    const keepAlive = setInterval(() => {}, 2 ** 30);
+    if (this.keepAlive === null) this.keepAlive = setInterval(() => {}, 2 ** 30);
+    else this.keepAlive.ref();
     await new Promise<void>((resolve) => {
       this.endIdle = resolve;
     });
     this.endIdle = null;
-    clearInterval(keepAlive);
+    this.keepAlive.unref();
     this.lastTurn = monotonic();
   }
 }

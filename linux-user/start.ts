@@ -1,29 +1,25 @@
 import { GuestMemory } from '#accel/guest-memory.ts';
 import type { Target } from '#tcg/target.ts';
 import { abiOf, architectureOf } from './abi/architectures.ts';
-import { type Credentials, hostCredentials } from './credentials.ts';
+import { hostCredentials } from './credentials.ts';
 import { createEntropy, type Entropy } from './entropy.ts';
 import type { EngineFactory } from './guest-engine.ts';
-import { ImageDirectory } from './images.ts';
+import { hostJob } from './host-job.ts';
+import type { ImageDirectory } from './images.ts';
+import { Kernel } from './kernel.ts';
 import { elfMachine } from './loader/elf.ts';
 import { hostPathOf } from './loader/guest-path.ts';
-import { fillStack, mapStack } from './loader/initial-stack.ts';
 import { LoadError } from './loader/load-error.ts';
-import { type LoadedProgram, loadProgram, resolveProgram } from './loader/load-program.ts';
+import { resolveProgram } from './loader/load-program.ts';
 import { ProgramFile } from './loader/program-file.ts';
 import { scriptLine } from './loader/script.ts';
 import { hostPages } from './mm/host-pages.ts';
-import { Mm } from './mm/mm.ts';
 import { Network } from './net/network.ts';
 import { Process, type Termination } from './process.ts';
+import { makeImage } from './program-image.ts';
 import { printReport } from './report.ts';
 import { ResourceLimit, ResourceLimits } from './resource-limits.ts';
-import { Scheduler } from './scheduler.ts';
-import { isHandled, observesFaults } from './signal/actions.ts';
-import { endBySignal, HostSignals } from './signal/host.ts';
-import { sendToProcess } from './signal/send.ts';
-import { SiCode } from './signal/siginfo.ts';
-import { IntervalTimers } from './signal/timers.ts';
+import { endBySignal } from './signal/host.ts';
 import type { SyscallTable } from './syscall-table.ts';
 import { Task } from './task.ts';
 import { FileSystem } from './vfs/file-system.ts';
@@ -90,88 +86,86 @@ export function detectArchitecture(program: string, prefix: string | null): stri
 }
 
 /**
- * Loads a program and runs it to its end. Returns its exit code; a fatal signal is reported and ends this process by
- * the same signal (where the host cannot, 128 + its number is returned). Throws LoadError.
+ * Loads a program and runs it, and the processes it makes, to their end. Returns its exit code; a fatal signal is
+ * reported and ends this process by the same signal (where the host cannot, 128 + its number is returned). Throws
+ * LoadError.
  */
 export async function startProcess(
   options: StartOptions,
   table: SyscallTable,
   engineFactory: EngineFactory,
 ): Promise<number> {
-  const guest = createProcess(options, engineFactory);
-  const { process: guestProcess, task, images } = guest;
-  const scheduler = new Scheduler(table, options.target.layout.end);
-  const hostSignals = new HostSignals(guestProcess, options.ended !== undefined);
-  guestProcess.fs.mayBlock = () =>
-    scheduler.mayBlock && !hostSignals.active && !guestProcess.timers.active && !guestProcess.network.active;
-  guestProcess.timers.onExpiry = (signo) =>
-    sendToProcess(guestProcess, { kind: 'kernel', signo, code: SiCode.SI_KERNEL });
-  guestProcess.onSignalAction = (signo) => {
-    hostSignals.update(signo);
-    if (!observesFaults(signo)) return;
-    const { actions } = guestProcess.signals;
-    guestProcess.engine.setExactState(actions.some((action, n) => observesFaults(n) && isHandled(action)));
+  const { process: first, task } = createProcess(options, table, engineFactory);
+  const { kernel } = first;
+  kernel.onProcessEnd = (ended) => {
+    if (ended === first) reportCore(first, options);
   };
-  scheduler.adopt(task);
+  kernel.scheduler.add(task);
   try {
-    await scheduler.run(guestProcess);
+    // Processes that outlive the first one go on: this is where they run.
+    await kernel.scheduler.run(() => !kernel.processes.anyAlive);
   } finally {
-    guestProcess.timers.stop();
-    hostSignals.stop();
-    guestProcess.mm.writeBackAll();
-    guestProcess.files.closeAll();
+    kernel.hostSignals.stop();
+    kernel.shutDown();
     options.ended?.();
   }
-  await guestProcess.network.flushed();
-  return finish(guestProcess.termination!, options, images);
+  await first.network.flushed();
+  return finish(first.termination!);
 }
 
 /** A process with its first task, about to execute its first instruction. */
 export interface StartedProcess {
   readonly process: Process;
   readonly task: Task;
-  readonly images: ImageDirectory;
 }
 
-/** Loads a program into a new address space. Throws LoadError. */
-export function createProcess(options: StartOptions, engineFactory: EngineFactory): StartedProcess {
-  const { target, prefix, argv, environment, stackBytes } = options;
+/** Loads a program into the first process of a new kernel. Throws LoadError. */
+export function createProcess(
+  options: StartOptions,
+  table: SyscallTable,
+  engineFactory: EngineFactory,
+): StartedProcess {
+  const { target, prefix, program, stackBytes } = options;
   const abi = abiOf(target.name, target.layout);
-  const resolved = resolveProgram(options.program, argv, abi, prefix);
-  const limits = new ResourceLimits(stackBytes);
-  const memory = createMemory(options.protection);
+  const bytes = (texts: readonly string[]): Buffer[] => texts.map((text) => Buffer.from(text));
+  const resolved = resolveProgram(program, program, bytes(options.argv), abi, prefix);
   const taskSize = Math.min(options.addressSpaceEnd ?? abi.taskSize, abi.taskSize);
-  const mm = new Mm(memory, {
-    taskSize,
-    stackBytes,
-    limits,
-    effectiveAccess: (prot) => abi.effectiveAccess(prot),
-  });
-  mapStack(mm, stackBytes, resolved.image.executableStack);
-  const loaded = loadProgram(mm, abi, resolved, prefix);
-  abi.mapKernelPages(mm);
-  const credentials = hostCredentials();
   const entropy = options.entropy ?? createEntropy(options.seed);
-  const random = new Uint8Array(16);
-  entropy(random, 0, random.length);
-  const stackPointer = fillStack(mm, {
-    abi,
-    program: loaded.program,
-    interpreter: loaded.interpreter,
-    execPath: options.program,
-    argv: resolved.argv,
-    environment,
-    credentials,
-    random,
-    stackBytes,
-  });
-
-  const engine = engineFactory(memory);
-  mm.onCodeChange = (start, end) => engine.invalidate(start, end);
-  target.reset(engine.cpu, (loaded.interpreter ?? loaded.program).entry, stackPointer);
+  const newMemory = (): GuestMemory => createMemory(options.protection);
+  const kernel = new Kernel({ target, abi, prefix, entropy, taskSize, stackBytes, newMemory }, table, engineFactory);
+  const limits = new ResourceLimits(stackBytes);
+  const credentials = hostCredentials();
+  const environment = bytes(options.environment);
+  const request = { resolved, execPath: Buffer.from(program), environment, credentials, limits };
+  const { space, entry, stackPointer, exePath } = makeImage(kernel, request);
   const fs = new FileSystem({ cwd: process.cwd(), umask: process.umask(), prefix, entropy });
+  fs.mayBlock = kernel.mayBlock;
   const files = standardStreams(fs, limits.get(ResourceLimit.NOFILE).soft);
-  return assemble(options, loaded, { abi, mm, engine, files, fs, credentials, limits, argv: resolved.argv });
+  const { group, session } = hostJob();
+  const first = new Process({
+    pid: process.pid,
+    kernel,
+    parent: null,
+    abi,
+    space,
+    files,
+    fs,
+    network: new Network(),
+    credentials,
+    limits,
+    exePath,
+    group,
+    session,
+  });
+  kernel.first = first;
+  const name = program.slice(program.lastIndexOf('/') + 1).slice(0, 15);
+  const task = new Task(first.pid, first, abi, space.engine.cpu, name);
+  space.seat(task);
+  target.reset(task.cpu, entry, stackPointer);
+  first.tasks.set(task.tid, task);
+  kernel.hostSignals.start(options.ended !== undefined);
+  options.watch?.(first, space.images);
+  return { process: first, task };
 }
 
 /** Throws LoadError. */
@@ -185,36 +179,14 @@ function createMemory(protection: Protection): GuestMemory {
   return memory;
 }
 
-type Parts = Pick<
-  ConstructorParameters<typeof Process>[0],
-  'abi' | 'mm' | 'engine' | 'files' | 'fs' | 'limits' | 'argv'
-> & { readonly credentials: Credentials };
-
-function assemble(options: StartOptions, loaded: LoadedProgram, parts: Parts): StartedProcess {
-  const guest = new Process({
-    ...parts,
-    network: new Network(),
-    pid: process.pid,
-    parentPid: () => process.ppid,
-    timers: new IntervalTimers(),
-    exePath: loaded.program.path,
-    environment: options.environment,
-  });
-  const name = options.program.slice(options.program.lastIndexOf('/') + 1).slice(0, 15);
-  const task = new Task(guest.pid, guest, parts.abi, parts.engine.cpu, name);
-  guest.tasks.set(task.tid, task);
-  const images = new ImageDirectory(parts.mm, parts.abi, options.prefix);
-  images.add(loaded.program);
-  if (loaded.interpreter !== null) images.add(loaded.interpreter);
-  options.watch?.(guest, images);
-  return { process: guest, task, images };
+/** Explains the signal that ended the first process, while its memory is still there. */
+function reportCore({ termination, space }: Process, options: StartOptions): void {
+  if (termination?.kind !== 'signal' || !termination.core || termination.task === null) return;
+  printReport({ ...termination, task: termination.task }, options, space.images);
 }
 
-function finish(termination: Termination, options: StartOptions, images: ImageDirectory): number {
-  if (termination.kind === 'exit') {
-    return termination.code;
-  }
-  if (termination.core) printReport(termination, options, images);
+function finish(termination: Termination): number {
+  if (termination.kind === 'exit') return termination.code;
   endBySignal(termination.signo);
   return 128 + termination.signo;
 }

@@ -8,11 +8,13 @@ import type { Process } from './process.ts';
 import { TaskSignals } from './signal/signal-state.ts';
 import type { SyscallResult } from './syscall-table.ts';
 
-/** How an interrupted call goes on: errno names that only the kernel knows (see `Task.sleep`). */
-export type Interruption = Extract<
-  ErrnoName,
-  'EINTR' | 'ERESTARTSYS' | 'ERESTARTNOINTR' | 'ERESTARTNOHAND' | 'ERESTART_RESTARTBLOCK'
->;
+/**
+ * How an interrupted call goes on: errno names that only the kernel knows (see `Task.sleep`). A killable sleep ends
+ * only with the thread.
+ */
+export type Interruption =
+  | Extract<ErrnoName, 'EINTR' | 'ERESTARTSYS' | 'ERESTARTNOINTR' | 'ERESTARTNOHAND' | 'ERESTART_RESTARTBLOCK'>
+  | 'killable';
 
 /** Starts waiting; returns what stops it early (a timer to clear, a queue to leave), if anything does. */
 export type StartWaiting<T> = (wake: (value: T) => void, fail: (error: unknown) => void) => (() => void) | void;
@@ -21,7 +23,8 @@ const pcIndex = cpuHeader.offset('pc') >> 2;
 
 /** A guest thread. */
 export class Task {
-  readonly tid: number;
+  /** exec makes the calling thread the leader. */
+  tid: number;
   readonly process: Process;
   readonly abi: Abi;
   /** CPU state: the CPU page while the task runs, a saved copy while another one does. */
@@ -40,6 +43,9 @@ export class Task {
   /** Thread name: prctl(PR_SET_NAME), /proc/self/comm; at most 15 bytes. */
   name: string;
 
+  /** This thread ends, whatever the process does: exit, or an exec of another thread. */
+  leaving = false;
+
   /** Ends the sleep under way with an interruption; null while the task does not sleep. */
   private interruptSleep: (() => void) | null = null;
 
@@ -54,6 +60,11 @@ export class Task {
   /** The PC in the target's own encoding. */
   get rawPc(): number {
     return this.cpu.i32[pcIndex] >>> 0;
+  }
+
+  /** True if the thread must not run in user mode any more. */
+  get mustEnd(): boolean {
+    return this.leaving || this.process.termination !== null;
   }
 
   get mm(): Mm {
@@ -71,9 +82,12 @@ export class Task {
    * - ERESTARTNOHAND: again only if no handler ran (pause, sigsuspend, pselect, ppoll)
    * - ERESTART_RESTARTBLOCK: like that, through `restartBlock` (nanosleep, poll)
    * - EINTR: never again (epoll_wait, msgrcv, sockets with a timeout)
+   * - killable: signals wait until the sleep is over (the parent of vfork)
    */
   sleep<T>(start: StartWaiting<T>, how: Interruption = 'ERESTARTSYS'): Promise<T> {
-    if (this.signalPending) return Promise.reject(new Errno(how));
+    const killable = how === 'killable';
+    const interruption = killable ? 'EINTR' : how;
+    if (killable ? this.mustEnd : this.signalPending) return Promise.reject(new Errno(interruption));
     return new Promise<T>((resolve, reject) => {
       let over = false;
       const waiting: { stop?: () => void } = {};
@@ -85,7 +99,8 @@ export class Task {
         return true;
       };
       this.interruptSleep = () => {
-        if (finish()) reject(new Errno(how));
+        if (killable && !this.mustEnd) return;
+        if (finish()) reject(new Errno(interruption));
       };
       const begun = start(
         (value) => {
@@ -99,6 +114,12 @@ export class Task {
       waiting.stop = begun;
       if (over) begun();
     });
+  }
+
+  /** Ends the thread, now or when it would go on in user mode. */
+  leave(): void {
+    this.leaving = true;
+    this.interrupt();
   }
 
   /** A signal has come that this task must see: ends its sleep, if it sleeps. */

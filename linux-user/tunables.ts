@@ -1,5 +1,7 @@
 /** Longest time in milliseconds that guest code runs before Node's event loop turns: signals, timers, input. */
 export const turnInterval = 10;
+/** Machines kept for reuse: what a shell's pipelines need at once, some megabytes each. */
+export const pooledMachines = 16;
 /** Milliseconds for which what Node's event loop has brought counts as new for a call that must not wait. */
 export const turnDistance = 0.2;
 /** Most connections from the host that wait for accept, whatever backlog the guest asks for (net.core.somaxconn). */

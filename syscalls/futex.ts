@@ -1,117 +1,156 @@
 import { Access } from '#accel/guest-memory.ts';
-import type { Mm } from '#linux-user/mm/mm.ts';
+import { monotonic } from '#linux-user/clock.ts';
+import { matchAny, type TimeLeft } from '#linux-user/futex.ts';
 import type { SyscallResult } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
-import { WaitQueue } from '#linux-user/wait-queue.ts';
 import { Errno } from '#util/errno.ts';
 import { address, structIn, uint } from './arguments.ts';
 import { FutexFlag, FutexOp } from './names.ts';
 import { bits, named } from './print.ts';
-import { type Argument, partial, type Rows, row } from './row.ts';
+import { type Argument, type Rows, row } from './row.ts';
 import { loadTimespec, timespecIn, wideTimespecIn } from './time-values.ts';
 
-const matchAny = 0xffffffff;
-const longestTimeout = 2 ** 31 - 1;
-
-/** Tasks that wait on a word, by address, in each address space. */
-const queues = new WeakMap<Mm, Map<number, WaitQueue>>();
-
-function queueAt(task: Task, at: number): WaitQueue {
-  let byAddress = queues.get(task.mm);
-  if (byAddress === undefined) queues.set(task.mm, (byAddress = new Map()));
-  let queue = byAddress.get(at);
-  if (queue === undefined) byAddress.set(at, (queue = new WaitQueue()));
-  return queue;
+/** When a wait is over: null for never. */
+interface Deadline {
+  readonly time: number;
+  readonly now: () => number;
 }
 
-/** Wakes up to `count` tasks that wait on the word at `at`; returns how many. */
-export function wakeFutex(task: Task, at: number, count: number): number {
-  const queue = queues.get(task.mm)?.get(at);
-  if (queue === undefined) return 0;
-  const woken = queue.wake(count);
-  if (queue.size === 0) queues.get(task.mm)?.delete(at);
-  return woken;
-}
+const wallClock = (): number => Date.now();
 
-function wait(task: Task, at: number, expected: number, timeout: number | null): SyscallResult {
-  if (task.memory.load32(at) !== expected) throw new Errno('EAGAIN');
-  if (timeout !== null && timeout <= 0) throw new Errno('ETIMEDOUT');
-  return sleepOn(task, at, timeout);
-}
-
-async function sleepOn(task: Task, at: number, timeout: number | null): Promise<number> {
-  const queue = queueAt(task, at);
-  const timedOut = await task.sleep<boolean>((wake) => {
-    const leave = queue.add(() => wake(false));
-    if (timeout === null) return leave;
-    const timer = setTimeout(() => wake(true), Math.min(timeout, longestTimeout));
-    return () => {
-      clearTimeout(timer);
-      leave();
-    };
-  });
-  if (timedOut) throw new Errno('ETIMEDOUT');
-  return 0;
-}
-
-/** Milliseconds to wait: relative for FUTEX_WAIT, until a point in time for the bitset form. */
-function timeoutOf(task: Task, at: number, absolute: boolean, realtime: boolean, wide: boolean): number | null {
+/** FUTEX_WAIT's timeout is relative, that of the others a point in time, on the clock that the flags name. */
+function deadlineOf(task: Task, at: number, wide: boolean, relative: boolean, realtime: boolean): Deadline | null {
   if (at === 0) return null;
   const { seconds, nanoseconds } = loadTimespec(task.memory, at, wide);
   if (seconds < 0 || nanoseconds < 0 || nanoseconds > 999_999_999) throw new Errno('EINVAL');
   const time = seconds * 1000 + nanoseconds / 1e6;
-  if (!absolute) return time;
-  return time - (realtime ? Date.now() : Number(process.hrtime.bigint()) / 1e6);
+  const now = realtime ? wallClock : monotonic;
+  return { time: relative ? now() + time : time, now };
 }
 
-function futex(
+const leftOf = (deadline: Deadline | null): TimeLeft =>
+  deadline === null ? null : () => deadline.time - deadline.now();
+
+function wait(task: Task, at: number, expected: number, bitset: number, deadline: Deadline | null): SyscallResult {
+  if (bitset === 0) throw new Errno('EINVAL');
+  if (task.memory.load32(at) !== expected) throw new Errno('EAGAIN');
+  const left = leftOf(deadline);
+  if (left !== null && left() <= 0) throw new Errno('ETIMEDOUT');
+  return sleepOn(task, at, expected, bitset, deadline);
+}
+
+/** A wait with an end is made again through restart_syscall, since a relative timeout must not begin anew. */
+async function sleepOn(
   task: Task,
   at: number,
-  operation: number,
-  value: number,
-  timeout: number,
-  second: number,
-  value3: number,
-  wide: boolean,
-): SyscallResult {
+  expected: number,
+  bitset: number,
+  deadline: Deadline | null,
+): Promise<number> {
+  const how = deadline === null ? 'ERESTARTSYS' : 'ERESTART_RESTARTBLOCK';
+  try {
+    if (await task.process.kernel.futexes.wait(task, at, bitset, leftOf(deadline), how)) return 0;
+  } catch (error) {
+    if (deadline !== null) task.restartBlock = () => wait(task, at, expected, bitset, deadline);
+    throw error;
+  }
+  throw new Errno('ETIMEDOUT');
+}
+
+/** FUTEX_WAIT_REQUEUE_PI: waits to be moved to the lock at `lock` and given it. */
+async function waitForLock(
+  task: Task,
+  at: number,
+  expected: number,
+  deadline: Deadline | null,
+  lock: number,
+): Promise<number> {
+  task.memory.require(lock, 4, Access.write);
+  if (task.memory.load32(at) !== expected) throw new Errno('EAGAIN');
+  const woken = await task.process.kernel.futexes.wait(task, at, matchAny, leftOf(deadline), 'EINTR');
+  if (!woken) throw new Errno('ETIMEDOUT');
+  return 0;
+}
+
+/** The words of one call. */
+interface FutexCall {
+  readonly address: number;
+  readonly operation: number;
+  readonly value: number;
+  /** A pointer for the calls that wait, a count for the others. */
+  readonly timeout: number;
+  readonly second: number;
+  readonly value3: number;
+}
+
+function futex(task: Task, call: FutexCall, wide: boolean): SyscallResult {
+  const { address: at, operation, value, timeout, second, value3 } = call;
   const command = operation & ~(FutexFlag.FUTEX_PRIVATE_FLAG | FutexFlag.FUTEX_CLOCK_REALTIME);
   const realtime = (operation & FutexFlag.FUTEX_CLOCK_REALTIME) !== 0;
   if (at % 4 !== 0) throw new Errno('EINVAL');
-  const { memory } = task;
+  const { memory, mm } = task;
+  const { futexes } = task.process.kernel;
   switch (command) {
     case FutexOp.FUTEX_WAIT:
-      return wait(task, at, value, timeoutOf(task, timeout, false, realtime, wide));
+      return wait(task, at, value, matchAny, deadlineOf(task, timeout, wide, true, realtime));
     case FutexOp.FUTEX_WAIT_BITSET:
-      if (value3 === 0) throw new Errno('EINVAL');
-      if (value3 !== matchAny) throw new Errno('ENOSYS');
-      return wait(task, at, value, timeoutOf(task, timeout, true, realtime, wide));
+      return wait(task, at, value, value3, deadlineOf(task, timeout, wide, false, realtime));
     case FutexOp.FUTEX_WAKE:
-    case FutexOp.FUTEX_WAKE_BITSET:
-      if (command === FutexOp.FUTEX_WAKE_BITSET && value3 === 0) throw new Errno('EINVAL');
+    case FutexOp.FUTEX_WAKE_BITSET: {
+      const bitset = command === FutexOp.FUTEX_WAKE ? matchAny : value3;
+      if (bitset === 0) throw new Errno('EINVAL');
       memory.require(at, 4, Access.read);
-      return wakeFutex(task, at, Math.max(1, value | 0));
-    case FutexOp.FUTEX_CMP_REQUEUE:
-      if (memory.load32(at) !== value3) throw new Errno('EAGAIN');
-      return requeue(task, at, value, timeout, second);
+      return futexes.wake(mm, at, Math.max(1, value | 0), bitset);
+    }
     case FutexOp.FUTEX_REQUEUE:
-      return requeue(task, at, value, timeout, second);
+    case FutexOp.FUTEX_CMP_REQUEUE: {
+      memory.require(second, 4, Access.read);
+      if ((value | 0) < 0 || (timeout | 0) < 0) throw new Errno('EINVAL');
+      if (command === FutexOp.FUTEX_CMP_REQUEUE && memory.load32(at) !== value3) throw new Errno('EAGAIN');
+      const [woken, moved] = futexes.requeue(mm, at, second, value, timeout);
+      return woken + moved;
+    }
     case FutexOp.FUTEX_WAKE_OP:
       return wakeOp(task, at, value, timeout, second, value3);
+    default:
+      return lockCall(task, command, call, wide, realtime);
+  }
+}
+
+/** The calls on words that hold their owner's tid. */
+function lockCall(task: Task, command: number, call: FutexCall, wide: boolean, realtime: boolean): SyscallResult {
+  const { address: at, value, timeout, second, value3 } = call;
+  const { futexes } = task.process.kernel;
+  const { memory } = task;
+  memory.require(at, 4, Access.read | Access.write);
+  switch (command) {
+    case FutexOp.FUTEX_LOCK_PI:
+    case FutexOp.FUTEX_LOCK_PI2: {
+      const deadline = deadlineOf(task, timeout, wide, false, realtime || command === FutexOp.FUTEX_LOCK_PI);
+      return futexes.tryLock(task, at) ? 0 : futexes.lock(task, at, leftOf(deadline));
+    }
+    case FutexOp.FUTEX_TRYLOCK_PI:
+      if (!futexes.tryLock(task, at)) throw new Errno('EAGAIN');
+      return 0;
+    case FutexOp.FUTEX_UNLOCK_PI:
+      futexes.unlock(task, at);
+      return 0;
+    case FutexOp.FUTEX_WAIT_REQUEUE_PI:
+      return waitForLock(task, at, value, deadlineOf(task, timeout, wide, false, realtime), second);
+    case FutexOp.FUTEX_CMP_REQUEUE_PI:
+      memory.require(second, 4, Access.read | Access.write);
+      if (value !== 1) throw new Errno('EINVAL');
+      if (memory.load32(at) !== value3) throw new Errno('EAGAIN');
+      return futexes.requeueToLock(task, at, second, timeout);
     default:
       throw new Errno('ENOSYS');
   }
 }
 
-/** Waking all of those that would be moved is what POSIX calls a spurious wake-up: they look at the word again. */
-function requeue(task: Task, at: number, wake: number, move: number, second: number): number {
-  task.memory.require(second, 4, Access.read);
-  if ((wake | 0) < 0 || (move | 0) < 0) throw new Errno('EINVAL');
-  return wakeFutex(task, at, wake + move);
-}
-
 /** FUTEX_WAKE_OP: changes the second word, wakes on the first, and on the second if it was as `encoded` says. */
 function wakeOp(task: Task, at: number, wake: number, wakeSecond: number, second: number, encoded: number): number {
-  const { memory } = task;
+  const { memory, mm } = task;
+  const { futexes } = task.process.kernel;
   memory.require(second, 4, Access.write);
   const argument = (encoded << 8) >> 20;
   const operand = (encoded & 0x80000000) !== 0 ? 1 << (argument & 31) : argument;
@@ -130,8 +169,8 @@ function wakeOp(task: Task, at: number, wake: number, wakeSecond: number, second
   const match = matches[(encoded >>> 24) & 15];
   if (change === undefined || match === undefined) throw new Errno('ENOSYS');
   memory.store32(second, change);
-  const woken = wakeFutex(task, at, wake);
-  return match ? woken + wakeFutex(task, second, wakeSecond) : woken;
+  const woken = futexes.wake(mm, at, wake);
+  return match ? woken + futexes.wake(mm, second, wakeSecond) : woken;
 }
 
 const operation: Argument<number> = {
@@ -155,41 +194,31 @@ const timeoutOr = (kind: typeof timespecIn): Argument<number> => ({
   },
 });
 
-const missing = 'priority inheritance; bit sets other than all; robust lists are kept and not walked';
-const robust = 'kept, not walked at the end of a thread';
+/** struct robust_list_head. */
+const robustHeadBytes = 12;
 
 /** kernel/futex/. */
 export const futexCalls: Rows = {
-  futex: partial(
-    missing,
-    row(
-      { address, operation, value: uint, timeout: timeoutOr(timespecIn), second: address, value3: uint },
-      (task, { address: at, operation: op, value, timeout, second, value3 }) =>
-        futex(task, at, op, value, timeout, second, value3, false),
-    ),
+  futex: row(
+    { address, operation, value: uint, timeout: timeoutOr(timespecIn), second: address, value3: uint },
+    (task, call) => futex(task, call, false),
   ),
-  futex_time64: partial(
-    missing,
-    row(
-      { address, operation, value: uint, timeout: timeoutOr(wideTimespecIn), second: address, value3: uint },
-      (task, { address: at, operation: op, value, timeout, second, value3 }) =>
-        futex(task, at, op, value, timeout, second, value3, true),
-    ),
+  futex_time64: row(
+    { address, operation, value: uint, timeout: timeoutOr(wideTimespecIn), second: address, value3: uint },
+    (task, call) => futex(task, call, true),
   ),
-  set_robust_list: partial(
-    robust,
-    row({ head: address, length: uint }, (task, { head, length }) => {
-      if (length !== 12) throw new Errno('EINVAL');
-      task.robustList = { head, length };
-      return 0;
-    }),
-  ),
+  set_robust_list: row({ head: address, length: uint }, (task, { head, length }) => {
+    if (length !== robustHeadBytes) throw new Errno('EINVAL');
+    task.robustList = { head, length };
+    return 0;
+  }),
   get_robust_list: row(
     { pid: uint, head: structIn((_memory, at) => `0x${at.toString(16)}`), length: address },
     (task, { pid, head, length }) => {
-      if (pid !== 0 && pid !== task.tid) throw new Errno('ESRCH');
-      task.memory.store32(length, task.robustList.length === 0 ? 12 : task.robustList.length);
-      task.memory.store32(head, task.robustList.head);
+      const found = pid === 0 ? task : task.process.kernel.processes.task(pid);
+      if (found === undefined) throw new Errno('ESRCH');
+      task.memory.store32(length, robustHeadBytes);
+      task.memory.store32(head, found.robustList.head);
       return 0;
     },
   ),

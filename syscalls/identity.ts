@@ -153,7 +153,7 @@ function capget(task: Task, header: number, data: number): SyscallResult {
     if (data === 0) return 0;
     throw new Errno('EINVAL');
   }
-  if (pid !== 0 && pid !== task.process.pid) throw new Errno('ESRCH');
+  if (pid !== 0 && task.process.kernel.processes.find(pid) === undefined) throw new Errno('ESRCH');
   if (data === 0) return 0;
   const root = task.process.credentials.euid === 0;
   const words = root ? [0xffffffff, 0xffffffff, 0, 0x1ff, 0x1ff, 0] : [0, 0, 0, 0, 0, 0];

@@ -1,5 +1,6 @@
 import { Access, type GuestMemory } from '#accel/guest-memory.ts';
 import { monotonic } from '#linux-user/clock.ts';
+import { checkForeground } from '#linux-user/job-control.ts';
 import { Signal } from '#linux-user/signal/numbers.ts';
 import { sendToTask } from '#linux-user/signal/send.ts';
 import { SiCode } from '#linux-user/signal/siginfo.ts';
@@ -103,6 +104,7 @@ export async function sleepUntilReady(task: Task, file: OpenFile, due: number): 
 export function readInto(task: Task, file: OpenFile, address: number, count: number): SyscallResult {
   const { memory } = task;
   const length = usableLength(memory, address, count, Access.write);
+  if (file.terminal !== null) checkForeground(task, file.terminal, Signal.SIGTTIN);
   const done = file.read(memory.u8, address, length);
   if (done !== wouldBlock) return done;
   return untilReady(task, file, () => {

@@ -1,5 +1,7 @@
 import { Access, type GuestMemory } from '#accel/guest-memory.ts';
+import { checkForeground, sessionHasGroup } from '#linux-user/job-control.ts';
 import { Socket } from '#linux-user/net/socket.ts';
+import { Signal } from '#linux-user/signal/numbers.ts';
 import type { Task } from '#linux-user/task.ts';
 import { Open } from '#linux-user/vfs/flags.ts';
 import type { OpenFile, Terminal, TerminalSettings } from '#linux-user/vfs/open-file.ts';
@@ -79,6 +81,18 @@ function fileRequest(task: Task, which: number, file: OpenFile, request: number,
   }
 }
 
+/** tcsetpgrp(3): any group of the session; one that is not in the foreground is stopped for trying (SIGTTOU). */
+function setForegroundGroup(task: Task, terminal: Terminal, group: number): number {
+  const { process } = task;
+  if (terminal.session !== process.session) throw new Errno('ENOTTY');
+  if (group < 0) throw new Errno('EINVAL');
+  if (!sessionHasGroup(process, group))
+    throw new Errno(process.kernel.processes.group(group).length > 0 ? 'EPERM' : 'ESRCH');
+  checkForeground(task, terminal, Signal.SIGTTOU);
+  terminal.foregroundGroup = group;
+  return 0;
+}
+
 /** ioctl_tty(2). */
 function terminalRequest(task: Task, terminal: Terminal, request: number, at: number): number {
   const { memory } = task;
@@ -110,8 +124,7 @@ function terminalRequest(task: Task, terminal: Terminal, request: number, at: nu
       memory.store32(at, terminal.foregroundGroup);
       return 0;
     case Ioctl.TIOCSPGRP:
-      terminal.foregroundGroup = memory.load32(at) | 0;
-      return 0;
+      return setForegroundGroup(task, terminal, memory.load32(at) | 0);
     case Ioctl.TIOCGSID:
       memory.store32(at, terminal.session);
       return 0;

@@ -1,11 +1,12 @@
 import { Access, type GuestMemory } from '#accel/guest-memory.ts';
+import type { Process } from '#linux-user/process.ts';
 import { type Limit, ResourceLimit, resourceLimitCount, unlimited } from '#linux-user/resource-limits.ts';
 import type { Task } from '#linux-user/task.ts';
 import { Errno } from '#util/errno.ts';
 import { int, oneOf, structIn, structOut } from './arguments.ts';
-import { guestStruct } from './guest-struct.ts';
 import { ResourceName, UsageName } from './names.ts';
 import { type Rows, row } from './row.ts';
+import { printUsage, storeUsage } from './usage.ts';
 
 const infinity32 = 0xffffffff;
 const infinity64 = 0xffff_ffff_ffff_ffffn;
@@ -17,21 +18,21 @@ const long = (value: number): bigint => (value === unlimited ? infinity64 : BigI
 const fromWord = (value: number): number => (value === infinity32 ? unlimited : value);
 const fromLong = (value: bigint): number => (value === infinity64 ? unlimited : Number(value));
 
-function limitOf(task: Task, resource: number): Limit {
+function limitOf(owner: Process, resource: number): Limit {
   if (resource < 0 || resource >= resourceLimitCount) throw new Errno('EINVAL');
-  return task.process.limits.get(resource);
+  return owner.limits.get(resource);
 }
 
-function change(task: Task, resource: number, limit: Limit): void {
-  const old = limitOf(task, resource);
+function change(owner: Process, resource: number, limit: Limit): void {
+  const old = limitOf(owner, resource);
   if (limit.soft > limit.hard) throw new Errno('EINVAL');
-  if (limit.hard > old.hard && task.process.credentials.euid !== 0) throw new Errno('EPERM');
-  task.process.limits.set(resource, limit);
-  if (resource === ResourceLimit.NOFILE) task.process.files.limit = limit.soft;
+  if (limit.hard > old.hard && owner.credentials.euid !== 0) throw new Errno('EPERM');
+  owner.limits.set(resource, limit);
+  if (resource === ResourceLimit.NOFILE) owner.files.limit = limit.soft;
 }
 
 function getrlimit(task: Task, resource: number, at: number, top: number): number {
-  const { soft, hard } = limitOf(task, resource);
+  const { soft, hard } = limitOf(task.process, resource);
   task.memory.require(at, 8, Access.write);
   task.memory.store32(at, Math.min(word(soft), top));
   task.memory.store32(at + 4, Math.min(word(hard), top));
@@ -39,19 +40,20 @@ function getrlimit(task: Task, resource: number, at: number, top: number): numbe
 }
 
 function setrlimit(task: Task, resource: number, at: number): number {
-  limitOf(task, resource);
+  limitOf(task.process, resource);
   const limit = { soft: fromWord(task.memory.load32(at)), hard: fromWord(task.memory.load32(at + 4)) };
-  change(task, resource, limit);
+  change(task.process, resource, limit);
   return 0;
 }
 
 function prlimit64(task: Task, pid: number, resource: number, next: number, old: number): number {
   const { memory } = task;
-  if (pid !== 0 && pid !== task.process.pid) throw new Errno('ESRCH');
-  const before = limitOf(task, resource);
+  const owner = pid === 0 ? task.process : task.process.kernel.processes.find(pid);
+  if (owner === undefined) throw new Errno('ESRCH');
+  const before = limitOf(owner, resource);
   if (old !== 0) memory.require(old, 16, Access.write);
   if (next !== 0)
-    change(task, resource, { soft: fromLong(memory.load64(next)), hard: fromLong(memory.load64(next + 8)) });
+    change(owner, resource, { soft: fromLong(memory.load64(next)), hard: fromLong(memory.load64(next + 8)) });
   if (old !== 0) {
     memory.store64(old, long(before.soft));
     memory.store64(old + 8, long(before.hard));
@@ -59,39 +61,16 @@ function prlimit64(task: Task, pid: number, resource: number, next: number, old:
   return 0;
 }
 
-const usage = guestStruct({
-  utimeSec: 'i32',
-  utimeUsec: 'i32',
-  stimeSec: 'i32',
-  stimeUsec: 'i32',
-  maxrss: 'i32',
-  ixrss: 'i32',
-  idrss: 'i32',
-  isrss: 'i32',
-  minflt: 'i32',
-  majflt: 'i32',
-  nswap: 'i32',
-  inblock: 'i32',
-  oublock: 'i32',
-  msgsnd: 'i32',
-  msgrcv: 'i32',
-  nsignals: 'i32',
-  nvcsw: 'i32',
-  nivcsw: 'i32',
-});
-
 function getrusage(task: Task, who: number, at: number): number {
   if (!Object.values<number>(UsageName).includes(who)) throw new Errno('EINVAL');
+  const { cpu, kernel } = task.process;
   if (who === UsageName.RUSAGE_CHILDREN) {
-    usage.store(task.memory, at, {});
+    storeUsage(task.memory, at, cpu.children);
     return 0;
   }
+  kernel.scheduler.meter.settle();
   const found = process.resourceUsage();
-  usage.store(task.memory, at, {
-    utimeSec: Math.floor(found.userCPUTime / 1e6),
-    utimeUsec: found.userCPUTime % 1e6,
-    stimeSec: Math.floor(found.systemCPUTime / 1e6),
-    stimeUsec: found.systemCPUTime % 1e6,
+  storeUsage(task.memory, at, cpu.own, {
     maxrss: found.maxRSS,
     minflt: found.minorPageFault,
     majflt: found.majorPageFault,
@@ -134,10 +113,7 @@ export const limitCalls: Rows = {
   getrusage: row(
     {
       who: oneOf(UsageName),
-      usage: structOut((memory, at) => {
-        const { utimeSec, utimeUsec, stimeSec, stimeUsec } = usage.load(memory, at);
-        return `{ru_utime={tv_sec=${utimeSec}, tv_usec=${utimeUsec}}, ru_stime={tv_sec=${stimeSec}, tv_usec=${stimeUsec}}, ...}`;
-      }),
+      usage: structOut(printUsage),
     },
     (task, { who, usage: at }) => getrusage(task, who, at),
   ),

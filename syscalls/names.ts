@@ -204,6 +204,9 @@ export const FutexOp = {
   FUTEX_TRYLOCK_PI: 8,
   FUTEX_WAIT_BITSET: 9,
   FUTEX_WAKE_BITSET: 10,
+  FUTEX_WAIT_REQUEUE_PI: 11,
+  FUTEX_CMP_REQUEUE_PI: 12,
+  FUTEX_LOCK_PI2: 13,
 } as const;
 export const FutexFlag = { FUTEX_PRIVATE_FLAG: 128, FUTEX_CLOCK_REALTIME: 256 } as const;
 

@@ -1,8 +1,8 @@
-import { hostJob } from '#linux-user/host-job.ts';
+import { signalCount } from '#linux-user/signal/numbers.ts';
 import { keepRegisters } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
 import { Errno } from '#util/errno.ts';
-import { address, hexWord, int, oneOf, structIn, uint } from './arguments.ts';
+import { address, hexWord, int, oneOf } from './arguments.ts';
 import { Prctl } from './names.ts';
 import { cstring } from './print.ts';
 import { type Argument, partial, type Rows, row } from './row.ts';
@@ -26,7 +26,7 @@ function getName(task: Task, at: number): number {
 }
 
 function prctl(task: Task, option: number, argument: number): number {
-  const { memory } = task;
+  const { memory, process } = task;
   switch (option) {
     case Prctl.PR_SET_NAME:
       return setName(task, argument);
@@ -48,11 +48,17 @@ function prctl(task: Task, option: number, argument: number): number {
       if (argument !== 1) throw new Errno('EINVAL');
       return 0;
     case Prctl.PR_GET_PDEATHSIG:
-    case Prctl.PR_GET_CHILD_SUBREAPER:
-      memory.store32(argument, 0);
+      memory.store32(argument, process.parentDeathSignal);
       return 0;
     case Prctl.PR_SET_PDEATHSIG:
-      if (argument !== 0) throw new Errno('EINVAL');
+      if (argument > signalCount) throw new Errno('EINVAL');
+      process.parentDeathSignal = argument;
+      return 0;
+    case Prctl.PR_GET_CHILD_SUBREAPER:
+      memory.store32(argument, process.subreaper ? 1 : 0);
+      return 0;
+    case Prctl.PR_SET_CHILD_SUBREAPER:
+      process.subreaper = argument !== 0;
       return 0;
     case Prctl.PR_GET_TIMERSLACK:
       return 50_000;
@@ -71,68 +77,11 @@ function exitGroup(task: Task, status: number): number {
   return keepRegisters;
 }
 
-/** The end of one thread is the process's while there is only one. */
+/** The end of one thread; the process's with the last. */
 function exit(task: Task, status: number): number {
-  const { process } = task;
-  if (process.tasks.size > 1) throw new Errno('ENOSYS');
-  return exitGroup(task, status);
-}
-
-/** Job control is the host's: the group and session are those that tsemu itself has. */
-function own(task: Task, pid: number): void {
-  if (pid < 0) throw new Errno('EINVAL');
-  if (pid !== 0 && pid !== task.process.pid) throw new Errno('ESRCH');
-}
-
-function waitForChild(pid: number, how: number): never {
-  if ((how & ~0xe000000b) !== 0) throw new Errno('EINVAL');
-  void pid;
-  throw new Errno('ECHILD');
-}
-
-// ---- scheduling
-
-const normalPolicy = 0;
-const policies = [0, 1, 2, 3, 5, 6];
-const realTimePolicies = [1, 2];
-
-function checkTask(task: Task, pid: number): void {
-  if (pid < 0) throw new Errno('EINVAL');
-  if (pid !== 0 && !task.process.tasks.has(pid) && pid !== task.process.pid) throw new Errno('ESRCH');
-}
-
-function setScheduler(task: Task, pid: number, policy: number, parameters: number): number {
-  checkTask(task, pid);
-  const priority = task.memory.load32(parameters) | 0;
-  if (!policies.includes(policy)) throw new Errno('EINVAL');
-  if (realTimePolicies.includes(policy)) {
-    if (priority < 1 || priority > 99) throw new Errno('EINVAL');
-    throw new Errno('EPERM');
-  }
-  if (priority !== 0) throw new Errno('EINVAL');
-  return 0;
-}
-
-/** One CPU, whichever it is: guest threads take turns. */
-function getAffinity(task: Task, pid: number, size: number, mask: number): number {
-  checkTask(task, pid);
-  const bytes = 4;
-  if (size < bytes || size % 4 !== 0) throw new Errno('EINVAL');
-  task.memory.store32(mask, 1);
-  return bytes;
-}
-
-function setAffinity(task: Task, pid: number, size: number, mask: number): number {
-  checkTask(task, pid);
-  const wanted = size === 0 ? 0 : task.memory.load8(mask);
-  if ((wanted & 1) === 0) throw new Errno('EINVAL');
-  return 0;
-}
-
-function getcpu(task: Task, cpu: number, node: number): number {
-  if (cpu !== 0) task.memory.store32(cpu, 0);
-  if (node !== 0) task.memory.store32(node, 0);
-  return 0;
+  if (task.tid === task.process.pid) task.process.leaderStatus = status & 0xff;
+  task.leave();
+  return keepRegisters;
 }
 
 const PER_LINUX = 0;
@@ -146,8 +95,6 @@ const prctlArgument: Argument<number> = {
       : hexWord.print(raw, { task, raw: all, result: undefined }),
 };
 
-const parameters = structIn((memory, at) => `[${memory.load32(at) | 0}]`);
-
 /** kernel/sys.c, kernel/exit.c, kernel/sched/. */
 export const processCalls: Rows = {
   exit: row({ status: int }, (task, { status }) => exit(task, status), 'nothing'),
@@ -155,43 +102,6 @@ export const processCalls: Rows = {
   getpid: row({}, (task) => task.process.pid),
   gettid: row({}, (task) => task.tid),
   getppid: row({}, (task) => task.process.ppid),
-  getpgrp: row({}, () => hostJob().group),
-  getpgid: row({ pid: int }, (task, { pid }) => {
-    own(task, pid);
-    return hostJob().group;
-  }),
-  getsid: row({ pid: int }, (task, { pid }) => {
-    own(task, pid);
-    return hostJob().session;
-  }),
-  setpgid: partial(
-    'only to what it is',
-    row({ pid: int, pgid: int }, (task, { pid, pgid }) => {
-      if (pgid < 0) throw new Errno('EINVAL');
-      own(task, pid);
-      if ((pgid === 0 ? task.process.pid : pgid) !== hostJob().group) throw new Errno('EPERM');
-      return 0;
-    }),
-  ),
-  setsid: partial(
-    "the session is the host's: EPERM",
-    row({}, () => {
-      throw new Errno('EPERM');
-    }),
-  ),
-  wait4: partial(
-    'there are no children yet',
-    row({ pid: int, status: address, options: hexWord, usage: address }, (_task, { pid, options }) =>
-      waitForChild(pid, options),
-    ),
-  ),
-  waitid: partial(
-    'there are no children yet',
-    row({ type: int, id: int, info: address, options: hexWord, usage: address }, (_task, { type }) => {
-      if (type < 0 || type > 3) throw new Errno('EINVAL');
-      throw new Errno('ECHILD');
-    }),
-  ),
   set_tid_address: row({ address }, (task, { address: at }) => {
     task.clearChildTid = at;
     return task.tid;
@@ -206,61 +116,6 @@ export const processCalls: Rows = {
     if (persona !== queryPersonality && persona !== PER_LINUX) throw new Errno('EINVAL');
     return PER_LINUX;
   }),
-  sched_yield: row({}, () => 0),
-  sched_getscheduler: row({ pid: int }, (task, { pid }) => {
-    checkTask(task, pid);
-    return normalPolicy;
-  }),
-  sched_setscheduler: partial(
-    'policies that are not real-time',
-    row({ pid: int, policy: int, parameters }, (task, { pid, policy, parameters: at }) =>
-      setScheduler(task, pid, policy, at),
-    ),
-  ),
-  sched_getparam: row({ pid: int, parameters: address }, (task, { pid, parameters: at }) => {
-    checkTask(task, pid);
-    task.memory.store32(at, 0);
-    return 0;
-  }),
-  sched_setparam: partial(
-    'priority 0',
-    row({ pid: int, parameters }, (task, { pid, parameters: at }) => setScheduler(task, pid, normalPolicy, at)),
-  ),
-  sched_get_priority_max: row({ policy: int }, (_task, { policy }) => {
-    if (!policies.includes(policy)) throw new Errno('EINVAL');
-    return realTimePolicies.includes(policy) ? 99 : 0;
-  }),
-  sched_get_priority_min: row({ policy: int }, (_task, { policy }) => {
-    if (!policies.includes(policy)) throw new Errno('EINVAL');
-    return realTimePolicies.includes(policy) ? 1 : 0;
-  }),
-  sched_getaffinity: row({ pid: int, size: uint, mask: address }, (task, { pid, size, mask }) =>
-    getAffinity(task, pid, size, mask),
-  ),
-  sched_setaffinity: row({ pid: int, size: uint, mask: address }, (task, { pid, size, mask }) =>
-    setAffinity(task, pid, size, mask),
-  ),
-  getcpu: row({ cpu: address, node: address, unused: address }, (task, { cpu, node }) => getcpu(task, cpu, node)),
-  getpriority: row({ which: int, who: int }, (_task, { which }) => {
-    if (which < 0 || which > 2) throw new Errno('EINVAL');
-    return 20;
-  }),
-  setpriority: partial(
-    'to 0 only',
-    row({ which: int, who: int, priority: int }, (_task, { which, priority }) => {
-      if (which < 0 || which > 2) throw new Errno('EINVAL');
-      if (priority < 0) throw new Errno('EACCES');
-      if (priority > 0) throw new Errno('EPERM');
-      return 0;
-    }),
-  ),
-  nice: partial(
-    'by 0 only',
-    row({ increment: int }, (_task, { increment }) => {
-      if (increment !== 0) throw new Errno('EPERM');
-      return 0;
-    }),
-  ),
   restart_syscall: row({}, (task) => {
     const again = task.restartBlock;
     task.restartBlock = null;

@@ -210,13 +210,13 @@ export const signalCalls: Rows = {
     (task, { set, info, timeout, size }) => rtSigtimedwait(task, set, info, timeout, size, true),
   ),
   rt_sigqueueinfo: partial(
-    'to the process itself only',
+    'to guest processes only',
     row({ tgid: int, signal, info: address }, (task, { tgid, signal: signo, info }) =>
       queue(task, tgid, null, signo, info),
     ),
   ),
   rt_tgsigqueueinfo: partial(
-    'to the process itself only',
+    'to guest processes only',
     row({ tgid: int, tid: int, signal, info: address }, (task, { tgid, tid, signal: signo, info }) =>
       queue(task, tgid, tid, signo, info),
     ),

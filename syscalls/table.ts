@@ -4,19 +4,24 @@ import type { Task } from '#linux-user/task.ts';
 import { errnoNumbers, errnoOf } from '#util/errno.ts';
 import { createLog } from '#util/log.ts';
 import { armCalls } from './arm.ts';
+import { cloneCalls } from './clone.ts';
 import { directoryCalls } from './directory.ts';
 import { epollCalls } from './epoll.ts';
+import { execCalls } from './exec.ts';
 import { fcntlCalls } from './fcntl.ts';
 import { fileCalls } from './file.ts';
 import { futexCalls } from './futex.ts';
 import { identityCalls } from './identity.ts';
 import { ioctlCalls } from './ioctl.ts';
+import { jobControlCalls } from './job-control.ts';
 import { limitCalls } from './limits.ts';
+import { membarrierCalls } from './membarrier.ts';
 import { memoryCalls } from './memory.ts';
 import { armSyscallNames } from './nr/arm.ts';
 import { pollCalls } from './poll.ts';
 import { processCalls } from './process.ts';
 import type { Row, Rows } from './row.ts';
+import { scheduleCalls } from './schedule.ts';
 import { signalCalls } from './signal.ts';
 import { socketCalls } from './socket.ts';
 import { socketMessageCalls } from './socket-message-calls.ts';
@@ -25,6 +30,7 @@ import { statCalls } from './stat.ts';
 import { systemCalls } from './system.ts';
 import { timeCalls } from './time.ts';
 import { SyscallTracer } from './tracer.ts';
+import { waitCalls } from './wait.ts';
 
 const log = createLog('syscalls');
 
@@ -63,6 +69,12 @@ export function allRows(release: string | null, entropy: Entropy): Rows {
     ...socketOptionCalls,
     ...memoryCalls,
     ...processCalls,
+    ...cloneCalls,
+    ...execCalls,
+    ...waitCalls,
+    ...jobControlCalls,
+    ...scheduleCalls,
+    ...membarrierCalls,
     ...signalCalls,
     ...futexCalls,
     ...timeCalls,

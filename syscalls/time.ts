@@ -41,7 +41,7 @@ function realTime(): number {
 }
 
 /** Reads a clock, milliseconds (exact to the microsecond at least). EINVAL. */
-function readClock(clock: number): number {
+function readClock(task: Task, clock: number): number {
   switch (clock) {
     case Clock.CLOCK_REALTIME:
     case Clock.CLOCK_REALTIME_COARSE:
@@ -56,7 +56,8 @@ function readClock(clock: number): number {
       return monotonic();
     case Clock.CLOCK_PROCESS_CPUTIME_ID:
     case Clock.CLOCK_THREAD_CPUTIME_ID: {
-      const { user, system } = process.cpuUsage();
+      task.process.kernel.scheduler.meter.settle();
+      const { user, system } = task.process.cpu.own;
       return (user + system) / 1000;
     }
     default:
@@ -65,14 +66,14 @@ function readClock(clock: number): number {
 }
 
 function clockGettime(task: Task, clock: number, at: number, wide: boolean): number {
-  const now = readClock(clock);
+  const now = readClock(task, clock);
   const seconds = Math.floor(now / 1000);
   storeTimespec(task.memory, at, seconds, Math.floor((now - seconds * 1000) * 1e6), wide);
   return 0;
 }
 
 function clockGetres(task: Task, clock: number, at: number, wide: boolean): number {
-  readClock(clock);
+  readClock(task, clock);
   const coarse = clock === Clock.CLOCK_REALTIME_COARSE || clock === Clock.CLOCK_MONOTONIC_COARSE;
   if (at !== 0) storeTimespec(task.memory, at, 0, coarse ? 4_000_000 : 1, wide);
   return 0;
@@ -111,7 +112,7 @@ async function sleepUntil(task: Task, due: number, remainder: number, wide: bool
 /** A sleep until a point in time has nothing to remember: it is just made again. */
 async function sleepAbsolute(task: Task, clock: number, due: number): Promise<number> {
   for (;;) {
-    const left = due - readClock(clock);
+    const left = due - readClock(task, clock);
     if (left <= 0) return 0;
     await task.sleep<void>((wake) => {
       const timer = setTimeout(wake, Math.min(Math.ceil(left), longestTimeout));
@@ -129,7 +130,7 @@ function clockNanosleep(
   wide: boolean,
 ): SyscallResult {
   if (clock === Clock.CLOCK_THREAD_CPUTIME_ID) throw new Errno('EINVAL');
-  readClock(clock);
+  readClock(task, clock);
   const duration = loadDuration(task.memory, request, wide);
   if ((how & TimerFlag.TIMER_ABSTIME) !== 0) return sleepAbsolute(task, clock, duration);
   if (duration === 0) return 0;
@@ -173,9 +174,12 @@ const ticksPerSecond = 100;
 
 function times(task: Task, at: number): number {
   if (at !== 0) {
-    const { user, system } = process.cpuUsage();
+    const { cpu, kernel } = task.process;
+    kernel.scheduler.meter.settle();
     task.memory.require(at, 16, Access.write);
-    const ticks = [user, system, 0, 0].map((micros) => Math.floor((micros * ticksPerSecond) / 1e6));
+    const ticks = [cpu.own.user, cpu.own.system, cpu.children.user, cpu.children.system].map((micros) =>
+      Math.floor((micros * ticksPerSecond) / 1e6),
+    );
     ticks.forEach((value, index) => task.memory.store32(at + 4 * index, value));
   }
   return Math.floor((monotonic() * ticksPerSecond) / 1000) & 0x7fffffff;

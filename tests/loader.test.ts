@@ -36,8 +36,10 @@ interface Loaded extends LoadedProgram {
   readonly resolved: ResolvedProgram;
 }
 
+const bytesOf = (texts: readonly string[]): Buffer[] => texts.map((text) => Buffer.from(text));
+
 function load(path: string, prefix: string | null = null, mm = newMm(), argv = [path]): Loaded {
-  const resolved = resolveProgram(path, argv, abi, prefix);
+  const resolved = resolveProgram(path, path, bytesOf(argv), abi, prefix);
   mapStack(mm, stackBytes, resolved.image.executableStack);
   return { mm, resolved, ...loadProgram(mm, abi, resolved, prefix) };
 }
@@ -167,7 +169,8 @@ describe('good programs', () => {
     mkdirSync(join(prefix, 'bin'), { recursive: true });
     writeFileSync(join(prefix, 'bin/sh'), hello, { mode: 0o755 });
     const path = program('run.sh', '#! /bin/sh -e x\necho\n');
-    expect(load(path, prefix, newMm(), ['zero', 'one']).resolved.argv).toEqual(['/bin/sh', '-e x', path, 'one']);
+    const { argv } = load(path, prefix, newMm(), ['zero', 'one']).resolved;
+    expect(argv.map(String)).toEqual(['/bin/sh', '-e x', path, 'one']);
   });
 });
 
@@ -178,9 +181,9 @@ describe('the initial stack', () => {
       abi,
       program: image,
       interpreter,
-      execPath: './hello',
-      argv: ['hello', 'ä', ''],
-      environment: ['A=1', 'B='],
+      execPath: Buffer.from('./hello'),
+      argv: bytesOf(['hello', 'ä', '']),
+      environment: bytesOf(['A=1', 'B=']),
       credentials: { uid: 1, euid: 1, suid: 1, fsuid: 1, gid: 2, egid: 2, sgid: 2, fsgid: 2, groups: [] },
       random: new Uint8Array(16).fill(7),
       stackBytes,
@@ -216,16 +219,15 @@ describe('the initial stack', () => {
       abi,
       program: image,
       interpreter,
-      execPath: 'x',
+      execPath: Buffer.from('x'),
       environment: [],
       credentials,
       random: new Uint8Array(16),
       stackBytes,
     };
-    expect(() => fillStack(mm, { ...setup, argv: ['x'.repeat(131072)] })).toThrow(/argument list too long: one string/);
-    expect(() => fillStack(mm, { ...setup, argv: new Array(100).fill('x'.repeat(100000)) })).toThrow(
-      /argument list too long/,
-    );
+    const fill = (argv: string[]) => () => fillStack(mm, { ...setup, argv: bytesOf(argv) });
+    expect(fill(['x'.repeat(131072)])).toThrow(/argument list too long: one string/);
+    expect(fill(new Array<string>(100).fill('x'.repeat(100000)))).toThrow(/argument list too long/);
   });
 });
 

@@ -56,6 +56,9 @@ class ArrayFile implements FileBacking {
   writeAt(source: Uint8Array, offset: number): void {
     this.bytes.set(source.subarray(0, Math.max(0, this.bytes.length - offset)), offset);
   }
+  version(): null {
+    return null;
+  }
   retain(): void {
     this.references++;
   }

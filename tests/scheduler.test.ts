@@ -2,12 +2,12 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { GuestMemory } from '#accel/guest-memory.ts';
 import type { GuestEngine } from '#linux-user/guest-engine.ts';
-import { Scheduler } from '#linux-user/scheduler.ts';
+import type { Scheduler } from '#linux-user/scheduler.ts';
 import { sendToTask } from '#linux-user/signal/send.ts';
 import { createProcess } from '#linux-user/start.ts';
-import type { SyscallResult } from '#linux-user/syscall-table.ts';
+import type { SyscallResult, SyscallTable } from '#linux-user/syscall-table.ts';
 import { Task } from '#linux-user/task.ts';
-import { armState, slotR } from '#target/arm/state.ts';
+import { slotR } from '#target/arm/state.ts';
 import { armTarget } from '#target/arm/target.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import type { CpuView, Target } from '#tcg/target.ts';
@@ -32,7 +32,7 @@ class CountingEngine implements GuestEngine {
   setExactState(): void {}
 }
 
-function start(): { first: Task; second: Task } {
+function start(table: SyscallTable): { first: Task; second: Task; scheduler: Scheduler } {
   const { process, task: first } = createProcess(
     {
       program: join(repoRoot, 'fixtures/arm/hello'),
@@ -46,6 +46,7 @@ function start(): { first: Task; second: Task } {
       target: armTarget as Target,
       report: null,
     },
+    table,
     (memory) => new CountingEngine(memory),
   );
   const buffer = new ArrayBuffer(2048);
@@ -58,7 +59,10 @@ function start(): { first: Task; second: Task } {
   };
   const second = new Task(first.tid + 1, process, first.abi, cpu, 'second');
   process.tasks.set(second.tid, second);
-  return { first, second };
+  const { scheduler } = process.kernel;
+  scheduler.add(first);
+  scheduler.add(second);
+  return { first, second, scheduler };
 }
 
 const pause = (task: Task, ms: number): Promise<number> =>
@@ -68,19 +72,16 @@ const pause = (task: Task, ms: number): Promise<number> =>
   }, 'EINTR');
 
 test('tasks that sleep keep their registers while others run', async () => {
-  const { first, second } = start();
-  first.cpu.i32[r(4)] = 1111;
-  second.cpu.i32[r(4)] = 2222;
   const seen: [number, number, number][] = [];
   const dispatch = (task: Task): SyscallResult => {
     seen.push([task.tid - first.tid, task.cpu.i32[r(1)], task.cpu.i32[r(4)]]);
     if (seen.length === 8) task.process.terminate({ kind: 'exit', code: 0 });
     return pause(task, task === first ? 5 : 8);
   };
-  const scheduler = new Scheduler({ dispatch: (task) => settle(dispatch(task)) }, armState.end);
-  scheduler.adopt(first);
-  scheduler.add(second);
-  await scheduler.run(first.process);
+  const { first, second, scheduler } = start({ dispatch: (task) => settle(dispatch(task)) });
+  first.cpu.i32[r(4)] = 1111;
+  second.cpu.i32[r(4)] = 2222;
+  await scheduler.run(() => first.process.zombie);
   for (const tid of [0, 1]) {
     const own = seen.filter(([each]) => each === tid);
     expect(own.length).toBeGreaterThanOrEqual(2);
@@ -89,10 +90,7 @@ test('tasks that sleep keep their registers while others run', async () => {
 });
 
 test('a signal ends a sleep with EINTR and enters the handler; others sleep on', async () => {
-  const { first, second } = start();
   const handler = 0x10100;
-  first.process.signals.actions[10] = { handler, flags: 0, restorer: 0, mask: 0n };
-  second.cpu.i32[r(13)] = first.cpu.i32[r(13)] - 65536;
   const calls: number[] = [];
   let entered: [number, number, number] | null = null;
   const dispatch = (task: Task): SyscallResult => {
@@ -108,16 +106,19 @@ test('a signal ends a sleep with EINTR and enters the handler; others sleep on',
     }
     return pause(task, 60_000);
   };
+  const { first, second, scheduler } = start({ dispatch: (task) => settle(dispatch(task)) });
+  first.process.signals.actions[10] = { handler, flags: 0, restorer: 0, mask: 0n };
+  second.cpu.i32[r(13)] = first.cpu.i32[r(13)] - 65536;
   const sp = second.cpu.i32[r(13)];
-  const scheduler = new Scheduler({ dispatch: (task) => settle(dispatch(task)) }, armState.end);
-  scheduler.adopt(first);
-  scheduler.add(second);
-  await scheduler.run(first.process);
+  let frame: number[] = [];
+  first.process.kernel.onProcessEnd = () => {
+    frame = [second.memory.load32(entered![2] + 32), second.memory.load32(entered![2] + 84)];
+  };
+  await scheduler.run(() => first.process.zombie);
   expect(calls).toEqual([0, 1, 1]);
   expect(entered![0]).toBe(10);
   expect(entered![1]).toBe(handler);
-  expect(second.memory.load32(entered![2] + 32)).toBe(2 ** 32 - errnoNumbers.EINTR);
-  expect(second.memory.load32(entered![2] + 84)).toBe(sp >>> 0);
+  expect(frame).toEqual([2 ** 32 - errnoNumbers.EINTR, sp >>> 0]);
 });
 
 /** As the real table does: an Errno becomes its negative number. */

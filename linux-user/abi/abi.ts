@@ -90,6 +90,9 @@ export interface Abi {
   stackPointer(cpu: CpuView): number;
   setThreadPointer(cpu: CpuView, value: number): void;
   threadPointer(cpu: CpuView): number;
+  setStackPointer(cpu: CpuView, value: number): void;
+  /** Another thread is about to run: an open exclusive access (load-linked) has failed. */
+  clearExclusive(cpu: CpuView): void;
   /** Register names and values (u32) in the order a report prints them. */
   registers(cpu: CpuView): readonly (readonly [name: string, value: number])[];
 

@@ -106,9 +106,11 @@ export function mapVectorPage(mm: Mm): void {
     prot,
     shared: false,
     file: null,
+    object: null,
     offset: 0,
     name: '[vectors]',
     locked: false,
+    pristine: null,
     snapshot: null,
   });
   mm.memory.protect(vectorPage, end, mm.access(prot));

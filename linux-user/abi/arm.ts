@@ -143,6 +143,14 @@ export class ArmAbi implements Abi {
     return this.registers_.get(cpu, SP);
   }
 
+  setStackPointer(cpu: CpuView, value: number): void {
+    this.registers_.set(cpu, SP, value);
+  }
+
+  clearExclusive(cpu: CpuView): void {
+    this.registers_.setSlot(cpu, 'exclusiveAddress', -1);
+  }
+
   setThreadPointer(cpu: CpuView, value: number): void {
     this.registers_.setSlot(cpu, 'tpidruro', value);
   }

@@ -42,9 +42,9 @@ export interface InitialStack {
   /** PT_INTERP's image, or null. */
   readonly interpreter: LoadedImage | null;
   /** The program's path as execve got it. */
-  readonly execPath: string;
-  readonly argv: readonly string[];
-  readonly environment: readonly string[];
+  readonly execPath: Uint8Array;
+  readonly argv: readonly Uint8Array[];
+  readonly environment: readonly Uint8Array[];
   readonly credentials: Credentials;
   /** 16 bytes for AT_RANDOM. */
   readonly random: Uint8Array;
@@ -55,7 +55,7 @@ export interface InitialStack {
 export function mapStack(mm: Mm, stackBytes: number, executable: boolean): void {
   const length = pageCeil(Math.max(stackBytes, 65536));
   if (length > mm.mmapBase + (mm.stackTop - mm.mmapBase) / 2 || length > mm.stackTop / 2) {
-    throw new LoadError(`a stack of ${stackBytes} bytes does not fit into the guest's address space`);
+    throw new LoadError(`a stack of ${stackBytes} bytes does not fit into the guest's address space`, 126, 'ENOMEM');
   }
   mm.mmap({
     address: mm.stackTop - length,
@@ -80,10 +80,10 @@ export function fillStack(mm: Mm, setup: InitialStack): number {
   checkSize(setup);
 
   let top = mm.stackTop - word;
-  const push = (text: string): number => {
-    const bytes = Buffer.from(`${text}\0`, 'utf8');
-    top -= bytes.length;
-    memory.write(top, bytes);
+  const push = (text: Uint8Array): number => {
+    top -= text.length + 1;
+    memory.write(top, text);
+    memory.store8(top + text.length, 0);
     return top;
   };
   const execPath = push(setup.execPath);
@@ -93,7 +93,7 @@ export function fillStack(mm: Mm, setup: InitialStack): number {
   mm.argEnd = top;
   const argv = [...setup.argv].reverse().map(push).reverse();
   mm.argStart = top;
-  const platform = push(abi.platform);
+  const platform = push(Buffer.from(abi.platform));
   top -= setup.random.length;
   memory.write(top, setup.random);
   const random = top;
@@ -137,16 +137,20 @@ function checkSize(setup: InitialStack): void {
   const strings = [...setup.argv, ...setup.environment, setup.execPath];
   let bytes = 0;
   for (const text of strings) {
-    if (text.includes('\0')) throw new LoadError('an argument or environment string contains a NUL', 126);
-    const length = Buffer.byteLength(text) + 1;
+    if (text.includes(0)) throw new LoadError('an argument or environment string contains a NUL', 126);
+    const length = text.length + 1;
     if (length > maximumString) {
-      throw new LoadError(`argument list too long: one string has ${length} bytes (limit ${maximumString})`, 126);
+      throw new LoadError(
+        `argument list too long: one string has ${length} bytes (limit ${maximumString})`,
+        126,
+        'E2BIG',
+      );
     }
     bytes += length + setup.abi.pointerBytes;
   }
   const limit = Math.max(minimumArguments, Math.floor(setup.stackBytes / 4));
   const room = Math.max(setup.stackBytes, 65536) - 8192;
   if (bytes > Math.min(limit, room)) {
-    throw new LoadError(`argument list too long: ${bytes} bytes (a quarter of the stack: ${limit})`, 126);
+    throw new LoadError(`argument list too long: ${bytes} bytes (a quarter of the stack: ${limit})`, 126, 'E2BIG');
   }
 }

@@ -15,24 +15,25 @@ const log = createLog('loader');
 export interface ResolvedProgram {
   readonly file: ProgramFile;
   readonly image: ElfImage;
-  readonly argv: readonly string[];
+  readonly argv: readonly Uint8Array[];
 }
 
 /** Scripts that interpret scripts. */
 const maximumScripts = 4;
 
 /**
- * Opens and checks the program. A `#!` script runs by its interpreter if that is a program for this guest (below the
+ * Opens and checks the program at `hostPath`, which the guest calls `name`. A `#!` script runs by its interpreter if that is a program for this guest (below the
  * -L folder, or the host's). Throws LoadError.
  */
 export function resolveProgram(
   name: string,
-  argv: readonly string[],
+  hostPath: string,
+  argv: readonly Uint8Array[],
   abi: Abi,
   prefix: string | null,
   depth = 0,
 ): ResolvedProgram {
-  const file = new ProgramFile(name, depth === 0 ? name : hostPathOf(name, prefix));
+  const file = new ProgramFile(name, hostPath);
   try {
     const line = scriptLine(file.read(0, 256));
     if (line === null) {
@@ -40,21 +41,18 @@ export function resolveProgram(
       return { file, image: readElf(file, abi), argv };
     }
     if (line.interpreter === '') throw new LoadError(`${name}: a script whose #! line names no interpreter`, 126);
-    if (depth >= maximumScripts) throw new LoadError(`${name}: too many scripts interpret one another`, 126);
-    if (!isGuestProgram(hostPathOf(line.interpreter, prefix), abi)) {
+    if (depth >= maximumScripts) throw new LoadError(`${name}: too many scripts interpret one another`, 126, 'ELOOP');
+    const interpreter = hostPathOf(line.interpreter, prefix);
+    if (!isGuestProgram(interpreter, abi)) {
       throw new LoadError(
         `${name}: a script for ${line.interpreter}, which is no ${abi.name} program here; -L names a folder with one`,
         126,
       );
     }
-    const rest = line.argument === null ? [] : [line.argument];
-    const resolved = resolveProgram(
-      line.interpreter,
-      [line.interpreter, ...rest, name, ...argv.slice(1)],
-      abi,
-      prefix,
-      depth + 1,
+    const rest = [line.interpreter, ...(line.argument === null ? [] : [line.argument]), name].map((text) =>
+      Buffer.from(text),
     );
+    const resolved = resolveProgram(line.interpreter, interpreter, [...rest, ...argv.slice(1)], abi, prefix, depth + 1);
     file.release();
     return resolved;
   } catch (error) {

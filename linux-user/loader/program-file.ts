@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import { errnoNumbers, errnoOf } from '#util/errno.ts';
 import type { FileBacking } from '../mm/vma.ts';
+import { fileVersion } from '../vfs/file-version.ts';
 import { LoadError } from './load-error.ts';
 
 const { ENOENT, ENOTDIR, EACCES, EPERM, ELOOP, ENAMETOOLONG } = errnoNumbers;
@@ -8,16 +9,17 @@ const { ENOENT, ENOTDIR, EACCES, EPERM, ELOOP, ENAMETOOLONG } = errnoNumbers;
 /** The words and the exit code for a path that cannot be opened. */
 function openFailure(path: string, error: unknown): LoadError {
   switch (errnoOf(error)) {
-    case ENOENT:
     case ENOTDIR:
+      return new LoadError(`${path}: no such file`, 127, 'ENOTDIR');
+    case ENOENT:
       return new LoadError(`${path}: no such file`, 127);
     case EACCES:
     case EPERM:
-      return new LoadError(`${path}: permission denied`, 126);
+      return new LoadError(`${path}: permission denied`, 126, 'EACCES');
     case ELOOP:
-      return new LoadError(`${path}: too many symbolic links`, 126);
+      return new LoadError(`${path}: too many symbolic links`, 126, 'ELOOP');
     case ENAMETOOLONG:
-      return new LoadError(`${path.slice(0, 60)}…: the name is too long`, 127);
+      return new LoadError(`${path.slice(0, 60)}…: the name is too long`, 127, 'ENAMETOOLONG');
     case undefined:
       // Node refuses a NUL in a path before the host sees it.
       if (path.includes('\0')) return new LoadError('a program name cannot contain a NUL', 127);
@@ -56,7 +58,7 @@ export class ProgramFile implements FileBacking {
     }
     const refuse = (what: string): never => {
       fs.closeSync(this.fd);
-      throw new LoadError(`${name}: ${what}`, 126);
+      throw new LoadError(`${name}: ${what}`, 126, 'EACCES');
     };
     if (stat.isDirectory()) refuse('is a directory');
     if (!stat.isFile()) refuse('not a regular file');
@@ -86,6 +88,10 @@ export class ProgramFile implements FileBacking {
 
   writeAt(): void {
     throw new Error('a program file is mapped privately and never written');
+  }
+
+  version(): string | null {
+    return fileVersion(fs.fstatSync(this.fd, { bigint: true }));
   }
 
   retain(): void {

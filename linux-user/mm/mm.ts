@@ -5,8 +5,10 @@ import { ResourceLimit, type ResourceLimits } from '../resource-limits.ts';
 import { madvise, mincore, mlock, msync } from './advice.ts';
 import { mapsText } from './maps-text.ts';
 import { mmapMinAddress, pageCeil, pageFloor } from './page-math.ts';
-import { readIn, takeSnapshot, writeBack, zeroPages } from './pages.ts';
+import { isZero, readIn, sameContent, takeSnapshot, writeBack, zeroPages } from './pages.ts';
 import { mremap } from './remap.ts';
+import { Residue } from './residue.ts';
+import { SharedMemory } from './shared-memory.ts';
 import { type FileBacking, MapFlags, Prot, type Vma } from './vma.ts';
 import { VmaList } from './vma-list.ts';
 
@@ -52,11 +54,15 @@ export class Mm {
   readonly mmapBase: number;
   readonly limits: ResourceLimits;
   readonly access: (prot: number) => number;
+  private readonly stackBytes: number;
+  private readonly residue: Residue;
   /** Start of the heap and its end now, to the byte. */
   brkStart = 0;
   brkEnd = 0;
   /** MCL_FUTURE is on. */
   lockFuture = false;
+  /** Some mapping is shared with another process. */
+  private sharing = false;
   /** Where the program's arguments and environment are: /proc/self/cmdline and environ. */
   argStart = 0;
   argEnd = 0;
@@ -65,15 +71,19 @@ export class Mm {
   /** The auxiliary vector as laid out on the stack: /proc/self/auxv. */
   auxv: Uint8Array = new Uint8Array(0);
   /** 1 for each page that could be written since it was last zero: the others need no look when they are unmapped. */
-  private readonly everWritable = new Uint8Array(2 ** 32 / pageSize);
+  private readonly everWritable: Uint8Array;
   /** Called when translated code of [start, end), or code that read constants there, may be stale. */
   onCodeChange: (start: number, end: number) => void = () => {};
 
-  constructor(memory: GuestMemory, options: MmOptions) {
+  /** `residue`: what another address space has left in the memory, which is zero otherwise. */
+  constructor(memory: GuestMemory, options: MmOptions, residue: Residue = new Residue()) {
     this.memory = memory;
+    this.residue = residue;
+    this.everWritable = residue.everWritable;
     this.taskSize = options.taskSize;
     this.stackTop = options.taskSize;
     this.limits = options.limits;
+    this.stackBytes = options.stackBytes;
     this.access = options.effectiveAccess;
     const gap = Math.min(Math.max(options.stackBytes, minimumStackGap), Math.floor(options.taskSize / 6) * 5);
     this.mmapBase = pageFloor(this.stackTop - gap);
@@ -103,9 +113,11 @@ export class Mm {
       prot: prot & 7,
       shared,
       file,
+      object: shared && file === null ? new SharedMemory(length) : null,
       offset: file === null ? 0 : offset,
       name: request.name ?? '',
       locked: this.lockFuture || (flags & MapFlags.LOCKED) !== 0,
+      pristine: shared || (prot & Prot.WRITE) !== 0 ? null : (file?.version() ?? null),
       snapshot: null,
     };
     this.drop(this.vmas.carve(vma.start, vma.end));
@@ -168,6 +180,11 @@ export class Mm {
       return;
     }
     file.retain();
+    if (this.residue.claim(vma, () => false)) {
+      this.vmas.insert(vma);
+      this.openClaimed(vma);
+      return;
+    }
     this.makeWritable(vma.start, vma.end);
     try {
       readIn(this.memory, vma);
@@ -182,9 +199,32 @@ export class Mm {
     this.setAccess(vma.start, vma.end, this.access(vma.prot));
   }
 
+  /** Makes pages accessible that were found in the residue: what is translated of them stays true. */
+  private openClaimed({ start, end, prot }: Vma): void {
+    this.memory.protect(start, end, this.access(prot));
+    this.everWritable.fill(1, start / pageSize, end / pageSize);
+  }
+
+  /** Clears what the memory's last address space has left in [start, end). */
+  private evict(start: number, end: number): void {
+    if (this.residue.empty) return;
+    for (const piece of this.residue.take(start, end)) {
+      this.onCodeChange(piece.start, piece.end);
+      this.everWritable.fill(1, piece.start / pageSize, piece.end / pageSize);
+      this.clear(piece.start, piece.end);
+      this.memory.protect(piece.start, piece.end, 0);
+    }
+  }
+
+  /** The program is there: code that is left of the last one and was not claimed must not be found by a wild jump. */
+  settle(): void {
+    for (const { start, end } of this.residue) this.onCodeChange(start, end);
+  }
+
   /** Gives up carved pieces: writes shared ones back, zeroes the pages and closes them. */
   drop(pieces: readonly Vma[]): void {
     for (const vma of pieces) {
+      if (this.sharing) vma.object?.publish(this.memory, vma);
       writeBack(this.memory, vma);
       this.codeMayChange(vma);
       this.clear(vma.start, vma.end);
@@ -195,6 +235,7 @@ export class Mm {
 
   /** Sets the permission bytes of mapped pages. */
   setAccess(start: number, end: number, access: number): void {
+    this.evict(start, end);
     this.memory.protect(start, end, access);
     // That nothing could be fetched here is translated too.
     if ((access & Access.execute) !== 0) this.onCodeChange(start, end);
@@ -203,6 +244,12 @@ export class Mm {
 
   /** Opens pages for the kernel's own writing; the caller sets their access afterwards. */
   makeWritable(start: number, end: number): void {
+    this.evict(start, end);
+    for (const vma of this.vmas.overlapping(start, end)) {
+      if (vma.pristine === null) continue;
+      const [piece] = this.vmas.carve(Math.max(start, vma.start), Math.min(end, vma.end));
+      this.vmas.insert({ ...piece, pristine: null });
+    }
     this.memory.protect(start, end, Access.read | Access.write);
     this.everWritable.fill(1, start / pageSize, end / pageSize);
   }
@@ -264,7 +311,7 @@ export class Mm {
     if ((prot & Prot.WRITE) !== 0 && vma.shared && vma.file !== null && !vma.file.writable) throw new Errno('EACCES');
     const [piece] = this.vmas.carve(start, end);
     this.codeMayChange(piece);
-    this.vmas.insert({ ...piece, prot });
+    this.vmas.insert({ ...piece, prot, pristine: (prot & Prot.WRITE) === 0 ? piece.pristine : null });
     this.setAccess(start, end, this.access(prot));
     if (log.enabled) log('protect %s prot %d', range(start, end - start), prot);
   }
@@ -296,9 +343,11 @@ export class Mm {
       prot,
       shared: false,
       file: null,
+      object: null,
       offset: 0,
       name: '[heap]',
       locked: this.lockFuture,
+      pristine: null,
       snapshot: null,
     });
     return true;
@@ -337,6 +386,95 @@ export class Mm {
   /** Writes all shared file mappings back: at exit and exec. */
   writeBackAll(): void {
     for (const vma of this.vmas) writeBack(this.memory, vma);
+  }
+
+  /** What a futex at `address` is known by: the same in all address spaces that share the memory. */
+  identify(address: number): { readonly object: object; readonly offset: number } {
+    const vma = this.vmas.at(address);
+    if (vma === null || vma.object === null) return { object: this, offset: address };
+    return { object: vma.object, offset: vma.offset + (address - vma.start) };
+  }
+
+  /**
+   * Copies everything mapped into `memory`, which is empty but for `residue`: the address space of a forked child.
+   * `onCodeChange` is the copy's.
+   */
+  fork(
+    memory: GuestMemory,
+    residue: Residue,
+    limits: ResourceLimits,
+    onCodeChange: (start: number, end: number) => void,
+  ): Mm {
+    const copy = new Mm(memory, this.options(limits), residue);
+    copy.onCodeChange = onCodeChange;
+    copy.brkStart = this.brkStart;
+    copy.brkEnd = this.brkEnd;
+    copy.argStart = this.argStart;
+    copy.argEnd = this.argEnd;
+    copy.envStart = this.envStart;
+    copy.envEnd = this.envEnd;
+    copy.auxv = this.auxv;
+    this.shareFiles();
+    for (const vma of this.vmas) {
+      vma.file?.retain();
+      vma.object?.publish(this.memory, vma);
+      this.sharing ||= vma.object !== null;
+      copy.vmas.insert({ ...vma, locked: false, snapshot: vma.snapshot?.slice() ?? null });
+      if (!residue.claim(vma, () => sameContent(memory, this.memory, vma))) {
+        copy.evict(vma.start, vma.end);
+        memory.copyFrom(this.memory, vma.start, vma.end, isZero);
+      }
+      copy.openClaimed(vma);
+    }
+    copy.sharing = this.sharing;
+    return copy;
+  }
+
+  /** From the first fork on shared mappings of files have an object too. */
+  private shareFiles(): void {
+    for (const vma of [...this.vmas]) {
+      if (!vma.shared || vma.file === null || vma.object !== null) continue;
+      this.vmas.carve(vma.start, vma.end);
+      this.vmas.insert({ ...vma, object: new SharedMemory(vma.offset + (vma.end - vma.start)) });
+    }
+  }
+
+  /** The process has run and another one is about to: what it has changed in shared memory is for all. */
+  publishShared(): void {
+    if (!this.sharing) return;
+    for (const vma of this.vmas) vma.object?.publish(this.memory, vma);
+  }
+
+  /** The process is about to run: it sees what others have changed. */
+  fetchShared(): void {
+    if (!this.sharing) return;
+    for (const vma of this.vmas) {
+      const changed = vma.object?.fetch(this.memory, vma) ?? false;
+      if (changed) this.codeMayChange(vma);
+    }
+  }
+
+  private options(limits: ResourceLimits): MmOptions {
+    const { taskSize, stackBytes, access: effectiveAccess } = this;
+    return { taskSize, stackBytes, limits, effectiveAccess };
+  }
+
+  /**
+   * Gives up everything: shared file mappings are written back, and the memory is all zero again but for the residue,
+   * for the next address space in it.
+   */
+  retire(): void {
+    this.evict(0, 2 ** 32);
+    for (const vma of this.vmas.carve(0, 2 ** 32)) {
+      const readOnly = (this.access(vma.prot) & (Access.read | Access.write)) === Access.read;
+      if (vma.shared || !readOnly) {
+        this.drop([vma]);
+        continue;
+      }
+      this.memory.protect(vma.start, vma.end, 0);
+      vma.file?.release();
+      this.residue.add(vma);
+    }
   }
 
   /** /proc/self/maps. */

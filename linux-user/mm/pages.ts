@@ -5,7 +5,8 @@ import { Prot, type Vma } from './vma.ts';
 const scanBytes = 65536;
 const zeroes = Buffer.alloc(scanBytes);
 
-const isZero = (bytes: Uint8Array): boolean => Buffer.compare(bytes, zeroes.subarray(0, bytes.length)) === 0;
+/** True for bytes that are all zero; at most `scanBytes` of them. */
+export const isZero = (bytes: Uint8Array): boolean => Buffer.compare(bytes, zeroes.subarray(0, bytes.length)) === 0;
 
 /**
  * Makes the pages [start, end) zero; they must be readable and writable. They go back to the host where that is
@@ -29,6 +30,11 @@ export function copyPages(memory: GuestMemory, from: number, to: number, bytes: 
     const source = memory.view(from + done, pageSize);
     if (!isZero(source)) memory.view(to + done, pageSize, Access.write).set(source);
   }
+}
+
+/** Do two memories hold the same in the pages of `vma`, whatever their permissions? */
+export function sameContent(memory: GuestMemory, other: GuestMemory, { start, end }: Vma): boolean {
+  return memory.equals(other, start, end, (a, b) => Buffer.compare(a, b) === 0);
 }
 
 /** Reads a file mapping's content into its pages, which are zero and writable. */

@@ -43,8 +43,8 @@ function checkTarget(mm: Mm, address: number, oldLength: number, newLength: numb
 function growInPlace(mm: Mm, vma: Vma, newEnd: number): boolean {
   if (newEnd > mm.taskSize || !mm.vmas.free(vma.end, newEnd)) return false;
   mm.checkLimits(newEnd - vma.end, vma.prot, vma.shared, vma.end);
-  const offset = vma.file === null ? 0 : vma.offset + (vma.end - vma.start);
-  mm.place({ ...vma, start: vma.end, end: newEnd, offset, snapshot: null });
+  const offset = vma.file === null && vma.object === null ? 0 : vma.offset + (vma.end - vma.start);
+  mm.place({ ...vma, start: vma.end, end: newEnd, offset, pristine: null, snapshot: null });
   return true;
 }
 

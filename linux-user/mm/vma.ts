@@ -1,3 +1,5 @@
+import type { SharedMemory } from './shared-memory.ts';
+
 /** PROT_* beyond the access bits of a page. */
 export const Prot = { READ: 1, WRITE: 2, EXEC: 4, SEM: 8, GROWSDOWN: 0x0100_0000, GROWSUP: 0x0200_0000 } as const;
 
@@ -42,6 +44,8 @@ export interface FileBacking {
   readAt(target: Uint8Array, offset: number): number;
   /** Writes `source` at byte `offset`, never past the end of the file. Throws Errno. */
   writeAt(source: Uint8Array, offset: number): void;
+  /** Names the file and its content now; null if a change might not show in it. */
+  version(): string | null;
   retain(): void;
   release(): void;
 }
@@ -54,15 +58,24 @@ export interface Vma {
   readonly prot: number;
   readonly shared: boolean;
   readonly file: FileBacking | null;
-  /** Byte offset in the file of `start`; 0 without a file. */
+  /** What other processes share with this mapping; null for private memory and files nobody has forked with. */
+  readonly object: SharedMemory | null;
+  /** Byte offset of `start` in the file or the shared object; 0 without one. */
   readonly offset: number;
   /** `[heap]`, `[stack]`, `[vectors]`; '' for others. */
   readonly name: string;
   /** mlock. */
   readonly locked: boolean;
+  /**
+   * `FileBacking.version` when the pages were read, as long as nobody could have written to them since: they are what
+   * any other mapping of that file has. Else null.
+   */
+  readonly pristine: string | null;
   /** What the file holds as far as we know, page by page from `start`: for writing back only what changed. */
   readonly snapshot: Uint8Array | null;
 }
+
+const hasOffset = ({ file, object }: Vma): boolean => file !== null || object !== null;
 
 /** The part [start, end) of a VMA. The parts of one snapshot share its bytes. */
 export function slice(vma: Vma, start: number, end: number): Vma {
@@ -71,7 +84,7 @@ export function slice(vma: Vma, start: number, end: number): Vma {
     ...vma,
     start,
     end,
-    offset: vma.file === null ? 0 : vma.offset + (start - vma.start),
+    offset: hasOffset(vma) ? vma.offset + (start - vma.start) : 0,
     snapshot: vma.snapshot?.subarray(start - vma.start, end - vma.start) ?? null,
   };
 }
@@ -84,9 +97,11 @@ export function mergeable(a: Vma, b: Vma): boolean {
     a.shared === b.shared &&
     a.file === b.file &&
     a.name === b.name &&
+    a.object === b.object &&
+    a.pristine === b.pristine &&
     a.locked === b.locked &&
     a.snapshot === null &&
     b.snapshot === null &&
-    (a.file === null || a.offset + (a.end - a.start) === b.offset)
+    (!hasOffset(a) || a.offset + (a.end - a.start) === b.offset)
   );
 }

@@ -27,7 +27,7 @@ export function sigaction(task: Task, signo: number, action: SigAction | null): 
     process.signals.pending.discard(maskOf(signo));
     for (const each of process.tasks.values()) each.signals.pending.discard(maskOf(signo));
   }
-  process.onSignalAction(signo);
+  process.kernel.onSignalAction(process, signo);
   return old;
 }
 

@@ -1,8 +1,10 @@
 import { errnoNumbers } from '#util/errno.ts';
 import { createLog } from '#util/log.ts';
+import { isOrphaned, stopProcess } from '../job-control.ts';
+import type { Process } from '../process.ts';
 import type { Task } from '../task.ts';
 import { isHandled, restoreMask, setBlocked } from './actions.ts';
-import { defaultAction, maskOf, synchronousMask } from './numbers.ts';
+import { defaultAction, maskOf, Signal, synchronousMask } from './numbers.ts';
 import { forceSegv, recalculatePending } from './send.ts';
 import type { SigInfo } from './siginfo.ts';
 import { defaultSigAction, SaFlags, SIG_IGN, type SigAction } from './signal-state.ts';
@@ -14,15 +16,16 @@ const { EINTR, ERESTARTSYS, ERESTARTNOINTR, ERESTART_RESTARTBLOCK } = errnoNumbe
 /** True for the results of an interrupted call that only the kernel knows. */
 export const isRestart = (result: number): boolean => result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK;
 
-/** Stops the process as a job: the host's job control continues it. */
-function stop(): void {
-  process.kill(process.pid, 'SIGSTOP');
+/** Stops the process, but for the terminal's stop signals in a group that nobody could continue. */
+function stop(process: Process, signo: number): void {
+  if (signo !== Signal.SIGSTOP && isOrphaned(process, process.group)) return;
+  stopProcess(process, signo);
 }
 
-/** The next signal whose handler must run; carries out what has no handler. Null when nothing is left to do. */
+/** The next signal whose handler must run; carries out what has no handler. Null when nothing is left to do now. */
 function nextHandled(task: Task): { info: SigInfo; action: SigAction } | null {
   const { process } = task;
-  while (process.termination === null) {
+  while (!task.mustEnd && !process.stopped) {
     const wanted = ~task.signals.blocked;
     const info =
       task.signals.pending.take(wanted, synchronousMask) ?? process.signals.pending.take(wanted, synchronousMask);
@@ -31,7 +34,7 @@ function nextHandled(task: Task): { info: SigInfo; action: SigAction } | null {
     if (isHandled(action)) return { info, action };
     if (action.handler === SIG_IGN) continue;
     const what = defaultAction(info.signo);
-    if (what === 'stop') stop();
+    if (what === 'stop') stop(process, info.signo);
     if (what === 'core' || what === 'terminate') {
       process.terminate({ kind: 'signal', signo: info.signo, core: what === 'core', info, task });
     }
@@ -63,9 +66,10 @@ function enterHandler(task: Task, info: SigInfo, action: SigAction): void {
 /**
  * Carries out the signals that wait, before the task goes on in user mode. `result` is that of the system call it comes
  * from (already in the result register), or 0: a call that ended with ERESTART* is made again or ends with EINTR,
- * once, here (signal(7)).
+ * once, here (signal(7)). Returns what to come back with if the process has been stopped: the call's end is settled when
+ * it goes on. Else 0.
  */
-export function deliverSignals(task: Task, result: number): void {
+export function deliverSignals(task: Task, result: number): number {
   let open = isRestart(result) ? result : 0;
   for (;;) {
     const next = nextHandled(task);
@@ -74,10 +78,15 @@ export function deliverSignals(task: Task, result: number): void {
     open = 0;
     enterHandler(task, next.info, next.action);
   }
-  if (open !== 0 && task.process.termination === null) {
+  if (task.process.stopped) {
+    recalculatePending(task);
+    return open;
+  }
+  if (open !== 0 && !task.mustEnd) {
     const number = open === -ERESTART_RESTARTBLOCK ? task.abi.restartSyscallNumber : undefined;
     task.abi.restartSyscall(task.cpu, task.syscallFirstArgument, number);
   }
   restoreMask(task);
   recalculatePending(task);
+  return 0;
 }

@@ -1,4 +1,6 @@
 import { constants } from 'node:os';
+import { continueProcess } from '../job-control.ts';
+import type { Kernel } from '../kernel.ts';
 import type { Process } from '../process.ts';
 import { isHandled } from './actions.ts';
 import { Signal, type SignalName, signalName } from './numbers.ts';
@@ -38,35 +40,39 @@ const shareable = new Set<number>([
   SIGTRAP,
 ]);
 
+/** Signals that a terminal sends to its foreground group. */
+const terminalSignals = new Set<number>([SIGINT, SIGQUIT, SIGTSTP, SIGHUP, SIGWINCH, SIGCONT]);
 /** What a terminal or another process ends a program by. */
 const endings = new Set<number>([SIGHUP, SIGINT, SIGQUIT, SIGTERM]);
 
 /**
- * Passes the host's signals to the guest where it handles or ignores them. A signal that the guest has left alone has
- * no listener, so that the host's default action ends or stops tsemu at once, even inside guest code. With `endsGuest`
- * those that end a program do so to the guest.
+ * Passes the host's signals to the guest where one of its processes handles or ignores them. A signal that all have
+ * left alone has no listener, so that the host's default action ends or stops tsemu at once, even inside guest code.
+ * With `endsGuest` those that end a program do so to the guest.
  */
 export class HostSignals {
-  private readonly guest: Process;
-  private readonly endsGuest: boolean;
+  private readonly kernel: Kernel;
+  private endsGuest = false;
   private readonly listeners = new Map<number, () => void>();
 
-  constructor(guest: Process, endsGuest: boolean) {
-    this.guest = guest;
+  constructor(kernel: Kernel) {
+    this.kernel = kernel;
+  }
+
+  start(endsGuest: boolean): void {
     this.endsGuest = endsGuest;
     if (endsGuest) for (const signo of endings) this.update(signo);
     // Node opens its inspector at SIGUSR1 unless somebody listens.
     this.update(SIGUSR1);
   }
 
-  /** Brings the host's disposition in line after a change of the guest's. */
+  /** Brings the host's disposition in line after a change of a process's. */
   update(signo: number): void {
     if (!shareable.has(signo)) return;
     const name = signalName(signo) as SignalName;
     if (!(name in constants.signals)) return;
-    const action = this.guest.signals.actions[signo];
     const ends = this.endsGuest && endings.has(signo);
-    const wanted = isHandled(action) || action.handler === SIG_IGN || signo === SIGUSR1 || ends;
+    const wanted = signo === SIGUSR1 || ends || this.matters(signo);
     const listener = this.listeners.get(signo);
     if (wanted === (listener !== undefined)) return;
     if (listener !== undefined) {
@@ -74,18 +80,39 @@ export class HostSignals {
       this.listeners.delete(signo);
       return;
     }
-    const listen = (): void => sendToProcess(this.guest, { kind: 'kill', signo, code: SiCode.SI_USER, pid: 0, uid: 0 });
+    const listen = (): void => this.pass(signo);
     this.listeners.set(signo, listen);
     process.on(name as NodeJS.Signals, listen);
   }
 
-  /** True if a host signal must reach the guest, which it can only while Node's event loop turns. */
-  get active(): boolean {
-    return this.listeners.size > (this.listeners.has(SIGUSR1) ? 1 : 0) || this.handles(SIGUSR1);
+  private matters(signo: number): boolean {
+    for (const { signals, zombie } of this.kernel.processes) {
+      const action = signals.actions[signo];
+      if (!zombie && (isHandled(action) || action.handler === SIG_IGN)) return true;
+    }
+    return false;
   }
 
-  private handles(signo: number): boolean {
-    return isHandled(this.guest.signals.actions[signo]);
+  /** What a terminal sends is for the whole foreground group; anything else is meant for the first process. */
+  private pass(signo: number): void {
+    const { first, processes } = this.kernel;
+    let targets = first === null || first.zombie ? [...processes] : [first];
+    if (first !== null && terminalSignals.has(signo)) {
+      const job = processes.group(first.fs.foregroundGroup ?? first.group);
+      if (job.length > 0) targets = job;
+    }
+    for (const target of targets) sendToProcess(target, { kind: 'kill', signo, code: SiCode.SI_USER, pid: 0, uid: 0 });
+  }
+
+  /** Stops tsemu as a job of its shell; `stopped` go on when the host continues it. */
+  stopHost(stopped: readonly Process[]): void {
+    process.kill(process.pid, 'SIGSTOP');
+    for (const each of stopped) continueProcess(each);
+  }
+
+  /** True if a host signal must reach the guest, which it can only while Node's event loop turns. */
+  get active(): boolean {
+    return this.listeners.size > (this.listeners.has(SIGUSR1) ? 1 : 0) || this.matters(SIGUSR1);
   }
 
   /** Gives all signals back to the host. */

@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { Errno } from '#util/errno.ts';
+import { hostJob } from '../host-job.ts';
 import type { Process } from '../process.ts';
 import type { Task } from '../task.ts';
 import { defaultAction, maskOf, Signal, signalCount, signalName } from './numbers.ts';
@@ -12,7 +13,7 @@ const stopMask = maskOf(Signal.SIGSTOP) | maskOf(Signal.SIGTSTP) | maskOf(Signal
 /** Sets `signalPending` from the masks: after every change of a mask or a queue. */
 export function recalculatePending(task: Task): void {
   const waiting = task.signals.pending.mask | task.process.signals.pending.mask;
-  task.signalPending = (waiting & ~task.signals.blocked) !== 0n || task.process.termination !== null;
+  task.signalPending = (waiting & ~task.signals.blocked) !== 0n || task.mustEnd;
 }
 
 /** Would the signal have no effect if it were delivered now? */
@@ -21,7 +22,9 @@ export function isIgnored(process: Process, signo: number): boolean {
   return handler === SIG_IGN || (handler === SIG_DFL && defaultAction(signo) === 'ignore');
 }
 
+/** What a signal does by being sent (prepare_signal): SIGCONT continues, and the two kinds cancel each other. */
 function prepare(process: Process, signo: number): void {
+  if (signo === Signal.SIGCONT) process.kernel.continueProcess(process);
   const dropped = (stopMask & maskOf(signo)) !== 0n ? maskOf(Signal.SIGCONT) : signo === Signal.SIGCONT ? stopMask : 0n;
   if (dropped === 0n) return;
   process.signals.pending.discard(dropped);
@@ -37,9 +40,27 @@ function wakeFor(task: Task, signo: number): boolean {
   return true;
 }
 
+/** A host program in the place of the process gets its signals; the guest's job control knows of its stops. */
+function passedOn(process: Process, { signo }: SigInfo): boolean {
+  const { hostProgram } = process;
+  if (hostProgram === null) return false;
+  hostProgram.signal(signo);
+  if (signo === Signal.SIGSTOP) process.kernel.stopProcess(process, signo);
+  if (signo === Signal.SIGCONT) process.kernel.continueProcess(process);
+  return true;
+}
+
+/** SIGKILL needs no thread to take it: the process is over. */
+function killed(process: Process, info: SigInfo): boolean {
+  if (info.signo !== Signal.SIGKILL) return false;
+  process.terminate({ kind: 'signal', signo: info.signo, core: false, info, task: null });
+  return true;
+}
+
 /** Sends a signal to one thread. */
 export function sendToTask(task: Task, info: SigInfo): void {
   const { process } = task;
+  if (process.zombie || passedOn(process, info) || killed(process, info)) return;
   prepare(process, info.signo);
   if (isIgnored(process, info.signo) && !blocks(task, info.signo)) return;
   task.signals.pending.add(info);
@@ -49,6 +70,7 @@ export function sendToTask(task: Task, info: SigInfo): void {
 /** Sends a signal to a process: the first thread that does not block it takes it. */
 export function sendToProcess(process: Process, info: SigInfo): void {
   const { signo } = info;
+  if (process.zombie || passedOn(process, info) || killed(process, info)) return;
   prepare(process, signo);
   const tasks = [...process.tasks.values()];
   if (isIgnored(process, signo) && !tasks.some((task) => blocks(task, signo))) return;
@@ -86,29 +108,51 @@ function checkSignal(signo: number): void {
   if (signo < 0 || signo > signalCount) throw new Errno('EINVAL');
 }
 
-/** kill(2). Signals for other processes go to the host. */
+/** Sends a signal of one guest process to others; the first failure that is not ESRCH counts. */
+function sendAll(task: Task, targets: readonly Process[], signo: number): void {
+  if (signo === 0) return;
+  const { pid, credentials } = task.process;
+  for (const target of targets) {
+    sendToProcess(target, { kind: 'kill', signo, code: SiCode.SI_USER, pid, uid: credentials.uid });
+  }
+}
+
+/** kill(2). A pid or group that is none of the guest's is the host's. */
 export function kill(task: Task, pid: number, signo: number): void {
   checkSignal(signo);
   const own = task.process;
-  if (pid !== own.pid) {
-    process.kill(pid, hostSignalNumber(signo));
-    return;
+  const { processes } = own.kernel;
+  const target = pid > 0 ? processes.find(pid) : undefined;
+  if (target !== undefined) return sendAll(task, [target], signo);
+  if (pid === -1) {
+    const others = [...processes].filter((process) => process !== own);
+    if (others.length === 0) throw new Errno('ESRCH');
+    return sendAll(task, others, signo);
   }
-  if (signo === 0) return;
-  sendToProcess(own, { kind: 'kill', signo, code: SiCode.SI_USER, pid: own.pid, uid: own.credentials.uid });
+  if (pid <= 0) {
+    const members = processes.group(pid === 0 ? own.group : -pid);
+    if (members.length > 0) return sendAll(task, members, signo);
+  }
+  killOnHost(pid, signo);
+}
+
+/** kill(2) on the host; tsemu itself is no process the guest could mean. */
+function killOnHost(pid: number, signo: number): void {
+  if (pid === process.pid || pid === 0 || pid === -hostJob().group) throw new Errno('ESRCH');
+  process.kill(pid, hostSignalNumber(signo));
 }
 
 /** tgkill(2), and tkill(2) with tgid -1 for "any". */
 export function tgkill(task: Task, tgid: number, tid: number, signo: number): void {
   if (tid <= 0 || tgid === 0 || tgid < -1) throw new Errno('EINVAL');
   const own = task.process;
-  const target = own.tasks.get(tid);
-  if (target === undefined && tgid === -1 && tid !== own.pid) {
+  const target = own.kernel.processes.task(tid);
+  if (target === undefined && tgid === -1) {
     checkSignal(signo);
-    process.kill(tid, hostSignalNumber(signo));
+    killOnHost(tid, signo);
     return;
   }
-  if (target === undefined || (tgid !== -1 && tgid !== own.pid)) throw new Errno('ESRCH');
+  if (target === undefined || (tgid !== -1 && tgid !== target.process.pid)) throw new Errno('ESRCH');
   checkSignal(signo);
   if (signo === 0) return;
   sendToTask(target, { kind: 'kill', signo, code: SiCode.SI_TKILL, pid: own.pid, uid: own.credentials.uid });
@@ -124,18 +168,19 @@ export function queueInfo(
   errno: number,
   bytes: Uint8Array,
 ): void {
-  const own = task.process;
   checkSignal(signo);
   if (tid !== null && (tid <= 0 || tgid <= 0)) throw new Errno('EINVAL');
-  const target = tid === null ? null : own.tasks.get(tid);
-  if (tgid !== own.pid) {
-    // The host's Node cannot send a siginfo: only the existence can be told.
-    process.kill(tgid, 0);
+  const { processes } = task.process.kernel;
+  const owner = processes.find(tgid);
+  if (owner === undefined) {
+    // Node cannot send a siginfo to a host process: only that it exists can be told.
+    killOnHost(tgid, 0);
     throw new Errno('EPERM');
   }
+  const target = tid === null ? null : owner.tasks.get(tid);
   if (target === undefined) throw new Errno('ESRCH');
   if (signo === 0) return;
   const info: SigInfo = { kind: 'raw', signo, code, errno, bytes };
-  if (target === null) sendToProcess(own, info);
+  if (target === null) sendToProcess(owner, info);
   else sendToTask(target, info);
 }

@@ -15,7 +15,8 @@ export const SiCode = {
   TRAP_BRKPT: 1,
   CLD_EXITED: 1,
   CLD_KILLED: 2,
-  CLD_DUMPED: 3,
+  CLD_STOPPED: 5,
+  CLD_CONTINUED: 6,
 } as const;
 
 interface Common {

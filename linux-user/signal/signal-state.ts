@@ -92,6 +92,14 @@ export class TaskSignals {
 /** Signal state that the threads of a process share. */
 export class ProcessSignals {
   /** Index 1…64. */
-  readonly actions: SigAction[] = new Array<SigAction>(signalCount + 1).fill(defaultSigAction);
-  readonly pending: PendingSignals = new PendingSignals();
+  readonly actions: SigAction[];
+  readonly pending: PendingSignals;
+
+  constructor(
+    actions: SigAction[] = new Array<SigAction>(signalCount + 1).fill(defaultSigAction),
+    pending: PendingSignals = new PendingSignals(),
+  ) {
+    this.actions = actions;
+    this.pending = pending;
+  }
 }

@@ -1,6 +1,7 @@
 import { Errno } from '#util/errno.ts';
 import type { FileBacking } from '../mm/vma.ts';
 import { deviceMajor, deviceMinor } from './device-number.ts';
+import { fileVersion } from './file-version.ts';
 import { Mode } from './flags.ts';
 import { fileType, type OpenFile } from './open-file.ts';
 
@@ -24,6 +25,7 @@ export function fileBacking(file: OpenFile): FileBacking {
       const room = Math.max(0, Number(file.stat().size) - offset);
       if (room > 0) file.pwrite(source, 0, Math.min(room, source.length), offset);
     },
+    version: () => (file.hostFd < 0 ? null : fileVersion(file.stat())),
     retain: () => void file.retain(),
     release: () => file.release(),
   };

@@ -59,6 +59,12 @@ export class FileSystem {
     this.terminals = terminals;
   }
 
+  /** The foreground group of the terminal that the guest uses; null as long as it uses none. */
+  get foregroundGroup(): number | null {
+    for (const terminal of this.terminals.values()) return terminal.foregroundGroup;
+    return null;
+  }
+
   // ---- lookup
 
   /**

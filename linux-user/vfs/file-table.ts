@@ -7,6 +7,8 @@ export class FileTable {
   limit: number;
   private files: (OpenFile | undefined)[] = [];
   private readonly closeOnExec = new Set<number>();
+  /** Processes that share the table (CLONE_FILES). */
+  private users = 1;
 
   constructor(limit = 1024) {
     this.limit = limit;
@@ -76,8 +78,20 @@ export class FileTable {
     for (const fd of [...this.closeOnExec]) this.close(fd);
   }
 
-  /** Closes everything (the end of the process). */
-  closeAll(): void {
+  /** True if another process has the same table. */
+  get shared(): boolean {
+    return this.users > 1;
+  }
+
+  /** Counts a process in. */
+  share(): this {
+    this.users++;
+    return this;
+  }
+
+  /** Counts a process out; the last one closes everything. */
+  release(): void {
+    if (--this.users > 0) return;
     for (const fd of this.descriptors()) this.close(fd);
   }
 

@@ -120,6 +120,28 @@ export class HostFile extends HostBacked {
     return target;
   }
 
+  /** A descriptor of its own for a host program, at the same offset. */
+  openForHost(): number {
+    const append = (this.flags & Open.append) !== 0 ? fs.constants.O_APPEND : 0;
+    const path = `/proc/self/fd/${this.hostFd}`;
+    if (this.offset === 0 || append !== 0) return fs.openSync(path, (this.flags & Open.accessMode) | append);
+    // Node has no lseek: reading moves the offset.
+    const fd = fs.openSync(path, this.writable ? fs.constants.O_RDWR : fs.constants.O_RDONLY);
+    const skipped = Buffer.allocUnsafe(Math.min(this.offset, 65536));
+    for (let left = this.offset; left > 0; ) {
+      const count = fs.readSync(fd, skipped, 0, Math.min(left, skipped.length), null);
+      if (count === 0) break;
+      left -= count;
+    }
+    return fd;
+  }
+
+  /** A host program has used `fd`, made by `openForHost`: its offset counts. */
+  continueFrom(fd: number): void {
+    const info = fs.readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1');
+    this.offset = Number(/^pos:\s*(\d+)/m.exec(info)?.[1] ?? this.offset);
+  }
+
   /** Holes are not seen: all is data, and the one hole is the end (lseek(2) allows it). */
   private target(offset: number, whence: number): number {
     if (whence === Seek.set) return offset;

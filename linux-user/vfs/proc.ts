@@ -47,11 +47,19 @@ export function virtualNode(process: Process, path: Uint8Array): VirtualNode | n
   if (parts[1] === 'dev') return deviceNode(parts);
   if (parts[1] !== 'proc') return null;
   if (parts.length === 3 && parts[2] === 'cpuinfo') return cpuInfo(process);
-  const own = parts[2] === 'self' || parts[2] === 'thread-self' || parts[2] === String(process.pid);
-  if (!own) return null;
-  if (parts.length === 4 && Object.hasOwn(processFiles, parts[3])) return processFiles[parts[3]](process);
+  if (parts.length === 3 && parts[2] === 'self')
+    return { kind: 'link', target: () => Buffer.from(String(process.pid)) };
+  const subject = processNamed(process, parts[2]);
+  if (subject === undefined) return null;
+  if (parts.length === 4 && Object.hasOwn(processFiles, parts[3])) return processFiles[parts[3]](subject);
   if (parts.length === 5 && parts[3] === 'fd') return descriptorNode(parts[4]);
   return null;
+}
+
+/** Whose /proc/<name> this is; undefined for a host process, or something else. */
+function processNamed(process: Process, name: string): Process | undefined {
+  if (name === 'self' || name === 'thread-self') return process;
+  return /^[1-9]\d*$/.test(name) ? process.kernel.processes.get(Number(name)) : undefined;
 }
 
 function deviceNode(parts: readonly string[]): VirtualNode | null {
@@ -83,16 +91,19 @@ function commandName(process: Process): string {
   );
 }
 
+const stateLetter = ({ zombie, stopped }: Process): string => (zombie ? 'Z' : stopped ? 'T' : 'R');
+const stateWords: Readonly<Record<string, string>> = { Z: 'zombie', T: 'stopped', R: 'running' };
+
 /** The 52 fields of /proc/<pid>/stat; what nobody keeps count of here is 0, as for a kernel thread. */
 function statText(process: Process): string {
   const { mm, pid, ppid } = process;
   const fields: (string | number)[] = new Array<number>(52).fill(0);
   fields[0] = pid;
   fields[1] = `(${commandName(process)})`;
-  fields[2] = 'R';
+  fields[2] = stateLetter(process);
   fields[3] = ppid;
-  fields[4] = pid;
-  fields[5] = pid;
+  fields[4] = process.group;
+  fields[5] = process.session;
   fields[17] = 20;
   fields[19] = process.tasks.size;
   fields[22] = mm.vmas.bytes;
@@ -116,7 +127,7 @@ function statusText(process: Process): string {
   return [
     `Name:\t${commandName(process)}`,
     `Umask:\t${process.fs.umask.toString(8).padStart(4, '0')}`,
-    'State:\tR (running)',
+    `State:\t${stateLetter(process)} (${stateWords[stateLetter(process)]})`,
     `Tgid:\t${process.pid}`,
     'Ngid:\t0',
     `Pid:\t${process.pid}`,

@@ -1,17 +1,18 @@
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { GuestMemory } from '#accel/guest-memory.ts';
 import { abiOf } from '#linux-user/abi/architectures.ts';
 import { hostCredentials } from '#linux-user/credentials.ts';
 import { createEntropy } from '#linux-user/entropy.ts';
 import type { GuestEngine } from '#linux-user/guest-engine.ts';
-import { Mm } from '#linux-user/mm/mm.ts';
+import { hostJob } from '#linux-user/host-job.ts';
+import { Kernel } from '#linux-user/kernel.ts';
 import { MapFlags } from '#linux-user/mm/vma.ts';
 import type { NetworkGate } from '#linux-user/net/gate.ts';
 import { Network } from '#linux-user/net/network.ts';
 import { Process } from '#linux-user/process.ts';
 import { ResourceLimits } from '#linux-user/resource-limits.ts';
-import { IntervalTimers } from '#linux-user/signal/timers.ts';
 import { Task } from '#linux-user/task.ts';
 import { FileSystem } from '#linux-user/vfs/file-system.ts';
 import { FileTable } from '#linux-user/vfs/file-table.ts';
@@ -19,6 +20,7 @@ import { armSyscallNames } from '#syscalls/nr/arm.ts';
 import { createSyscallTable } from '#syscalls/table.ts';
 import { armTarget } from '#target/arm/target.ts';
 import { cpuHeader } from '#tcg/cpu-page.ts';
+import type { Target } from '#tcg/target.ts';
 import { protectedMemory } from './guest-memory.ts';
 
 const numbers = new Map(Object.entries(armSyscallNames).map(([number, name]) => [name, Number(number)]));
@@ -39,7 +41,7 @@ export interface RigOptions {
  * system calls made by name. Its engine only remembers what it was told to forget.
  */
 export class SyscallRig {
-  readonly memory = protectedMemory();
+  readonly memory: GuestMemory;
   readonly task: Task;
   readonly process: Process;
   /** The working directory, removed by `end`. */
@@ -56,39 +58,50 @@ export class SyscallRig {
     const abi = abiOf('arm', armTarget.layout);
     const limits = new ResourceLimits(stackBytes);
     const entropy = createEntropy(options.seed ?? 1n);
-    const mm = new Mm(this.memory, {
-      taskSize: abi.taskSize,
-      stackBytes,
-      limits,
-      effectiveAccess: (prot) => abi.effectiveAccess(prot),
-    });
-    mm.brkStart = mm.brkEnd = 0x20_0000;
-    const cpu = this.memory.cpu;
-    const engine = { cpu, run: () => 0, invalidate() {}, setExactState() {}, serveSyscall: () => false };
-    this.process = new Process({
-      pid: process.pid,
-      abi,
-      mm,
-      engine: engine as unknown as GuestEngine,
-      files: new FileTable(),
-      fs: new FileSystem({ cwd: this.folder, umask: 0o022, prefix: options.prefix ?? null, entropy }),
-      network: new Network(options.gate),
-      credentials: hostCredentials(),
-      limits,
-      timers: new IntervalTimers(),
-      exePath: join(this.folder, 'program'),
-      argv: ['program'],
-      environment: [],
-      parentPid: () => process.ppid,
-    });
-    this.task = new Task(process.pid, this.process, abi, cpu, 'program');
-    this.process.tasks.set(this.task.tid, this.task);
     this.table = createSyscallTable({
       arch: 'arm',
       entropy,
       strace: options.strace ? (text) => (this.trace += text) : null,
       unimplemented: (line) => this.unimplemented.push(line),
     });
+    const engine = { run: () => 0, invalidate() {}, setExactState() {}, serveSyscall: () => false };
+    const prefix = options.prefix ?? null;
+    const kernel = new Kernel(
+      {
+        target: armTarget as Target,
+        abi,
+        prefix,
+        entropy,
+        taskSize: abi.taskSize,
+        stackBytes,
+        newMemory: protectedMemory,
+      },
+      this.table,
+      (memory) => ({ ...engine, cpu: memory.cpu }) as unknown as GuestEngine,
+    );
+    const space = kernel.newSpace(limits, 'program');
+    this.memory = space.mm.memory;
+    space.mm.brkStart = space.mm.brkEnd = 0x20_0000;
+    const { group, session } = hostJob();
+    this.process = new Process({
+      pid: process.pid,
+      kernel,
+      parent: null,
+      abi,
+      space,
+      files: new FileTable(),
+      fs: new FileSystem({ cwd: this.folder, umask: 0o022, prefix, entropy }),
+      network: new Network(options.gate),
+      credentials: hostCredentials(),
+      limits,
+      exePath: join(this.folder, 'program'),
+      group,
+      session,
+    });
+    kernel.first = this.process;
+    this.task = new Task(process.pid, this.process, abi, space.engine.cpu, 'program');
+    space.seat(this.task);
+    this.process.tasks.set(this.task.tid, this.task);
     this.scratch = this.mapScratch(0);
   }
 
@@ -100,8 +113,14 @@ export class SyscallRig {
 
   end(): void {
     this.process.timers.stop();
-    this.process.files.closeAll();
+    this.process.files.release();
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** Closes all descriptors. */
+  closeFiles(): void {
+    this.process.files.release();
+    this.process.files = new FileTable();
   }
 
   /** Room for `bytes` in guest memory, on 8 bytes. */

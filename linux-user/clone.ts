@@ -1,0 +1,191 @@
+import { Access } from '#accel/guest-memory.ts';
+import { Errno } from '#util/errno.ts';
+import { createLog } from '#util/log.ts';
+import type { AddressSpace } from './address-space.ts';
+import { Process } from './process.ts';
+import { ResourceLimit, ResourceLimits } from './resource-limits.ts';
+import { isHandled, observesFaults } from './signal/actions.ts';
+import { Signal, signalCount } from './signal/numbers.ts';
+import { defaultSigAction, noAltStack, type SigAction } from './signal/signal-state.ts';
+import type { SyscallResult } from './syscall-table.ts';
+import { Task } from './task.ts';
+
+const log = createLog('process');
+
+/** CLONE_* (include/uapi/linux/sched.h). */
+export const CloneFlag = {
+  CLONE_NEWTIME: 0x80,
+  CLONE_VM: 0x100,
+  CLONE_FS: 0x200,
+  CLONE_FILES: 0x400,
+  CLONE_SIGHAND: 0x800,
+  CLONE_PIDFD: 0x1000,
+  CLONE_PTRACE: 0x2000,
+  CLONE_VFORK: 0x4000,
+  CLONE_PARENT: 0x8000,
+  CLONE_THREAD: 0x10000,
+  CLONE_NEWNS: 0x20000,
+  CLONE_SYSVSEM: 0x40000,
+  CLONE_SETTLS: 0x80000,
+  CLONE_PARENT_SETTID: 0x100000,
+  CLONE_CHILD_CLEARTID: 0x200000,
+  CLONE_DETACHED: 0x400000,
+  CLONE_UNTRACED: 0x800000,
+  CLONE_CHILD_SETTID: 0x1000000,
+  CLONE_NEWCGROUP: 0x2000000,
+  CLONE_NEWUTS: 0x4000000,
+  CLONE_NEWIPC: 0x8000000,
+  CLONE_NEWUSER: 0x10000000,
+  CLONE_NEWPID: 0x20000000,
+  CLONE_NEWNET: 0x40000000,
+  CLONE_IO: 0x80000000,
+} as const;
+
+const F = CloneFlag;
+const namespaces =
+  F.CLONE_NEWTIME |
+  F.CLONE_NEWNS |
+  F.CLONE_NEWCGROUP |
+  F.CLONE_NEWUTS |
+  F.CLONE_NEWIPC |
+  F.CLONE_NEWUSER |
+  F.CLONE_NEWPID |
+  F.CLONE_NEWNET;
+
+/** What clone and clone3 ask for. Addresses are 0 for "none". */
+export interface CloneRequest {
+  /** CLONE_*, without the exit signal. */
+  readonly flags: number;
+  readonly exitSignal: number;
+  /** Stack pointer of the child; 0: the parent's. */
+  readonly stackPointer: number;
+  readonly tls: number;
+  readonly parentTid: number;
+  readonly childTid: number;
+  /** CLONE_CLEAR_SIGHAND: handled signals go back to their default. */
+  readonly clearHandlers: boolean;
+}
+
+/** The rules of copy_process. */
+function check({ flags, exitSignal, clearHandlers }: CloneRequest): void {
+  const has = (flag: number): boolean => (flags & flag) !== 0;
+  const wrong =
+    (has(F.CLONE_FS) && has(F.CLONE_NEWNS | F.CLONE_NEWUSER)) ||
+    (has(F.CLONE_THREAD) && !has(F.CLONE_SIGHAND)) ||
+    (has(F.CLONE_SIGHAND) && !has(F.CLONE_VM)) ||
+    (has(F.CLONE_THREAD) && has(F.CLONE_NEWUSER | F.CLONE_NEWPID)) ||
+    (has(F.CLONE_SIGHAND) && clearHandlers) ||
+    exitSignal > signalCount;
+  if (wrong) throw new Errno('EINVAL');
+  // What a process without privileges is told.
+  if (has(namespaces)) throw new Errno('EPERM');
+  if (has(F.CLONE_PIDFD)) throw new Errno('EINVAL');
+}
+
+/**
+ * RLIMIT_NPROC counts the guest's threads. It holds for a guest that looks like root too: nothing here has the
+ * privilege to exceed it, and a fork bomb should end.
+ */
+function checkLimit({ process }: Task): void {
+  const { soft } = process.limits.get(ResourceLimit.NPROC);
+  if (process.kernel.processes.taskCount >= soft) throw new Errno('EAGAIN');
+}
+
+/** clone(2), and so fork(2), vfork(2) and clone3(2): returns the child's tid. */
+export function clone(parent: Task, request: CloneRequest): SyscallResult {
+  check(request);
+  checkLimit(parent);
+  const { flags, parentTid } = request;
+  if ((flags & F.CLONE_PARENT_SETTID) !== 0) parent.memory.require(parentTid, 4, Access.write);
+  const tid = parent.process.kernel.processes.allocate();
+  const child = (flags & F.CLONE_THREAD) !== 0 ? newThread(parent, tid, request) : newProcess(parent, tid, request);
+  start(parent, child, request);
+  if ((flags & F.CLONE_VFORK) === 0) return tid;
+  return waitForRelease(parent, child.process);
+}
+
+/** vfork: the parent goes on when the child has execed or ended; only its own end wakes it before. */
+async function waitForRelease(parent: Task, child: Process): Promise<number> {
+  const { pid, space } = child;
+  if (!child.zombie && child.space === space) {
+    await parent.sleep<void>((wake) => child.memoryReleased.add(wake), 'killable');
+  }
+  return pid;
+}
+
+function newThread(parent: Task, tid: number, { flags }: CloneRequest): Task {
+  const { process } = parent;
+  if ((flags & F.CLONE_FILES) === 0 || (flags & F.CLONE_FS) === 0) throw new Errno('EINVAL');
+  return new Task(tid, process, process.abi, process.kernel.scheduler.copyState(parent), parent.name);
+}
+
+function newProcess(parent: Task, pid: number, request: CloneRequest): Task {
+  const { process } = parent;
+  const { kernel, abi } = process;
+  const { flags, exitSignal } = request;
+  const has = (flag: number): boolean => (flags & flag) !== 0;
+  const limits = ResourceLimits.copyOf(process.limits);
+  const space = has(F.CLONE_VM) ? process.space.retain() : forkedSpace(process, limits);
+  const sibling = has(F.CLONE_PARENT);
+  const child = new Process({
+    pid,
+    kernel,
+    parent: sibling ? process.parent : process,
+    abi,
+    space,
+    files: has(F.CLONE_FILES) ? process.files.share() : process.files.fork(),
+    fs: has(F.CLONE_FS) ? process.fs : process.fs.fork(),
+    network: process.network,
+    credentials: { ...process.credentials },
+    limits,
+    exePath: process.exePath,
+    group: process.group,
+    session: process.session,
+    actions: childActions(process.signals.actions, request),
+  });
+  child.nice = process.nice;
+  child.exitSignal = sibling ? process.exitSignal : exitSignal;
+  const task = new Task(pid, child, abi, kernel.scheduler.copyState(parent), parent.name);
+  // A forked space has its CPU page to itself.
+  if (!has(F.CLONE_VM)) {
+    space.engine.cpu.u8.set(task.cpu.u8);
+    space.seat(task);
+  }
+  return task;
+}
+
+function forkedSpace(process: Process, limits: ResourceLimits): AddressSpace {
+  const space = process.kernel.copySpace(process.space, limits, process.exePath);
+  const { actions } = process.signals;
+  if ([Signal.SIGSEGV, Signal.SIGBUS].some((signo) => observesFaults(signo) && isHandled(actions[signo]))) {
+    space.engine.setExactState(true);
+  }
+  return space;
+}
+
+function childActions(actions: SigAction[], { flags, clearHandlers }: CloneRequest): SigAction[] {
+  if ((flags & F.CLONE_SIGHAND) !== 0) return actions;
+  return actions.map((action) => (clearHandlers && isHandled(action) ? defaultSigAction : action));
+}
+
+function start(parent: Task, child: Task, request: CloneRequest): void {
+  const { flags, stackPointer, tls, parentTid, childTid } = request;
+  const has = (flag: number): boolean => (flags & flag) !== 0;
+  const { abi, cpu } = child;
+  abi.setResult(cpu, 0);
+  if (stackPointer !== 0) abi.setStackPointer(cpu, stackPointer);
+  if (has(F.CLONE_SETTLS)) abi.setThreadPointer(cpu, tls);
+  abi.clearExclusive(cpu);
+  child.signals.blocked = parent.signals.blocked;
+  // A thread, or a child that runs in the parent's memory while the parent does, must not share its signal stack.
+  const ownStack = !has(F.CLONE_VM) || has(F.CLONE_VFORK);
+  child.signals.altStack = ownStack ? parent.signals.altStack : noAltStack;
+  if (has(F.CLONE_CHILD_CLEARTID)) child.clearChildTid = childTid;
+  const { memory } = child;
+  if (has(F.CLONE_CHILD_SETTID) && memory.refused(childTid, 4, Access.write) < 0) memory.store32(childTid, child.tid);
+  if (has(F.CLONE_PARENT_SETTID)) parent.memory.store32(parentTid, child.tid);
+  const { process } = child;
+  process.tasks.set(child.tid, child);
+  process.kernel.scheduler.add(child);
+  log('task %d makes task %d of process %d', parent.tid, child.tid, process.pid);
+}

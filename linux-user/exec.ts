@@ -1,0 +1,156 @@
+import { basename } from 'node:path';
+import { Errno } from '#util/errno.ts';
+import { createLog } from '#util/log.ts';
+import { leaveMemory } from './exit.ts';
+import { HostProgram, type HostProgramRequest, isHostProgram } from './host-program.ts';
+import { hostPathOf } from './loader/guest-path.ts';
+import { LoadError } from './loader/load-error.ts';
+import { resolveProgram } from './loader/load-program.ts';
+import { ProgramFile } from './loader/program-file.ts';
+import { scriptLine } from './loader/script.ts';
+import { makeImage, type ProgramImage } from './program-image.ts';
+import { Signal } from './signal/numbers.ts';
+import { defaultSigAction, noAltStack, ProcessSignals, SIG_IGN } from './signal/signal-state.ts';
+import type { SyscallResult } from './syscall-table.ts';
+import type { Task } from './task.ts';
+
+const log = createLog('process');
+
+/** Longest thread name (TASK_COMM_LEN), without its NUL. */
+const longestName = 15;
+
+export interface ExecRequest {
+  /** The path as the guest gave it. */
+  readonly path: Uint8Array;
+  /** Where the host has it. */
+  readonly hostPath: string;
+  readonly argv: readonly Uint8Array[];
+  readonly environment: readonly Uint8Array[];
+}
+
+/**
+ * execve(2). The new program is loaded beside the old one, which goes on if that fails: ENOENT, EACCES, ENOEXEC, E2BIG…
+ * Returns what becomes the new program's first register, 0.
+ */
+export function execute(task: Task, request: ExecRequest): SyscallResult {
+  const native = hostRequest(task, request);
+  if (native !== null) return runOnHost(task, native);
+  const image = load(task, request);
+  if (task.process.tasks.size === 1) {
+    become(task, request, image);
+    return 0;
+  }
+  return endOthers(task).then(() => {
+    become(task, request, image);
+    return 0;
+  });
+}
+
+/** What to run if the file is a program for the host, or a script for one; null for anything else. */
+function hostRequest(task: Task, request: ExecRequest): HostProgramRequest | null {
+  const start = readStart(request.hostPath);
+  if (start === null) return null;
+  const { argv, environment } = request;
+  if (isHostProgram(start)) return { hostPath: request.hostPath, argv, environment };
+  const line = scriptLine(start);
+  if (line === null || line.interpreter === '') return null;
+  const hostPath = hostPathOf(line.interpreter, task.process.kernel.options.prefix);
+  const interpreter = readStart(hostPath);
+  if (interpreter === null || !isHostProgram(interpreter)) return null;
+  const words = [line.interpreter, ...(line.argument === null ? [] : [line.argument])].map((text) => Buffer.from(text));
+  return { hostPath, argv: [...words, request.path, ...argv.slice(1)], environment };
+}
+
+/** The first bytes of an executable file, or null. */
+function readStart(hostPath: string): Buffer | null {
+  try {
+    const file = new ProgramFile(hostPath);
+    const start = file.read(0, 256);
+    file.release();
+    return start;
+  } catch (error) {
+    if (error instanceof LoadError) return null;
+    throw error;
+  }
+}
+
+/** The process lasts as long as the host's program, and no thread of it runs guest code any more. */
+async function runOnHost(task: Task, request: HostProgramRequest): Promise<number> {
+  const { process } = task;
+  if (process.tasks.size > 1) await endOthers(task);
+  leaveMemory(task);
+  const program = new HostProgram(process, request);
+  process.hostProgram = program;
+  process.exePath = request.hostPath;
+  process.hasExeced = true;
+  process.memoryReleased.wake();
+  process.files.exec();
+  const end = await program.end;
+  process.hostProgram = null;
+  process.terminate(end);
+  return 0;
+}
+
+function load(task: Task, { path, hostPath, argv, environment }: ExecRequest): ProgramImage {
+  const { kernel, abi, credentials, limits } = task.process;
+  try {
+    const name = Buffer.from(path).toString();
+    const resolved = resolveProgram(name, hostPath, argv, abi, kernel.options.prefix);
+    return makeImage(kernel, { resolved, execPath: path, environment, credentials, limits });
+  } catch (error) {
+    if (!(error instanceof LoadError)) throw error;
+    log('exec: %s', error.message);
+    throw new Errno(error.errno);
+  }
+}
+
+/** The other threads end; the caller becomes the leader (de_thread). */
+async function endOthers(task: Task): Promise<void> {
+  const { process } = task;
+  for (const other of process.tasks.values()) if (other !== task) other.leave();
+  process.kernel.scheduler.unpark(process);
+  while (process.tasks.size > 1) await task.sleep<void>((wake) => process.threadEnded.add(wake), 'killable');
+}
+
+/** The point of no return: the process is the new program. */
+function become(task: Task, { path }: ExecRequest, image: ProgramImage): void {
+  const { process } = task;
+  leaveMemory(task);
+  process.tasks.delete(task.tid);
+  task.tid = process.pid;
+  process.tasks.set(task.tid, task);
+
+  const old = process.space;
+  old.leave(task);
+  process.space = image.space;
+  image.space.seat(task);
+  old.release();
+  process.kernel.scheduler.enter(image.space);
+  process.kernel.options.target.reset(task.cpu, image.entry, image.stackPointer);
+  process.memoryReleased.wake();
+
+  if (process.files.shared) {
+    const own = process.files.fork();
+    process.files.release();
+    process.files = own;
+  }
+  process.files.exec();
+  resetSignals(task);
+  process.exePath = image.exePath;
+  process.hasExeced = true;
+  process.exitSignal = Signal.SIGCHLD;
+  task.name = basename(Buffer.from(path).toString()).slice(0, longestName);
+  log('process %d is %s', process.pid, image.exePath);
+}
+
+/** Handlers are gone with the program that had them; what is ignored or pending stays so. */
+function resetSignals(task: Task): void {
+  const { process, signals } = task;
+  const { pending } = process.signals;
+  const actions = process.signals.actions.map((action) =>
+    action.handler === SIG_IGN ? { ...defaultSigAction, handler: SIG_IGN } : defaultSigAction,
+  );
+  process.signals = new ProcessSignals(actions, pending);
+  signals.altStack = noAltStack;
+  task.restartBlock = null;
+}

@@ -1,0 +1,138 @@
+import type { GuestMemory } from '#accel/guest-memory.ts';
+import type { Target } from '#tcg/target.ts';
+import type { Abi } from './abi/abi.ts';
+import { AddressSpace, type Machine } from './address-space.ts';
+import type { Entropy } from './entropy.ts';
+import { FutexTable } from './futex.ts';
+import type { EngineFactory } from './guest-engine.ts';
+import { ImageDirectory } from './images.ts';
+import { continueProcess, stopProcess } from './job-control.ts';
+import { MachinePool } from './machine-pool.ts';
+import { Mm } from './mm/mm.ts';
+import type { Process } from './process.ts';
+import { ProcessTable } from './process-table.ts';
+import type { ResourceLimits } from './resource-limits.ts';
+import { Scheduler } from './scheduler.ts';
+import { isHandled, observesFaults } from './signal/actions.ts';
+import { HostSignals } from './signal/host.ts';
+import { Signal } from './signal/numbers.ts';
+import type { SyscallTable } from './syscall-table.ts';
+
+/** What does not change while the guest runs. */
+export interface KernelOptions {
+  readonly target: Target;
+  readonly abi: Abi;
+  /** -L, or null. */
+  readonly prefix: string | null;
+  readonly entropy: Entropy;
+  /** First address that the guest cannot map. */
+  readonly taskSize: number;
+  /** Stack of a program whose RLIMIT_STACK is unlimited. */
+  readonly stackBytes: number;
+  /** A memory for an address space. Throws LoadError. */
+  readonly newMemory: () => GuestMemory;
+}
+
+const terminalStops = new Set<number>([Signal.SIGTSTP, Signal.SIGTTIN, Signal.SIGTTOU]);
+
+/** pid of the process that orphans see as their parent. */
+const initPid = 1;
+
+/** The guest's kernel: what its processes have in common. */
+export class Kernel {
+  readonly options: KernelOptions;
+  readonly processes: ProcessTable = new ProcessTable();
+  readonly scheduler: Scheduler;
+  readonly futexes: FutexTable = new FutexTable();
+  readonly hostSignals: HostSignals;
+  /** The process that tsemu was started for; its end is tsemu's exit status. */
+  first: Process | null = null;
+  /** Called when a process ends, before its memory goes. */
+  onProcessEnd: (process: Process) => void = () => {};
+  private readonly machines: MachinePool;
+
+  constructor(options: KernelOptions, table: SyscallTable, engines: EngineFactory) {
+    this.options = options;
+    this.machines = new MachinePool(options.newMemory, engines);
+    this.scheduler = new Scheduler(table, options.target.layout.end);
+    this.hostSignals = new HostSignals(this);
+  }
+
+  /** May a read on the host hold the whole program? Not while anything else could want to run meanwhile. */
+  readonly mayBlock = (): boolean =>
+    this.scheduler.alone &&
+    !this.hostSignals.active &&
+    ![...this.processes].some(({ timers, network }) => timers.active || network.active);
+
+  /** getppid of a process without a guest parent. */
+  parentPid(process: Process): number {
+    return process === this.first ? globalThis.process.ppid : initPid;
+  }
+
+  /** An empty address space, for the program at host path `program`. */
+  newSpace(limits: ResourceLimits, program: string): AddressSpace {
+    const machine = this.machines.take(program);
+    const { abi, taskSize, stackBytes } = this.options;
+    const effectiveAccess = (prot: number): number => abi.effectiveAccess(prot);
+    const mm = new Mm(machine.memory, { taskSize, stackBytes, limits, effectiveAccess }, machine.residue);
+    mm.onCodeChange = (start, end) => machine.engine.invalidate(start, end);
+    return this.wrap(mm, machine, program);
+  }
+
+  /** A copy of an address space in which `program` runs: fork. */
+  copySpace(space: AddressSpace, limits: ResourceLimits, program: string): AddressSpace {
+    const machine = this.machines.take(program);
+    const { memory, engine, residue } = machine;
+    const mm = space.mm.fork(memory, residue, limits, (start, end) => engine.invalidate(start, end));
+    mm.settle();
+    const copy = this.wrap(mm, machine, program);
+    copy.images.copyFrom(space.images);
+    return copy;
+  }
+
+  /** A disposition has changed: what the host listens for and how exact faults must be follow it. */
+  onSignalAction(process: Process, signo: number): void {
+    this.hostSignals.update(signo);
+    if (!observesFaults(signo)) return;
+    const { actions } = process.signals;
+    process.engine.setExactState(actions.some((action, n) => observesFaults(n) && isHandled(action)));
+  }
+
+  /** Whatever ended the run: nothing is left that would act later. */
+  shutDown(): void {
+    for (const process of this.processes) {
+      if (process.zombie) continue;
+      process.timers.stop();
+      process.mm.writeBackAll();
+    }
+  }
+
+  private wrap(mm: Mm, machine: Machine, program: string): AddressSpace {
+    const images = new ImageDirectory(mm, this.options.abi, this.options.prefix);
+    return new AddressSpace(mm, machine, images, () => {
+      mm.retire();
+      this.machines.give(machine, program);
+    });
+  }
+
+  /** A process that runs no guest code has been stopped. */
+  stopProcess(process: Process, signo: number): void {
+    stopProcess(process, signo);
+  }
+
+  /** SIGCONT has been sent to a process. */
+  continueProcess(process: Process): void {
+    continueProcess(process);
+  }
+
+  /**
+   * A process has stopped. A job that its terminal has stopped, or that has nobody left to run, is stopped on the host
+   * too, where the shell waits for that; what the host continues goes on here.
+   */
+  onStop(process: Process, signo: number): void {
+    const all = [...this.processes].filter(({ zombie }) => !zombie);
+    const jobStop = process === this.first && terminalStops.has(signo);
+    if (!jobStop && all.some(({ stopped }) => !stopped)) return;
+    this.hostSignals.stopHost(all.filter(({ stopped }) => stopped));
+  }
+}

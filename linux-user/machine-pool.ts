@@ -1,0 +1,43 @@
+import type { GuestMemory } from '#accel/guest-memory.ts';
+import type { Machine } from './address-space.ts';
+import type { EngineFactory } from './guest-engine.ts';
+import { Residue } from './mm/residue.ts';
+import { pooledMachines } from './tunables.ts';
+
+interface Pooled {
+  readonly machine: Machine;
+  /** Host path of the program that ran in it last. */
+  readonly program: string;
+}
+
+/**
+ * Memories and engines whose address spaces have ended, for the next ones. Making an engine takes 2 ms, and one that
+ * has run the same program knows its code.
+ */
+export class MachinePool {
+  private readonly newMemory: () => GuestMemory;
+  private readonly factory: EngineFactory;
+  /** The one used last comes last. */
+  private free: Pooled[] = [];
+
+  constructor(newMemory: () => GuestMemory, factory: EngineFactory) {
+    this.newMemory = newMemory;
+    this.factory = factory;
+  }
+
+  /** A machine for `program`. */
+  take(program: string): Machine {
+    let index = this.free.findLastIndex((pooled) => pooled.program === program);
+    if (index < 0 && this.free.length >= pooledMachines) index = 0;
+    if (index >= 0) return this.free.splice(index, 1)[0].machine;
+    const memory = this.newMemory();
+    return { memory, engine: this.factory(memory), residue: new Residue() };
+  }
+
+  /** Takes a machine back. Its memory must be closed, and all zero but for its residue. */
+  give(machine: Machine, program: string): void {
+    if (this.free.length >= pooledMachines) return;
+    machine.engine.setExactState(false);
+    this.free.push({ machine, program });
+  }
+}
