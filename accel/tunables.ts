@@ -20,7 +20,7 @@ export const interpreterBlockInstructions = 32;
 /** Guest instructions of a region: V8's TurboFan is superlinear in function size. */
 export const maxRegionInstructions = 2000;
 /** Beyond this many guest instructions a region takes in only code that has run. */
-export const eagerRegionInstructions = 300;
+export const eagerRegionInstructions = 60;
 /** Guest instructions of one IR block of a region. */
 export const regionBlockInstructions = 400;
 /**
