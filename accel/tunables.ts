@@ -27,7 +27,7 @@ export const regionBlockInstructions = 400;
  * Operations a NaN is traced back through before it is tested for: each is emitted again where the result is made exact,
  * and what they were computed from is kept in locals until then.
  */
-export const maxNanRecipe = 10;
+export const maxNanRecipe = 4;
 /**
  * Per run(): one for each back-edge and call of a region, one for each instruction of the interpreter. About 1–20 ms
  * between looks at timers and signals.
