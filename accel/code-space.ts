@@ -38,6 +38,10 @@ export class LinkWords {
     else if (known === address) this.words.delete(pc);
   }
 
+  clear(): void {
+    this.words.clear();
+  }
+
   of(pc: number): Iterable<number> {
     const known = this.words.get(pc);
     if (known === undefined) return noWords;
@@ -59,18 +63,23 @@ export const newCodeSpace = (mode: number): CodeSpace => ({
 });
 
 /** Something made from guest code, to be dropped when the code changes. */
-export type Translation =
-  | { readonly kind: 'block'; readonly space: CodeSpace; readonly pc: number; readonly code: PredecodedBlock }
-  | { readonly kind: 'outline'; readonly space: CodeSpace; readonly pc: number }
+export type Translation = {
+  readonly space: CodeSpace;
+  /** Numbers of the pages that list it: `CodePages` keeps them. */
+  readonly pages: number[];
+} & (
+  | { readonly kind: 'block'; readonly pc: number; readonly code: PredecodedBlock }
+  | { readonly kind: 'outline'; readonly pc: number }
   /** A module is dropped as a whole: its regions call one another directly. */
   | {
       readonly kind: 'module';
       /** Its own alone, of all engines. */
       readonly name: string;
-      readonly space: CodeSpace;
       readonly pcs: readonly number[];
-      live: boolean;
-    };
+      /** Its fault sites: numbers from the first to before the second. */
+      readonly sites: readonly [start: number, end: number];
+    }
+);
 
 /** Guest code as translations read it, with a list of what they took for constant besides their own instructions. */
 export class TranslationReader implements CodeReader {
@@ -121,23 +130,50 @@ export class CodePages {
     for (let page = start >>> pageShift; page <= end >>> pageShift; page++) {
       this.used[page] = 1;
       const list = this.lists.get(page);
+      if (list?.has(translation)) continue;
       if (list) list.add(translation);
       else this.lists.set(page, new Set([translation]));
+      translation.pages.push(page);
     }
   }
 
-  /** Takes out what was made from the pages of guest bytes [start, end); undefined if nothing was. */
+  /**
+   * Takes out what was made from the pages of guest bytes [start, end), with all its entries; undefined if nothing was.
+   */
   take(start: number, end: number): Set<Translation> | undefined {
     let taken: Set<Translation> | undefined;
     const last = Math.min(this.used.length - 1, Math.max(start, end - 1) >>> pageShift);
     for (let page = start >>> pageShift; page <= last; page++) {
       if (this.used[page] === 0) continue;
       taken ??= new Set();
-      for (const translation of this.lists.get(page)!) taken.add(translation);
+      for (const translation of this.lists.get(page)!) {
+        taken.add(translation);
+        for (const other of translation.pages) if (other !== page) this.remove(other, translation);
+      }
       this.lists.delete(page);
       this.used[page] = 0;
     }
     return taken;
+  }
+
+  /** Takes the blocks of the interpreter out of all lists. */
+  forgetBlocks(): void {
+    for (const [page, list] of this.lists)
+      for (const translation of list) if (translation.kind === 'block') this.remove(page, translation);
+  }
+
+  /** Entries in all lists. */
+  get listed(): number {
+    let count = 0;
+    for (const list of this.lists.values()) count += list.size;
+    return count;
+  }
+
+  private remove(page: number, translation: Translation): void {
+    const list = this.lists.get(page);
+    if (!list?.delete(translation) || list.size > 0) return;
+    this.lists.delete(page);
+    this.used[page] = 0;
   }
 
   clear(): void {

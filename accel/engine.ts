@@ -28,6 +28,7 @@ import {
   inlineFraction,
   interpreterBlockInstructions,
   maxBatch,
+  maxDeadCode,
   maxExactReturns,
   maxModules,
   maxSites,
@@ -92,6 +93,23 @@ export interface EngineStats {
   served: number;
   flushes: number;
   invalidations: number;
+}
+
+/** What an engine keeps at present. */
+export interface EngineHoldings {
+  /** Bytes of interpreter code, and those of dropped blocks among them. */
+  codeBytes: number;
+  deadBytes: number;
+  blocks: number;
+  outlines: number;
+  modules: number;
+  slots: number;
+  functions: number;
+  /** Fault sites, and modules with accesses that trap. */
+  sites: number;
+  trapSites: number;
+  /** Entries in the lists of translations by page. */
+  listed: number;
 }
 
 interface InterpreterExports {
@@ -162,9 +180,12 @@ export class Engine {
   private exactState = false;
   private exactReturns = 0;
   private codeEnd: number = engineMemory.code;
+  /** Bytes of interpreter code that belong to dropped blocks. */
+  private deadBytes = 0;
   /** All predecoded blocks by ascending address, for fault addresses. */
   private predecoded: PredecodedBlock[] = [];
-  private sites: FaultSite[] = [];
+  /** By number, which compiled code knows; those of dropped modules are undefined. */
+  private sites: (FaultSite | undefined)[] = [];
   /** The unchecked accesses of live modules, by name. */
   private readonly trapSites = new Map<string, TrapSites>();
   private readonly codePages = new CodePages();
@@ -323,16 +344,13 @@ export class Engine {
     switch (kind) {
       case 'block':
         this.dropBlock(space, translation.pc, translation.code);
-        space.outlines.delete(translation.pc);
         return;
       case 'outline':
         space.outlines.delete(translation.pc);
         return;
       case 'module':
-        // Its other pages still list a module that was dropped with one of them.
-        if (!translation.live) return;
-        translation.live = false;
         this.trapSites.delete(translation.name);
+        this.sites.fill(undefined, ...translation.sites);
         for (const pc of translation.pcs) this.uninstall(space, pc);
         this.liveModules--;
         return;
@@ -346,6 +364,7 @@ export class Engine {
     for (const site of code.links) incoming.delete(site.pc, site.address);
     if (addresses.get(pc) !== code.address) return;
     addresses.delete(pc);
+    this.deadBytes += code.bytes;
     for (const word of incoming.of(pc)) this.engineWords[word >> 2] = 0;
     forgetJump(this.engineWords, pc);
   }
@@ -381,8 +400,7 @@ export class Engine {
     this.takeCounters();
     log('all translations thrown away');
     this.flushed = true;
-    this.codeEnd = engineMemory.code;
-    this.predecoded = [];
+    this.forgetPredecoded();
     this.sites = [];
     this.trapSites.clear();
     this.codePages.clear();
@@ -393,6 +411,46 @@ export class Engine {
     this.spaces.clear();
     this.space = this.spaceOf(mode);
     this.clearCaches();
+  }
+
+  private forgetPredecoded(): void {
+    this.codeEnd = engineMemory.code;
+    this.deadBytes = 0;
+    this.predecoded = [];
+  }
+
+  /** Throws all interpreter code away and keeps the modules. No generated code may be running. */
+  private restartInterpreter(): void {
+    this.takeCounters();
+    log('interpreter code thrown away, %d bytes of it dead', this.deadBytes);
+    this.forgetPredecoded();
+    this.codePages.forgetBlocks();
+    for (const { addresses, incoming, indirectCalls, functions, outlines } of this.spaces.values()) {
+      addresses.clear();
+      incoming.clear();
+      indirectCalls.clear();
+      // Where there was code once that called them or that they were, other code may have come.
+      for (const pc of functions) if (!outlines.has(pc)) functions.delete(pc);
+    }
+    this.refillCaches();
+  }
+
+  /** What is kept at present; all of it is bounded, however much code the guest makes and throws away. */
+  get holdings(): EngineHoldings {
+    const spaces = [...this.spaces.values()];
+    const sum = (count: (space: CodeSpace) => number): number => spaces.reduce((all, space) => all + count(space), 0);
+    return {
+      codeBytes: this.codeEnd - engineMemory.code,
+      deadBytes: this.deadBytes,
+      blocks: this.predecoded.length,
+      outlines: sum(({ outlines }) => outlines.size),
+      modules: this.liveModules,
+      slots: this.nextSlot - 1,
+      functions: sum(({ functions }) => functions.size),
+      sites: this.sites.reduce((all, site) => all + (site ? 1 : 0), 0),
+      trapSites: this.trapSites.size,
+      listed: this.codePages.listed,
+    };
   }
 
   // ---- counting (`EngineOptions.count`)
@@ -437,6 +495,10 @@ export class Engine {
     const mode = this.target.mode(this.cpu);
     if (mode === this.space.mode) return;
     this.space = this.spaceOf(mode);
+    this.refillCaches();
+  }
+
+  private refillCaches(): void {
     this.clearCaches();
     for (const pc of this.space.compiled) this.cacheRegion(pc);
   }
@@ -468,23 +530,21 @@ export class Engine {
     const { address } = this.predecode(pc, this.options.oneInstruction ? 1 : interpreterBlockInstructions);
     const { addresses, incoming } = this.space;
     addresses.set(pc, address);
+    if (this.space.compiled.has(pc)) this.leadToRegion(pc, address);
     for (const word of incoming.of(pc)) this.engineWords[word >> 2] = address;
     return address;
   }
 
   /** Makes the T0 code for `pc` and links it to what it leads to. */
   private predecode(pc: number, maxInstructions: number): PredecodedBlock {
-    if (this.codeEnd > codeLimit) this.flush();
+    const wasteful = this.deadBytes > maxDeadCode && this.deadBytes > (this.codeEnd - engineMemory.code) / 2;
+    if (wasteful || this.codeEnd > codeLimit) this.restartInterpreter();
     const { space, builder } = this;
     const { block } = builder;
     translateBlock(this.target, builder, this.reader, pc, space.mode, { maxInstructions });
     this.options.trace?.block?.(block, 'op');
-    let outline = space.outlines.get(pc);
-    if (outline) outline.executed = true;
-    else {
-      outline = outlineOf(block, true);
-      space.outlines.set(pc, outline);
-    }
+    const outline = space.outlines.get(pc) ?? this.keepOutline(block);
+    outline.executed = true;
     for (const callee of outline.calls) space.functions.add(callee);
     this.optimizer.run(block, { exactState: this.exactState, ...this.passes });
     this.options.trace?.block?.(block, 'op_opt');
@@ -494,7 +554,7 @@ export class Engine {
     this.predecoded.push(code);
     this.stats.blocks++;
     this.stats.blockInstructions += block.instructions;
-    this.note(block.start, block.end, { kind: 'block', space, pc, code });
+    this.note(block.start, block.end, { kind: 'block', pages: [], space, pc, code });
     this.link(code);
     for (const { pc: returnPc, address } of code.indirectCalls) space.indirectCalls.set(returnPc, address);
     return code;
@@ -517,16 +577,20 @@ export class Engine {
   // ---- T1
 
   private outline(pc: number): BlockOutline {
-    const { outlines } = this.space;
-    let outline = outlines.get(pc);
-    if (!outline) {
-      translateBlock(this.target, this.builder, this.reader, pc, this.space.mode, {
-        maxInstructions: this.options.oneInstruction ? 1 : interpreterBlockInstructions,
-      });
-      outline = outlineOf(this.builder.block, false);
-      outlines.set(pc, outline);
-      this.codePages.note(outline.start, outline.end, { kind: 'outline', space: this.space, pc });
-    }
+    const known = this.space.outlines.get(pc);
+    if (known) return known;
+    translateBlock(this.target, this.builder, this.reader, pc, this.space.mode, {
+      maxInstructions: this.options.oneInstruction ? 1 : interpreterBlockInstructions,
+    });
+    return this.keepOutline(this.builder.block);
+  }
+
+  /** Makes the outline of a block as translated, which outlives its T0 code. */
+  private keepOutline(block: IrBlock): BlockOutline {
+    const { space } = this;
+    const outline = outlineOf(block);
+    space.outlines.set(block.pc, outline);
+    this.codePages.note(outline.start, outline.end, { kind: 'outline', pages: [], space, pc: block.pc });
     return outline;
   }
 
@@ -565,6 +629,7 @@ export class Engine {
       return;
     }
     const started = Date.now();
+    const firstSite = this.sites.length;
     if (this.table.length < tableSize) this.table.grow(tableSize - this.table.length);
     const entries = this.batch(entry);
     const moduleName = `regions-${moduleNumber++}`;
@@ -600,7 +665,8 @@ export class Engine {
     }
     this.trapSites.set(moduleName, trapSites);
     const pcs = regions.map(({ pc }) => pc);
-    const module: Translation = { kind: 'module', name: moduleName, space: this.space, pcs, live: true };
+    const sites = [firstSite, this.sites.length] as const;
+    const module: Translation = { kind: 'module', pages: [], space: this.space, name: moduleName, pcs, sites };
     for (const { ranges } of regions) for (const [start, end] of ranges) this.note(start, end, module);
     if (log.enabled) log('module of %d regions, %d bytes: %s', regions.length, bytes.length, hexList(entries));
     this.stats.modules++;
@@ -670,9 +736,13 @@ export class Engine {
     this.table.set(slot, fn);
     this.space.compiled.add(pc);
     this.cacheRegion(pc);
-    const word = this.codeAddress(pc) >> 2;
-    this.engineWords[word] = t0Opcodes.region!;
-    this.engineWords[word + 1] = slot;
+    this.leadToRegion(pc, this.codeAddress(pc));
+  }
+
+  /** Makes the T0 code of `pc`, at `address`, go to its region. */
+  private leadToRegion(pc: number, address: number): void {
+    this.engineWords[address >> 2] = t0Opcodes.region!;
+    this.engineWords[(address >> 2) + 1] = this.space.slots.get(pc)!;
   }
 
   // ---- exits

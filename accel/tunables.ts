@@ -40,8 +40,13 @@ export const runBudget = 2_000_000;
 export const tableSize = 1 << 16;
 /** Live modules before everything is thrown away: V8 keeps memory maps for each. */
 export const maxModules = 4000;
-/** Fault sites, of dropped modules too, before everything is thrown away: some 50 MB. */
+/** Fault sites before everything is thrown away: some 50 MB. Those of dropped modules count, but take a word each. */
 export const maxSites = 1 << 20;
+/**
+ * Bytes of dropped interpreter code before all interpreter code is thrown away, if they are the greater part: what is
+ * kept in JavaScript beside a block takes twice as much.
+ */
+export const maxDeadCode = 4 << 20;
 /** What a system call served within generated code takes of that budget: it runs some microseconds. */
 export const syscallCost = 1000;
 /** A function is inlined if it is this far (of the threshold) on its way to being hot. */

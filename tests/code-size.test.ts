@@ -61,7 +61,7 @@ function compile(pc: number, memory: MemoryModel): { region: Region; ops: number
     countInstructions: false,
     outline: (at) => {
       translatePlain(at);
-      const outline = outlineOf(builder.block, true);
+      const outline = { ...outlineOf(builder.block), executed: true };
       outlines.set(at, outline);
       return outline;
     },

@@ -55,8 +55,8 @@ export interface CompiledModule {
   readonly trapSites: TrapSites;
 }
 
-/** An outline from the block just translated into `block`. */
-export function outlineOf(block: IrBlock, executed: boolean): BlockOutline {
+/** An outline of a block as translated, before it has run. */
+export function outlineOf(block: IrBlock): BlockOutline {
   const successors: number[] = [];
   const calls: number[] = [];
   forEachSuccessor(block, (pc) => successors.push(pc));
@@ -68,7 +68,7 @@ export function outlineOf(block: IrBlock, executed: boolean): BlockOutline {
   const { pc, start, end, instructions } = block;
   const last = op[length - 1];
   const runsOn = last === Op.jump || last === Op.branch;
-  return { pc, start, end, instructions, successors, calls, runsOn, executed };
+  return { pc, start, end, instructions, successors, calls, runsOn, executed: false };
 }
 
 /** Compiles the regions that begin at `entries` into one module. */
