@@ -47,11 +47,16 @@ async function compilerFor(machine: Machine): Promise<Compiler | undefined> {
 }
 
 /** Builds a program into the cache; its path, or undefined where there is no compiler for the machine. */
-export async function buildBenchmark(name: string, machine: Machine, scale: number): Promise<string | undefined> {
+export async function buildBenchmark(
+  name: string,
+  machine: Machine,
+  scale: number,
+  defines: readonly string[] = [],
+): Promise<string | undefined> {
   const compiler = await compilerFor(machine);
   if (compiler === undefined) return undefined;
   const source = join(folder, `${name}.c`);
-  const flags = [...compiler.flags, `-DSCALE=${scale}`];
+  const flags = [...compiler.flags, `-DSCALE=${scale}`, ...defines];
   const key = contentKey(
     compiler.command,
     flags.join(' '),

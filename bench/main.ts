@@ -1,5 +1,5 @@
 /**
- * The benchmark: `npm run bench [-- NAMES… | start-up] [--reps N] [--scale N] [--json FILE] [--timeout SECONDS]`.
+ * The benchmark: `npm run bench [-- NAMES… | start-up | calls] [--reps N] [--scale N] [--json FILE] [--timeout SECONDS]`.
  *
  * tsemu against qemu-arm, native code and clang's WebAssembly, on the same C programs. Runners take turns within each
  * repetition, so that a noisy moment hits all of them; the least CPU time (user + system) of each counts. Ratios are
@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { qemuArm } from '#tests/support/oracle.ts';
 import { nodeCommand, type Protection, tsemuCommand, tsemuIsBuilt } from '#tests/support/run.ts';
 import { benchmarks, buildBenchmark, floatBenchmarks, type Machine } from './build.ts';
+import { measureCalls } from './calls.ts';
 import { measure } from './measure.ts';
 import { fixed, geometricMean, type Series, type Summary, summarise, table } from './report.ts';
 import { measureShort } from './short.ts';
@@ -61,6 +62,10 @@ const reps = Number(values.reps);
 const timeout = Number(values.timeout) * 1000;
 if (positionals.includes('start-up')) {
   await measureShort(reps, timeout, qemu, (...command) => tsemuCommand(command).flat());
+  process.exit();
+}
+if (positionals.includes('calls')) {
+  await measureCalls(reps, timeout, qemu, tsemu('auto'));
   process.exit();
 }
 const wanted = positionals.length > 0 ? positionals : [...benchmarks];
@@ -188,6 +193,8 @@ process.stdout.write(
 process.stdout.write(
   `qemu-arm / tsemu, geometric mean over all programs and both instruction sets: ${fixed(mean('tsemu'))}, with checks ${fixed(mean('checks'))}\n`,
 );
+
+if (positionals.length === 0 && tsemuIsBuilt()) await measureCalls(reps, timeout, qemu, tsemu('auto'));
 
 if (values.json !== undefined) {
   const machine = {

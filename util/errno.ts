@@ -98,16 +98,26 @@ export type ErrnoName = keyof typeof errnoNumbers;
 /** Node and other names for the same numbers. */
 const errnoAliases: Record<string, ErrnoName> = { EWOULDBLOCK: 'EAGAIN', ENOTSUP: 'EOPNOTSUPP', EDEADLOCK: 'EDEADLK' };
 
-/** A Linux error on its way to the guest: thrown by kernel-layer code, returned as a negative number by the dispatcher. */
+/**
+ * A Linux error on its way to the guest: thrown by kernel-layer code, returned as a negative number by the dispatcher.
+ * It is an answer, not a bug, and has no stack trace: taking one in the midst of guest code costs 5 µs and more. Without
+ * details there is one object of each name, frozen, that `new` always gives: making an Error takes longer than most calls.
+ */
 export class Errno extends Error {
-  readonly code: ErrnoName;
+  private static readonly plain = new Map<ErrnoName, Errno>();
+  readonly code!: ErrnoName;
+
   constructor(code: ErrnoName, detail?: string) {
-    // It is an answer, not a bug: nobody looks at the stack, and taking it costs some 50 µs in the midst of guest code.
+    const made = detail === undefined ? Errno.plain.get(code) : undefined;
+    if (made !== undefined) return made;
     const limit = Error.stackTraceLimit;
     Error.stackTraceLimit = 0;
     super(detail === undefined ? code : `${code}: ${detail}`);
     Error.stackTraceLimit = limit;
     this.code = code;
+    if (detail !== undefined) return;
+    Object.freeze(this);
+    Errno.plain.set(code, this);
   }
 }
 
@@ -116,6 +126,7 @@ export class Errno extends Error {
  * undefined for everything else, which is a bug of ours and must not be swallowed.
  */
 export function errnoOf(error: unknown): number | undefined {
+  if (error instanceof Errno) return errnoNumbers[error.code];
   if (typeof error !== 'object' || error === null || !('code' in error) || typeof error.code !== 'string')
     return undefined;
   const name = errnoAliases[error.code] ?? error.code;

@@ -4,11 +4,13 @@ import type { Entropy } from '../entropy.ts';
 import type { Process } from '../process.ts';
 import { HostTerminal, Tty } from '../tty.ts';
 import { Mode, Open } from './flags.ts';
+import { hostAnswer } from './host-answer.ts';
 import { HostDirectory } from './host-directory.ts';
 import { HostFile, HostPath, hostSeconds } from './host-file.ts';
 import { toHostFlags } from './host-flags.ts';
 import { HostDevice, HostStream } from './host-stream.ts';
 import { makeNode } from './make-node.ts';
+import { isMemoryDevice, memoryDevice } from './memory-device.ts';
 import { MemoryFile } from './memory-file.ts';
 import { anonymousStat, type FileStat, fileType, type OpenFile } from './open-file.ts';
 import { checkPath, isAbsolute, joinPath, normalizePath } from './path.ts';
@@ -140,7 +142,7 @@ export class FileSystem {
   private openHost(host: Buffer, path: Uint8Array, flags: number, mode: number): OpenFile {
     const create = (flags & (Open.create | Open.tmpFileBit)) !== 0;
     if (create) process.umask(this.umask);
-    const fd = fs.openSync(host, toHostFlags(flags), mode & 0o7777);
+    const fd = hostAnswer(() => fs.openSync(host, toHostFlags(flags), mode & 0o7777));
     // What open alone does is over; F_GETFL never shows it.
     const kept = flags & ~(Open.create | Open.exclusive | Open.truncate | Open.noCtty | Open.closeOnExec);
     if ((flags & Open.path) !== 0) return this.openPath(fd, host, path, kept);
@@ -163,7 +165,8 @@ export class FileSystem {
       case Mode.socket:
         return new HostStream(path, flags, fd, owned, mayBlock);
       case Mode.character:
-        if (!isMemoryDevice(stat) && process.getBuiltinModule('node:tty').isatty(fd))
+        if (isMemoryDevice(stat)) return memoryDevice(path, flags, fd, owned, stat);
+        if (process.getBuiltinModule('node:tty').isatty(fd))
           return new Tty(path, flags, fd, owned, this.terminal(fd, stat.rdev), mayBlock);
         return new HostDevice(path, flags, fd, owned);
       default:
@@ -209,13 +212,15 @@ export class FileSystem {
     }
     if (node?.kind === 'text') return hostStat(place.host) ?? anonymousStat(Mode.regular | 0o444);
     if (node?.kind === 'descriptors') return hostStat(place.host) ?? anonymousStat(Mode.directory | 0o500);
-    return follow ? fs.statSync(place.host, { bigint: true }) : fs.lstatSync(place.host, { bigint: true });
+    const stat = follow ? fs.statSync : fs.lstatSync;
+    return hostAnswer(() => stat(place.host, { bigint: true }));
   }
 
   /** The target of a link; EINVAL for anything else. */
   readlink(process: Process, place: Place): Uint8Array {
     const { node } = place;
-    if (node === null || node.kind === 'random') return fs.readlinkSync(place.host, { encoding: 'buffer' });
+    if (node === null || node.kind === 'random')
+      return hostAnswer(() => fs.readlinkSync(place.host, { encoding: 'buffer' }));
     if (node.kind === 'link') return node.target();
     if (node.kind === 'descriptor') return normalFilePath(process.files.get(this.checkedDescriptor(process, node.fd)));
     throw new Errno('EINVAL');
@@ -224,7 +229,7 @@ export class FileSystem {
   /** access(2) with F_OK 0, X_OK 1, W_OK 2, R_OK 4, by the host's real ids. */
   access(process: Process, place: Place, mode: number): void {
     if (place.node === null || place.node.kind === 'random') {
-      fs.accessSync(place.host, mode);
+      hostAnswer(() => fs.accessSync(place.host, mode));
       return;
     }
     const { mode: bits } = this.stat(process, place, true);
@@ -343,9 +348,4 @@ function inheritedPath(fd: number): Uint8Array {
   } catch {
     return Buffer.from(`/dev/fd/${fd}`);
   }
-}
-
-/** Linux's /dev/null, /dev/zero and their like (major 1): known to be no terminal without loading node:tty for 4 ms. */
-function isMemoryDevice({ rdev }: FileStat): boolean {
-  return process.platform === 'linux' && rdev >> 8n === 1n;
 }

@@ -15,7 +15,7 @@ export type MayBlock = () => boolean;
 /** True for an error that says "not now" of a host descriptor in non-blocking mode. */
 export const isAgain = (error: unknown): boolean => errnoOf(error) === errnoNumbers.EAGAIN;
 
-/** A device of the host that never makes a reader wait for long: /dev/null, /dev/zero. */
+/** A device of the host that never makes a reader wait for long: /dev/full, /dev/kmsg. */
 export class HostDevice extends HostBacked {
   override get seekable(): boolean {
     return true;
