@@ -648,7 +648,7 @@ export class Engine {
       maxBlockInstructions: this.options.oneInstruction ? 1 : Infinity,
       outline: (pc) => this.outline(pc),
       isFunction: (pc) => this.space.functions.has(pc),
-      isHot: (pc) => this.space.compiled.has(pc) || this.entered(pc) >= this.threshold * inlineFraction,
+      isHot: (pc) => this.isHot(pc),
       without: this.without,
       lastTargets: (returnPc) => this.lastTargets(returnPc),
       slotOf: (pc, call) => this.slotOf(pc, call),
@@ -703,6 +703,12 @@ export class Engine {
     const word = (this.space.indirectCalls.get(returnPc) ?? -1) >> 2;
     if (word < 0) return [];
     return [this.engineWords[word]!, this.engineWords[word + 1]!].filter((pc) => pc !== 0);
+  }
+
+  /** True if calls of the function at `pc` should be inlined; without a profile, all. */
+  private isHot(pc: number): boolean {
+    if (this.threshold <= 1 || this.space.compiled.has(pc)) return true;
+    return this.entered(pc) >= this.threshold * inlineFraction;
   }
 
   /** How often the block at `pc` has been entered in the interpreter, as far as its profile counter tells. */

@@ -110,5 +110,5 @@ test.each<Tier>(['interp', 'region', 'auto'])('what is kept of code that is gone
   expect(most.modules).toBeLessThan(3 * places);
   expect(most.trapSites).toBeLessThan(3 * places);
   expect(most.sites).toBeLessThan(10 * places);
-  if (tier !== 'interp') expect(engine.stats.modules).toBeGreaterThan(roundsOf[tier]);
+  if (tier !== 'interp') expect(engine.stats.modules).toBeGreaterThanOrEqual(roundsOf[tier]);
 });
