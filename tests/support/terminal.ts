@@ -17,7 +17,8 @@ export const shellCommand = (words: readonly string[]): string => words.map(quot
  * Needs script(1).
  */
 export function onTerminal(command: string, cwd: string, keys: readonly string[]): Promise<TerminalOutcome> {
-  const QUIET_MS = 500;
+  // Long enough for a loaded machine: what is typed before the program reads is echoed at another moment.
+  const QUIET_MS = 1500;
   return new Promise((resolve) => {
     const child = spawn('script', ['-qec', `stty rows 24 cols 80; ${command}`, '/dev/null'], {
       cwd,
