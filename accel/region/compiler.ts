@@ -8,13 +8,13 @@ import {
 } from '#tcg/interpreter-module.ts';
 import { forEachSuccessor, type IrBlock } from '#tcg/ir.ts';
 import type { MemoryModel } from '#tcg/memory-model.ts';
-import { Op, opDefs } from '#tcg/ops.ts';
+import { Op } from '#tcg/ops.ts';
 import type { OptimizeOptions, Optimizer } from '#tcg/optimize.ts';
 import { encodeModule, type ModuleFunction } from '#tcg/wasm/module.ts';
 import type { Optimization } from '../optimizations.ts';
 import { type BlockOutline, type DiscoveredRegion, type DiscoveryHost, discoverRegion } from './discovery.ts';
 import { type Region, RegionEmitter } from './emitter.ts';
-import { edgesOf, type RegionFlow } from './flow.ts';
+import { edgesByTerminal } from './flow.ts';
 import { buildGraph, type RegionGraph } from './graph.ts';
 import { CellLiveness } from './liveness.ts';
 import { type FaultSite, type TrapSite, TrapSites } from './sites.ts';
@@ -129,11 +129,12 @@ function buildRegion(pc: number, host: CompilerHost): Region {
   const { layout, helpers } = host.target;
   const lazySlots = host.exactState ? [] : host.target.lazySlots;
   const liveness = new CellLiveness(blocks, flow, { layout, helpers, lazySlots });
+  const passes = passesWithout(host.without);
   for (const [node, block] of blocks.entries()) {
     host.optimizer.run(block, {
-      ...passesWithout(host.without),
+      ...passes,
       exactState: host.exactState,
-      liveOut: (of, terminal) => liveness.liveOut(of, terminal, node),
+      liveOut: (_, terminal) => liveness.liveOut(node, terminal),
     });
   }
   // The passes may have folded branches and found out targets.
@@ -152,8 +153,12 @@ function buildRegion(pc: number, host: CompilerHost): Region {
 /** Splits nodes where the region has loops with several entries. */
 function makeReducible(region: DiscoveredRegion): void {
   if (!graphOf(region).hasIrreducible) return;
-  const { blocks } = region;
-  const successors = blocks.map((block, node) => successorsOf(block, node, region.flow));
+  const { blocks, flow } = region;
+  const successors = blocks.map((block, node) =>
+    [...edgesByTerminal(block, node, flow).values()].flatMap((edges) =>
+      edges.map(({ node: to }) => to).filter((to) => to >= 0),
+    ),
+  );
   splitIrreducible({
     successors,
     size: (node) => blocks[node]!.instructions,
@@ -166,17 +171,19 @@ function makeReducible(region: DiscoveredRegion): void {
 }
 
 function graphOf({ blocks, flow }: DiscoveredRegion): RegionGraph {
-  const successors = blocks.map((block, node) => successorsOf(block, node, flow));
-  const switchTargets = blocks.map((block, node) => successorsOf(block, node, flow, Op.switch));
+  const switchTargets: number[][] = [];
+  const successors = blocks.map((block, node) => {
+    const all: number[] = [];
+    const switched: number[] = [];
+    for (const [i, edges] of edgesByTerminal(block, node, flow)) {
+      for (const { node: to } of edges) {
+        if (to < 0) continue;
+        all.push(to);
+        if (block.op[i] === Op.switch) switched.push(to);
+      }
+    }
+    switchTargets.push(switched);
+    return all;
+  });
   return buildGraph(successors, switchTargets);
-}
-
-/** The nodes a block leads to, once for each edge; with `only`: by terminals of this kind. */
-function successorsOf(block: IrBlock, node: number, flow: RegionFlow, only?: number): number[] {
-  const successors: number[] = [];
-  for (let i = 0; i < block.length; i++) {
-    if (opDefs[block.op[i]!]!.effect !== 'terminal' || (only !== undefined && block.op[i] !== only)) continue;
-    for (const edge of edgesOf(block, i, node, flow)) if (edge.node >= 0) successors.push(edge.node);
-  }
-  return successors;
 }

@@ -1,6 +1,6 @@
 import { ExitReason } from '#tcg/cpu-page.ts';
 import type { IrBlock } from '#tcg/ir.ts';
-import { Op } from '#tcg/ops.ts';
+import { Op, opDefs } from '#tcg/ops.ts';
 
 /** A place inside the region: a guest PC and the node that begins there. */
 export interface Place {
@@ -45,6 +45,15 @@ export interface FlowEdge {
   readonly reload: boolean;
   /** A jump to a function that is called in the name of the caller: it returns to `node`, which begins at this PC. */
   readonly tailReturnPc?: number;
+}
+
+/** The edges of a block, by the op index of their terminal. */
+export function edgesByTerminal(block: IrBlock, node: number, flow: RegionFlow): Map<number, readonly FlowEdge[]> {
+  const edges = new Map<number, readonly FlowEdge[]>();
+  for (let i = 0; i < block.length; i++) {
+    if (opDefs[block.op[i]!]!.effect === 'terminal') edges.set(i, edgesOf(block, i, node, flow));
+  }
+  return edges;
 }
 
 /** The edges of the terminal at op i, in the order in which it tests for them. */

@@ -2,7 +2,7 @@ import type { IrBlock } from '#tcg/ir.ts';
 import { Op, opDefs } from '#tcg/ops.ts';
 import { cellBits } from '#tcg/passes/dead-code.ts';
 import type { Target } from '#tcg/target.ts';
-import { edgesOf, type RegionFlow } from './flow.ts';
+import { edgesByTerminal, type FlowEdge, type RegionFlow } from './flow.ts';
 
 /**
  * Which state cells (4 bytes each, bit `(o >> 2) & 31` of word `o >> 7`) are live at the start of each block of a
@@ -12,10 +12,11 @@ import { edgesOf, type RegionFlow } from './flow.ts';
 export class CellLiveness {
   private readonly liveIn: Int32Array[] = [];
   private readonly words: number;
-  private readonly flow: RegionFlow;
+  /** By node and op index of a terminal. */
+  private readonly edges: readonly ReadonlyMap<number, readonly FlowEdge[]>[];
 
   constructor(blocks: readonly IrBlock[], flow: RegionFlow, target: Pick<Target, 'layout' | 'lazySlots' | 'helpers'>) {
-    this.flow = flow;
+    this.edges = blocks.map((block, node) => edgesByTerminal(block, node, flow));
     this.words = (target.layout.end + 127) >> 7;
     const eager = new Int32Array(this.words).fill(-1);
     for (const [start, end] of target.lazySlots) {
@@ -37,9 +38,9 @@ export class CellLiveness {
     }
   }
 
-  /** Live cells after the terminal of block `node`, undefined for all. */
-  liveOut(block: IrBlock, terminal: number, node: number): Int32Array | undefined {
-    const edges = edgesOf(block, terminal, node, this.flow);
+  /** Live cells after the terminal at this op of block `node`, as the block was at first; undefined for all. */
+  liveOut(node: number, terminal: number): Int32Array | undefined {
+    const edges = this.edges[node]!.get(terminal)!;
     if (edges.some(({ flush }) => flush)) return undefined;
     const out = new Int32Array(this.words);
     for (const edge of edges) {
@@ -62,7 +63,7 @@ export class CellLiveness {
       const def = opDefs[op]!;
       switch (def.effect) {
         case 'terminal': {
-          const out = this.liveOut(block, i, node);
+          const out = this.liveOut(node, i);
           for (let w = 0; w < this.words; w++) live[w]! |= out ? out[w]! : -1;
           if (ifs === 0) {
             if (out) live.set(out);
