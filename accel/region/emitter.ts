@@ -315,9 +315,11 @@ export class RegionEmitter {
     const { host } = this;
     const { variables } = this.region;
     const edges = variables.facts[node]!.edges;
-    const plan = planNans(block, variables, node, host.helpers, inherited, (edge) => this.edgeKind(node, edge));
-    const sunk = host.sinks ? planSinking(block, variables, edges, this.region.liveness, host.helpers) : noneSunk;
-    const values = analyseValues(block, variables, host.helpers, sunk, plan);
+    const { helpers } = host;
+    const kindOf = (edge: Edge): EdgeKind => this.edgeKind(node, edge);
+    const plan = planNans({ block, variables, node, helpers, inherited, kindOf });
+    const sunk = host.sinks ? planSinking(block, variables, edges, this.region.liveness, helpers) : noneSunk;
+    const values = analyseValues(block, variables, helpers, sunk, plan);
     const edgesAt = (i: number): Edge[] => edges.filter(({ op }) => op === i);
     const live: { local: number; type: WasmType; until: number }[] = [];
     const emission: BlockEmission = {

@@ -66,27 +66,29 @@ const isTolerant = indicesOf(
 
 const noPlan: NanPlan = { inexact: new Uint8Array(0), before: new Map(), edges: new Map(), pins: new Map() };
 
-/** `inherited`: variables that are inexact at the entry of the block, and the size of the recipe of each. */
-export function planNans(
-  block: IrBlock,
-  variables: RegionVariables,
-  node: number,
-  helpers: readonly Helper[],
-  inherited: readonly { readonly variable: number; readonly size: number }[],
-  kindOf: (edge: Edge) => EdgeKind,
-): NanPlan {
+/** A block whose NaNs are planned. */
+export interface NanContext {
+  readonly block: IrBlock;
+  readonly variables: RegionVariables;
+  readonly node: number;
+  readonly helpers: readonly Helper[];
+  /** Variables that are inexact at the entry of the block, and the size of the recipe of each. */
+  readonly inherited: readonly { readonly variable: number; readonly size: number }[];
+  kindOf(edge: Edge): EdgeKind;
+}
+
+export function planNans(context: NanContext): NanPlan {
+  const { block, inherited } = context;
   let needed = inherited.length > 0;
   for (let i = 0; i < block.length && !needed; i++) needed = isRule[block.op[i]!] === 1;
-  return needed ? new Planner(block, variables, node, helpers, inherited, kindOf).plan() : noPlan;
+  return needed ? new Planner(context).plan() : noPlan;
 }
 
 class Planner {
+  private readonly context: NanContext;
   private readonly block: IrBlock;
   private readonly variables: RegionVariables;
-  private readonly node: number;
-  private readonly helpers: readonly Helper[];
-  private readonly inherited: readonly { readonly variable: number; readonly size: number }[];
-  private readonly kindOf: (edge: Edge) => EdgeKind;
+  private readonly inherited: NanContext['inherited'];
   private readonly inexact: Uint8Array;
   /** By value: the last op that uses it. */
   private readonly lastUse: Int32Array;
@@ -95,20 +97,12 @@ class Planner {
   private readonly pins = new Map<number, number[]>();
   private state: State = { pending: new Map(), exact: new Set() };
 
-  constructor(
-    block: IrBlock,
-    variables: RegionVariables,
-    node: number,
-    helpers: readonly Helper[],
-    inherited: readonly { readonly variable: number; readonly size: number }[],
-    kindOf: (edge: Edge) => EdgeKind,
-  ) {
+  constructor(context: NanContext) {
+    this.context = context;
+    const { block, variables, inherited } = context;
     this.block = block;
     this.variables = variables;
-    this.node = node;
-    this.helpers = helpers;
     this.inherited = inherited;
-    this.kindOf = kindOf;
     this.inexact = new Uint8Array(block.length);
     this.lastUse = new Int32Array(block.length);
     for (let i = 0; i < block.length; i++) {
@@ -118,7 +112,7 @@ class Planner {
 
   plan(): NanPlan {
     const { block, variables, inexact } = this;
-    const edges = variables.facts[this.node]!.edges;
+    const edges = variables.facts[this.context.node]!.edges;
     this.inherited.forEach(({ variable }, k) => this.state.pending.set(variable, ~k));
     /** State at each open `if`, and whether its arm has been left. */
     const open: State[] = [];
@@ -154,7 +148,7 @@ class Planner {
           if (variables.exactState) wanted.push(...this.state.pending.values());
           break;
         case 'helper':
-          if (this.helpers[block.x[i]!]?.pure) break;
+          if (this.context.helpers[block.x[i]!]?.pure) break;
           wanted.push(...this.state.pending.values());
           break;
         case 'structure':
@@ -351,7 +345,7 @@ class Planner {
       }
       if (op === Op.endif) depth--;
       const { effect } = opDefs[op]!;
-      if (effect === 'helper' && !this.helpers[block.x[at]!]?.pure) arm = new Set(this.state.pending.keys());
+      if (effect === 'helper' && !this.context.helpers[block.x[at]!]?.pure) arm = new Set(this.state.pending.keys());
       if (effect !== 'set') continue;
       const variable = this.variables.variableAt(block.x[at]!);
       if (variable) arm.add(variable.index);
@@ -364,9 +358,9 @@ class Planner {
     const within = (set: VariableSet): number[] =>
       [...state.pending].filter(([variable]) => has(set, variable)).map(([, value]) => value);
     for (const edge of edges) {
-      const kind = edge.flush ? 'away' : this.kindOf(edge);
+      const kind = edge.flush ? 'away' : this.context.kindOf(edge);
       const needed = kind === 'away' ? [...state.pending.values()] : within(variables.exactIn[edge.node]!);
-      const stored = kind === 'back' ? within(variables.dirtyAtInterrupt(this.node, edge)) : [];
+      const stored = kind === 'back' ? within(variables.dirtyAtInterrupt(this.context.node, edge)) : [];
       if (op !== Op.jump && op !== Op.branch) {
         wanted.push(...needed, ...stored);
         continue;
