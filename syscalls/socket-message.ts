@@ -75,10 +75,16 @@ export function sendmsg(task: Task, fd: number, at: number, flags: number): Sysc
   return sendmsgOn(task, socketOf(task, fd), at, flags);
 }
 
-/** Sends one message after the other; an error after the first is for the next call. */
-export function sendmmsg(task: Task, fd: number, at: number, count: number, flags: number): SyscallResult {
-  const socket = socketOf(task, fd);
-  const most = Math.min(count, maxMessages);
+/**
+ * Sends or receives one message after the other, as `transfer` does with the one at its address (`done`: how many came
+ * before), and stores the length of each. An error after the first is for the next call.
+ */
+function messageByMessage(
+  task: Task,
+  at: number,
+  goesOn: (done: number) => boolean,
+  transfer: (message: number, done: number) => SyscallResult,
+): SyscallResult {
   let done = 0;
   const store = (length: number): void => {
     task.memory.store32(at + mmsghdrBytes * done + msghdr.bytes, length);
@@ -86,10 +92,10 @@ export function sendmmsg(task: Task, fd: number, at: number, count: number, flag
   };
   const next = (): SyscallResult => {
     try {
-      while (done < most) {
-        const sent = sendmsgOn(task, socket, at + mmsghdrBytes * done, flags);
-        if (typeof sent !== 'number') return sent.then((length) => (store(length), next()), failed);
-        store(sent);
+      while (goesOn(done)) {
+        const length = transfer(at + mmsghdrBytes * done, done);
+        if (typeof length !== 'number') return length.then((value) => (store(value), next())).catch(failed);
+        store(length);
       }
       return done;
     } catch (error) {
@@ -101,6 +107,17 @@ export function sendmmsg(task: Task, fd: number, at: number, count: number, flag
     return done;
   };
   return next();
+}
+
+export function sendmmsg(task: Task, fd: number, at: number, count: number, flags: number): SyscallResult {
+  const socket = socketOf(task, fd);
+  const most = Math.min(count, maxMessages);
+  return messageByMessage(
+    task,
+    at,
+    (done) => done < most,
+    (message) => sendmsgOn(task, socket, message, flags),
+  );
 }
 
 // ---- receiving
@@ -187,28 +204,14 @@ export function recvmmsg(
   const due = time === 0 ? Infinity : monotonic() + loadDuration(task.memory, time, wide);
   const socket = socketOf(task, fd);
   const most = Math.min(count, maxMessages);
-  let done = 0;
-  const store = (length: number): void => {
-    task.memory.store32(at + mmsghdrBytes * done + msghdr.bytes, length);
-    done++;
-  };
-  const next = (): SyscallResult => {
-    try {
-      while (done < most && (done === 0 || monotonic() < due)) {
-        const atOnce = done > 0 && (flags & Message.MSG_WAITFORONE) !== 0;
-        const how = (flags & ~Message.MSG_WAITFORONE) | (atOnce ? Message.MSG_DONTWAIT : 0);
-        const received = recvmsgOn(task, socket, at + mmsghdrBytes * done, how);
-        if (typeof received !== 'number') return received.then((length) => (store(length), next())).catch(failed);
-        store(received);
-      }
-      return done;
-    } catch (error) {
-      return failed(error);
-    }
-  };
-  const failed = (error: unknown): number => {
-    if (done === 0) throw error;
-    return done;
-  };
-  return next();
+  return messageByMessage(
+    task,
+    at,
+    (done) => done < most && (done === 0 || monotonic() < due),
+    (message, done) => {
+      const atOnce = done > 0 && (flags & Message.MSG_WAITFORONE) !== 0;
+      const how = (flags & ~Message.MSG_WAITFORONE) | (atOnce ? Message.MSG_DONTWAIT : 0);
+      return recvmsgOn(task, socket, message, how);
+    },
+  );
 }
