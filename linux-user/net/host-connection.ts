@@ -3,11 +3,11 @@ import { Errno, type ErrnoName, errnoNumbers } from '#util/errno.ts';
 import { socketBufferBytes } from '../tunables.ts';
 import { Poll } from '../vfs/flags.ts';
 import { wouldBlock } from '../vfs/open-file.ts';
-import { ChunkQueue } from './chunk-queue.ts';
-import { type Connection, endOfStream, type Incoming, type Outgoing, type Received } from './connection.ts';
+import type { Connection, Outgoing } from './connection.ts';
 import { unmapped } from './ip.ts';
 import type { Network } from './network.ts';
 import type { Endpoint } from './port-table.ts';
+import { QueuedConnection } from './queued-connection.ts';
 
 const input = Poll.in | Poll.rdNorm;
 const output = Poll.out | Poll.wrNorm;
@@ -19,18 +19,14 @@ export function errorName(error: unknown): ErrnoName {
 }
 
 /** A connection with a program of the host or of another machine. */
-export class HostConnection implements Connection {
-  onEvent: (events: number) => void = () => {};
-  error: ErrnoName | null = null;
-  ended = false;
-  sendEnded = false;
+export class HostConnection extends QueuedConnection implements Connection {
   private readonly socket: HostSocket;
   private readonly network: Network;
-  private readonly queue = new ChunkQueue(false);
   private receiving = true;
 
   /** `socket`: with `allowHalfOpen`, connected or about to be. */
   constructor(socket: HostSocket, network: Network) {
+    super(false);
     this.socket = socket;
     this.network = network;
     const closed = network.opened();
@@ -47,14 +43,6 @@ export class HostConnection implements Connection {
       this.onEvent(input | output | Poll.err | Poll.hup | Poll.rdHup);
     });
     socket.on('close', closed);
-  }
-
-  get available(): number {
-    return this.queue.length;
-  }
-
-  get readable(): boolean {
-    return this.queue.length > 0;
   }
 
   get writable(): boolean {
@@ -96,23 +84,10 @@ export class HostConnection implements Connection {
     return count;
   }
 
-  receive(into: Incoming): Received | null {
-    if (this.queue.count > 0) {
-      const received = this.queue.take(into);
-      if (!this.receiving && this.queue.length < socketBufferBytes / 2) {
-        this.receiving = true;
-        this.socket.resume();
-      }
-      return received;
-    }
-    this.throwError();
-    return this.ended ? endOfStream : null;
-  }
-
-  private throwError(): void {
-    const { error } = this;
-    this.error = null;
-    if (error !== null) throw new Errno(error);
+  protected override taken(): void {
+    if (this.receiving || this.queue.length >= socketBufferBytes / 2) return;
+    this.receiving = true;
+    this.socket.resume();
   }
 
   shutdown(read: boolean, write: boolean): void {

@@ -2,8 +2,8 @@ import { Errno, type ErrnoName } from '#util/errno.ts';
 import { socketBufferBytes } from '../tunables.ts';
 import { Poll } from '../vfs/flags.ts';
 import { wouldBlock } from '../vfs/open-file.ts';
-import { ChunkQueue } from './chunk-queue.ts';
-import { type Connection, endOfStream, type Incoming, type Outgoing, type Received } from './connection.ts';
+import type { Connection, Outgoing } from './connection.ts';
+import { QueuedConnection } from './queued-connection.ts';
 
 /** What differs between the connections that guests have with one another. */
 export interface MemoryConnectionKind {
@@ -20,27 +20,14 @@ const input = Poll.in | Poll.rdNorm;
 const output = Poll.out | Poll.wrNorm;
 
 /** One end of a connection between guests, all of it in memory. */
-class MemoryConnection implements Connection {
-  onEvent: (events: number) => void = () => {};
-  error: ErrnoName | null = null;
-  ended = false;
-  sendEnded = false;
+class MemoryConnection extends QueuedConnection implements Connection {
   peer!: MemoryConnection;
   private readonly kind: MemoryConnectionKind;
-  private readonly queue: ChunkQueue;
   private closed = false;
 
   constructor(kind: MemoryConnectionKind) {
+    super(kind.records);
     this.kind = kind;
-    this.queue = new ChunkQueue(kind.records);
-  }
-
-  get available(): number {
-    return this.queue.length;
-  }
-
-  get readable(): boolean {
-    return this.queue.count > 0;
   }
 
   get writable(): boolean {
@@ -78,20 +65,8 @@ class MemoryConnection implements Connection {
     return length;
   }
 
-  receive(into: Incoming): Received | null {
-    if (this.queue.count > 0) {
-      const received = this.queue.take(into);
-      if (!into.peek && this.peer.writable) this.peer.onEvent(output);
-      return received;
-    }
-    this.throwError();
-    return this.ended ? endOfStream : null;
-  }
-
-  private throwError(): void {
-    const { error } = this;
-    this.error = null;
-    if (error !== null) throw new Errno(error);
+  protected override taken(): void {
+    if (this.peer.writable) this.peer.onEvent(output);
   }
 
   shutdown(read: boolean, write: boolean): void {
