@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import type * as NodeTty from 'node:tty';
 import type { ReadStream, WriteStream } from 'node:tty';
 import { hostJob } from './host-job.ts';
-import { Poll } from './vfs/flags.ts';
+import { pollInput, pollOutput } from './vfs/flags.ts';
 import { HostBacked } from './vfs/host-file.ts';
 import { isAgain, type MayBlock } from './vfs/host-stream.ts';
 import { LineDiscipline, needsRawInput } from './vfs/line-discipline.ts';
@@ -190,7 +190,7 @@ export class Tty extends HostBacked {
     super(path, flags, hostFd, owned);
     this.device = device;
     this.mayBlock = mayBlock;
-    device.onInput(() => this.readiness.wake(Poll.in | Poll.rdNorm));
+    device.onInput(() => this.readiness.wake(pollInput));
   }
 
   override get pollable(): boolean {
@@ -210,7 +210,7 @@ export class Tty extends HostBacked {
       return fs.writeSync(this.hostFd, bytes, start, length, null);
     } catch (error) {
       if (!isAgain(error)) throw error;
-      setTimeout(() => this.readiness.wake(Poll.out | Poll.wrNorm), retryMs);
+      setTimeout(() => this.readiness.wake(pollOutput), retryMs);
       return wouldBlock;
     }
   }
@@ -220,8 +220,8 @@ export class Tty extends HostBacked {
   }
 
   override poll(events: number): number {
-    const output = events & (Poll.out | Poll.wrNorm);
-    const input = events & (Poll.in | Poll.rdNorm);
+    const output = events & pollOutput;
+    const input = events & pollInput;
     return input !== 0 && this.device.readable ? output | input : output;
   }
 }

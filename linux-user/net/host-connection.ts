@@ -1,16 +1,13 @@
 import type { Socket as HostSocket } from 'node:net';
 import { Errno, type ErrnoName, errnoNumbers } from '#util/errno.ts';
 import { socketBufferBytes } from '../tunables.ts';
-import { Poll } from '../vfs/flags.ts';
+import { Poll, pollInput, pollOutput } from '../vfs/flags.ts';
 import { wouldBlock } from '../vfs/open-file.ts';
 import type { Connection, Outgoing } from './connection.ts';
 import { unmapped } from './ip.ts';
 import type { Network } from './network.ts';
 import type { Endpoint } from './port-table.ts';
 import { QueuedConnection } from './queued-connection.ts';
-
-const input = Poll.in | Poll.rdNorm;
-const output = Poll.out | Poll.wrNorm;
 
 /** The name of a Node error that Linux has too; others (there should be none) count as I/O errors. */
 export function errorName(error: unknown): ErrnoName {
@@ -33,14 +30,14 @@ export class HostConnection extends QueuedConnection implements Connection {
     socket.on('data', (chunk: Buffer) => this.arrived(chunk));
     socket.on('end', () => {
       this.ended = true;
-      this.onEvent(input | Poll.rdHup | (this.sendEnded ? Poll.hup : 0));
+      this.onEvent(pollInput | Poll.rdHup | (this.sendEnded ? Poll.hup : 0));
     });
-    socket.on('drain', () => this.onEvent(output));
+    socket.on('drain', () => this.onEvent(pollOutput));
     socket.on('error', (error) => {
       this.error = errorName(error);
       this.ended = true;
       this.sendEnded = true;
-      this.onEvent(input | output | Poll.err | Poll.hup | Poll.rdHup);
+      this.onEvent(pollInput | pollOutput | Poll.err | Poll.hup | Poll.rdHup);
     });
     socket.on('close', closed);
   }
@@ -70,7 +67,7 @@ export class HostConnection extends QueuedConnection implements Connection {
       this.receiving = false;
       this.socket.pause();
     }
-    this.onEvent(input);
+    this.onEvent(pollInput);
   }
 
   send({ bytes, start, length }: Outgoing): number {
@@ -96,7 +93,7 @@ export class HostConnection extends QueuedConnection implements Connection {
       this.sendEnded = true;
       this.socket.end();
     }
-    this.onEvent(input | output | Poll.rdHup | Poll.hup);
+    this.onEvent(pollInput | pollOutput | Poll.rdHup | Poll.hup);
   }
 
   /** Linux answers a close with unread data by a reset too, and otherwise sends what is left in its own time. */

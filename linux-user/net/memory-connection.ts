@@ -1,6 +1,6 @@
 import { Errno, type ErrnoName } from '#util/errno.ts';
 import { socketBufferBytes } from '../tunables.ts';
-import { Poll } from '../vfs/flags.ts';
+import { Poll, pollInput, pollOutput } from '../vfs/flags.ts';
 import { wouldBlock } from '../vfs/open-file.ts';
 import type { Connection, Outgoing } from './connection.ts';
 import { QueuedConnection } from './queued-connection.ts';
@@ -15,9 +15,6 @@ export interface MemoryConnectionKind {
    */
   readonly overWire: boolean;
 }
-
-const input = Poll.in | Poll.rdNorm;
-const output = Poll.out | Poll.wrNorm;
 
 /** One end of a connection between guests, all of it in memory. */
 class MemoryConnection extends QueuedConnection implements Connection {
@@ -54,7 +51,7 @@ class MemoryConnection extends QueuedConnection implements Connection {
     const count = kind.records ? message.length : Math.min(message.length, room);
     const { bytes, start, rights, credentials } = message;
     peer.queue.append(bytes, start, count, { from: null, rights, credentials });
-    peer.onEvent(input);
+    peer.onEvent(pollInput);
     return count;
   }
 
@@ -66,7 +63,7 @@ class MemoryConnection extends QueuedConnection implements Connection {
   }
 
   protected override taken(): void {
-    if (this.peer.writable) this.peer.onEvent(output);
+    if (this.peer.writable) this.peer.onEvent(pollOutput);
   }
 
   shutdown(read: boolean, write: boolean): void {
@@ -79,7 +76,7 @@ class MemoryConnection extends QueuedConnection implements Connection {
       this.sendEnded = true;
       peer.ended = true;
     }
-    const happened = input | output | Poll.rdHup | Poll.hup;
+    const happened = pollInput | pollOutput | Poll.rdHup | Poll.hup;
     this.onEvent(happened);
     peer.onEvent(happened);
   }
@@ -94,7 +91,7 @@ class MemoryConnection extends QueuedConnection implements Connection {
     else {
       peer.ended = true;
       if (!kind.overWire) peer.sendEnded = true;
-      peer.onEvent(input | output | Poll.rdHup | Poll.hup);
+      peer.onEvent(pollInput | pollOutput | Poll.rdHup | Poll.hup);
     }
   }
 
@@ -102,7 +99,7 @@ class MemoryConnection extends QueuedConnection implements Connection {
     this.error = error;
     this.ended = true;
     this.sendEnded = true;
-    this.onEvent(input | output | Poll.err | Poll.hup | Poll.rdHup);
+    this.onEvent(pollInput | pollOutput | Poll.err | Poll.hup | Poll.rdHup);
   }
 }
 

@@ -1,6 +1,6 @@
 import { Errno, type ErrnoName, errnoNumbers } from '#util/errno.ts';
 import type { Process } from '../process.ts';
-import { Poll } from '../vfs/flags.ts';
+import { pollInput, pollOutput } from '../vfs/flags.ts';
 import type { NetlinkAddress, SocketAddress } from './address.ts';
 import { ChunkQueue } from './chunk-queue.ts';
 import { type Incoming, nobody, type Outgoing, type Received } from './connection.ts';
@@ -246,7 +246,7 @@ export class NetlinkSocket extends Socket {
   private push(messages: readonly Uint8Array[]): void {
     const from: NetlinkAddress = { family: 'netlink', port: 0, groups: 0 };
     this.queue.push(Buffer.concat(messages), { from, rights: [], credentials: nobody });
-    this.readiness.wake(Poll.in | Poll.rdNorm);
+    this.readiness.wake(pollInput);
   }
 
   override receive(into: Incoming): Received | null {
@@ -258,7 +258,7 @@ export class NetlinkSocket extends Socket {
   }
 
   override poll(events: number): number {
-    const ready = Poll.out | Poll.wrNorm | (this.queue.count > 0 ? Poll.in | Poll.rdNorm : 0);
+    const ready = pollOutput | (this.queue.count > 0 ? pollInput : 0);
     return ready & events;
   }
 

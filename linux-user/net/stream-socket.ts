@@ -1,12 +1,9 @@
 import { Errno, type ErrnoName } from '#util/errno.ts';
-import { Poll } from '../vfs/flags.ts';
+import { Poll, pollInput, pollOutput } from '../vfs/flags.ts';
 import { type Connection, endOfStream, type Incoming, type Outgoing, type Received } from './connection.ts';
 import type { Listener } from './listener.ts';
 import { SocketType } from './numbers.ts';
 import { Socket } from './socket.ts';
-
-const input = Poll.in | Poll.rdNorm;
-const output = Poll.out | Poll.wrNorm;
 
 /** A socket with connections (TCP, and unix SOCK_STREAM and SOCK_SEQPACKET); `Name`: how it names their ends. */
 export abstract class StreamSocket<Name> extends Socket {
@@ -92,19 +89,19 @@ export abstract class StreamSocket<Name> extends Socket {
   }
 
   override poll(events: number): number {
-    if (this.listener !== null) return this.listener.pending > 0 ? events & input : 0;
+    if (this.listener !== null) return this.listener.pending > 0 ? events & pollInput : 0;
     if (this.connecting) return 0;
     const { connection } = this;
     const error = this.pendingError !== null || (connection?.error ?? null) !== null ? Poll.err : 0;
     if (connection === null) {
-      const failed = this.broken || error !== 0 ? input | Poll.rdHup : 0;
-      return error | Poll.hup | (events & (output | failed));
+      const failed = this.broken || error !== 0 ? pollInput | Poll.rdHup : 0;
+      return error | Poll.hup | (events & (pollOutput | failed));
     }
     let ready = error;
-    if (connection.readable || connection.ended) ready |= input;
+    if (connection.readable || connection.ended) ready |= pollInput;
     if (connection.ended) ready |= Poll.rdHup;
     if (connection.ended && connection.sendEnded) ready |= Poll.hup;
-    if (connection.sendEnded || connection.writable) ready |= output;
+    if (connection.sendEnded || connection.writable) ready |= pollOutput;
     return ready & (events | Poll.err | Poll.hup);
   }
 

@@ -1,7 +1,7 @@
 import type { Socket as HostSocket, Server } from 'node:net';
 import { Errno, type ErrnoName } from '#util/errno.ts';
 import type { Process } from '../process.ts';
-import { Poll } from '../vfs/flags.ts';
+import { pollInput } from '../vfs/flags.ts';
 import type { SocketAddress } from './address.ts';
 import { type Connection, nobody } from './connection.ts';
 import { bindTcp, type HostBinding, listenOn, net } from './host-bind.ts';
@@ -94,7 +94,7 @@ export class TcpSocket extends StreamSocket<Endpoint> implements PortHolder {
     if (server instanceof Promise) return server;
     server.on('close', this.network.opened());
     this.server = server;
-    this.listener = new Listener(backlog, nobody, () => this.readiness.wake(Poll.in | Poll.rdNorm));
+    this.listener = new Listener(backlog, nobody, () => this.readiness.wake(pollInput));
     this.leaveTable = this.network.listeners.add(this.local!, this.dualStack, this.listener);
   }
 

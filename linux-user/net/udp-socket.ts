@@ -1,7 +1,7 @@
 import type { Socket as HostSocket, RemoteInfo } from 'node:dgram';
 import { Errno } from '#util/errno.ts';
 import type { Process } from '../process.ts';
-import { Poll } from '../vfs/flags.ts';
+import { Poll, pollInput, pollOutput } from '../vfs/flags.ts';
 import type { SocketAddress } from './address.ts';
 import { ChunkQueue } from './chunk-queue.ts';
 import { endOfStream, type Incoming, nobody, type Outgoing, type Received } from './connection.ts';
@@ -17,9 +17,6 @@ import { Socket } from './socket.ts';
 const longestDatagram = { [Family.AF_INET]: 65507, [Family.AF_INET6]: 65527 } as const;
 /** What a datagram costs of SO_RCVBUF beside its bytes. */
 const overheadBytes = 512;
-
-const input = Poll.in | Poll.rdNorm;
-const output = Poll.out | Poll.wrNorm;
 
 /** A UDP socket (udp(7)): node:dgram to the host, memory between guests. */
 export class UdpSocket extends Socket implements DatagramReceiver {
@@ -81,7 +78,7 @@ export class UdpSocket extends Socket implements DatagramReceiver {
 
   private fail(error: Error): void {
     this.pendingError = errorName(error);
-    this.readiness.wake(Poll.err | input | output);
+    this.readiness.wake(Poll.err | pollInput | pollOutput);
   }
 
   override localAddress(): SocketAddress {
@@ -157,7 +154,7 @@ export class UdpSocket extends Socket implements DatagramReceiver {
     const room = this.options.get(Level.SOL_SOCKET, SocketOption.SO_RCVBUF);
     if (this.queue.length + overheadBytes * this.queue.count > room) return;
     this.queue.push(bytes, { from: presented(from, this.domain), rights: [], credentials: nobody });
-    this.readiness.wake(input);
+    this.readiness.wake(pollInput);
   }
 
   private sendToHost(host: HostSocket, bytes: Uint8Array, to: Endpoint): Promise<number> {
@@ -186,8 +183,8 @@ export class UdpSocket extends Socket implements DatagramReceiver {
   }
 
   override poll(events: number): number {
-    let ready = output | (this.pendingError === null ? 0 : Poll.err);
-    if (this.queue.count > 0 || this.receiveEnded) ready |= input;
+    let ready = pollOutput | (this.pendingError === null ? 0 : Poll.err);
+    if (this.queue.count > 0 || this.receiveEnded) ready |= pollInput;
     if (this.receiveEnded) ready |= Poll.rdHup | (this.sendEnded ? Poll.hup : 0);
     return ready & (events | Poll.err | Poll.hup);
   }

@@ -1,7 +1,7 @@
 import { Errno } from '#util/errno.ts';
 import type { Process } from '../process.ts';
 import { socketBufferBytes } from '../tunables.ts';
-import { Poll } from '../vfs/flags.ts';
+import { Poll, pollInput, pollOutput } from '../vfs/flags.ts';
 import { wouldBlock } from '../vfs/open-file.ts';
 import { type SocketAddress, type UnixAddress } from './address.ts';
 import { ChunkQueue } from './chunk-queue.ts';
@@ -23,9 +23,6 @@ import { credentialsOf } from './unix-stream-socket.ts';
 const longestQueue = 10;
 /** What Linux counts of its own in a datagram's buffer. */
 const overheadBytes = 32;
-
-const input = Poll.in | Poll.rdNorm;
-const output = Poll.out | Poll.wrNorm;
 
 /** SOCK_DGRAM of AF_UNIX (unix(7)), among guests. */
 export class UnixDatagramSocket extends Socket implements NamedSocket {
@@ -87,7 +84,7 @@ export class UnixDatagramSocket extends Socket implements NamedSocket {
     this.disconnect();
     this.peer = other;
     other.senders.add(this);
-    this.readiness.wake(output);
+    this.readiness.wake(pollOutput);
     return true;
   }
 
@@ -127,7 +124,7 @@ export class UnixDatagramSocket extends Socket implements NamedSocket {
       return wouldBlock;
     }
     other.queue.append(bytes, start, length, { from: this.name.address, rights, credentials });
-    other.readiness.wake(input);
+    other.readiness.wake(pollInput);
     return length;
   }
 
@@ -148,7 +145,7 @@ export class UnixDatagramSocket extends Socket implements NamedSocket {
   private tellSenders(): void {
     for (const sender of this.senders) {
       if (sender.peer !== this) this.senders.delete(sender);
-      sender.readiness.wake(output);
+      sender.readiness.wake(pollOutput);
     }
   }
 
@@ -158,9 +155,9 @@ export class UnixDatagramSocket extends Socket implements NamedSocket {
 
   override poll(events: number): number {
     let ready = this.pendingError === null ? 0 : Poll.err;
-    if (this.queue.count > 0 || this.receiveEnded) ready |= input;
+    if (this.queue.count > 0 || this.receiveEnded) ready |= pollInput;
     if (this.receiveEnded) ready |= Poll.rdHup | (this.sendEnded ? Poll.hup : 0);
-    if (this.peer === null || !this.peer.full) ready |= output;
+    if (this.peer === null || !this.peer.full) ready |= pollOutput;
     else this.peer.senders.add(this);
     return ready & (events | Poll.err | Poll.hup);
   }

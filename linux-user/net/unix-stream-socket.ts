@@ -1,7 +1,7 @@
 import type { Server } from 'node:net';
 import { Errno, type ErrnoName } from '#util/errno.ts';
 import type { Process } from '../process.ts';
-import { Poll } from '../vfs/flags.ts';
+import { pollInput } from '../vfs/flags.ts';
 import { type SocketAddress, type UnixAddress, unnamed } from './address.ts';
 import {
   type Connection,
@@ -81,7 +81,7 @@ export class UnixStreamSocket extends StreamSocket<UnixAddress> implements Named
       this.listener.setBacklog(backlog);
       return;
     }
-    this.listener = new Listener(backlog, credentialsOf(process), () => this.readiness.wake(Poll.in | Poll.rdNorm));
+    this.listener = new Listener(backlog, credentialsOf(process), () => this.readiness.wake(pollInput));
     const binding = this.type === SocketType.SOCK_STREAM ? this.name.adopt() : null;
     if (binding === null) return;
     const { listener, network } = this;

@@ -1,5 +1,5 @@
 import { Errno } from '#util/errno.ts';
-import { Open, Poll } from './flags.ts';
+import { Open, Poll, pollInput } from './flags.ts';
 import { anonymousStat, type FileStat, OpenFile } from './open-file.ts';
 
 /** Bits of an interest beside the events (include/uapi/linux/eventpoll.h). */
@@ -135,7 +135,7 @@ export class Epoll extends OpenFile {
 
   override poll(events: number): number {
     for (const interest of this.ready) {
-      if (eventsOf(interest) !== 0) return events & (Poll.in | Poll.rdNorm);
+      if (eventsOf(interest) !== 0) return events & pollInput;
       this.ready.delete(interest);
     }
     return 0;
@@ -163,7 +163,7 @@ export class Epoll extends OpenFile {
   private notice(interest: Interest, happened: number): boolean {
     if ((happened & interest.events & ~flagBits) === 0) return false;
     this.ready.add(interest);
-    return this.readiness.wake(Poll.in | Poll.rdNorm);
+    return this.readiness.wake(pollInput);
   }
 
   private reaches(other: Epoll): boolean {

@@ -1,5 +1,5 @@
 import { Errno } from '#util/errno.ts';
-import { Mode, Open, Poll } from './flags.ts';
+import { Mode, Open, pollInput, pollOutput } from './flags.ts';
 import { anonymousStat, type FileStat, OpenFile, wouldBlock } from './open-file.ts';
 
 const counterMax = 0xffff_ffff_ffff_fffen;
@@ -30,7 +30,7 @@ export class EventCounter extends OpenFile {
     const value = this.semaphore ? 1n : this.count;
     this.count -= value;
     for (let i = 0; i < 8; i++) bytes[start + i] = Number((value >> BigInt(8 * i)) & 0xffn);
-    this.readiness.wake(Poll.out | Poll.wrNorm);
+    this.readiness.wake(pollOutput);
     return 8;
   }
 
@@ -41,12 +41,12 @@ export class EventCounter extends OpenFile {
     if (value === 0xffff_ffff_ffff_ffffn) throw new Errno('EINVAL');
     if (this.count + value > counterMax) return wouldBlock;
     this.count += value;
-    this.readiness.wake(Poll.in | Poll.rdNorm);
+    this.readiness.wake(pollInput);
     return 8;
   }
 
   override poll(events: number): number {
-    const input = this.count > 0n ? events & (Poll.in | Poll.rdNorm) : 0;
-    return this.count < counterMax ? input | (events & (Poll.out | Poll.wrNorm)) : input;
+    const input = this.count > 0n ? events & pollInput : 0;
+    return this.count < counterMax ? input | (events & pollOutput) : input;
   }
 }

@@ -40,6 +40,10 @@ export const Poll = {
   wrBand: 512,
   rdHup: 0x2000,
 } as const;
+/** Something can be read. */
+export const pollInput = Poll.in | Poll.rdNorm;
+/** Something can be written. */
+export const pollOutput = Poll.out | Poll.wrNorm;
 
 /** File types and permission bits of st_mode. */
 export const Mode = {

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import type { Socket } from 'node:net';
 import { errnoNumbers, errnoOf } from '#util/errno.ts';
-import { Poll } from './flags.ts';
+import { Poll, pollInput, pollOutput } from './flags.ts';
 import { HostBacked } from './host-file.ts';
 import { wouldBlock } from './open-file.ts';
 
@@ -167,7 +167,7 @@ export class HostStream extends HostBacked {
       return count;
     } catch (error) {
       if (!isAgain(error)) throw error;
-      setTimeout(() => this.readiness.wake(Poll.out | Poll.wrNorm), this.retryDelay);
+      setTimeout(() => this.readiness.wake(pollOutput), this.retryDelay);
       this.retryDelay = Math.min(2 * this.retryDelay, lastRetry);
       return wouldBlock;
     }
@@ -185,9 +185,9 @@ export class HostStream extends HostBacked {
   }
 
   override poll(events: number): number {
-    let ready = this.writable ? events & (Poll.out | Poll.wrNorm) : 0;
+    let ready = this.writable ? events & pollOutput : 0;
     if (!this.readable) return ready;
-    const input = events & (Poll.in | Poll.rdNorm);
+    const input = events & pollInput;
     if (input !== 0) this.probe();
     if (this.pending.length > 0 || this.failure !== null) ready |= input;
     else if (this.ended) ready |= this.isPipe ? Poll.hup : Poll.hup | input;

@@ -1,5 +1,5 @@
 import { Errno } from '#util/errno.ts';
-import { Mode, Open, Poll } from './flags.ts';
+import { Mode, Open, Poll, pollInput, pollOutput } from './flags.ts';
 import { anonymousStat, type FileStat, OpenFile, wouldBlock } from './open-file.ts';
 
 /** Bytes a pipe holds (pipe(7)). */
@@ -68,7 +68,7 @@ class PipeReader extends OpenFile {
   }
 
   override poll(events: number): number {
-    const input = this.pipe.length > 0 ? events & (Poll.in | Poll.rdNorm) : 0;
+    const input = this.pipe.length > 0 ? events & pollInput : 0;
     return this.pipe.writer === null ? input | Poll.hup : input;
   }
 }
@@ -119,7 +119,7 @@ class PipeWriter extends OpenFile {
   }
 
   override poll(events: number): number {
-    const output = this.pipe.room >= atomicWrite ? events & (Poll.out | Poll.wrNorm) : 0;
+    const output = this.pipe.room >= atomicWrite ? events & pollOutput : 0;
     return this.pipe.reader === null ? output | Poll.err : output;
   }
 }
