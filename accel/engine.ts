@@ -15,19 +15,17 @@ import { CodePages, type CodeSpace, newCodeSpace, type Translation, TranslationR
 import { cpuBase, type GuestMemory, memoryPages } from './guest-memory.ts';
 import { cacheEntry, clearJumpCaches, forgetJump } from './jump-caches.ts';
 import type { Optimization } from './optimizations.ts';
+import { neverHot, Profile } from './profile.ts';
 import { type CompiledRegion, compileRegions, outlineOf, passesWithout } from './region/compiler.ts';
 import type { BlockOutline } from './region/discovery.ts';
 import type { Region } from './region/emitter.ts';
 import type { FaultSite, TrapSites } from './region/sites.ts';
 import { trapPlace } from './trap-place.ts';
 import {
-  batchFraction,
   coldBudget,
   functionEntries,
   hotThreshold,
-  inlineFraction,
   interpreterBlockInstructions,
-  maxBatch,
   maxDeadCode,
   maxExactReturns,
   maxModules,
@@ -125,8 +123,6 @@ const faultWord = headerWord('faultAddress');
 const budgetWord = headerWord('budget');
 /** Modules made so far, by all engines: no two have one name. */
 let moduleNumber = 0;
-/** Counter value that is never used up. */
-const neverHot = 0x7fffffff;
 /** Interpreter code is thrown away when it has grown to the end of memory 1, less one block. */
 const codeLimit = engineMemory.pages * 65536 - (1 << 20);
 
@@ -171,8 +167,7 @@ export class Engine {
   private readonly without: ReadonlySet<Optimization>;
   private readonly passes: ReturnType<typeof passesWithout>;
   private readonly predecoder: Predecoder;
-  /** Entries after which a block is hot. */
-  private threshold: number;
+  private readonly profile = new Profile(this.engineWords);
   /** True until the program has run long enough for the region compiler to be worth its start. */
   private cold: boolean;
   private readonly spaces = new Map<number, CodeSpace>();
@@ -202,7 +197,7 @@ export class Engine {
     this.options = options;
     this.cpu = memory.cpu;
     this.reader = new TranslationReader(memory);
-    this.threshold = options.tier === 'region' ? 1 : neverHot;
+    this.profile.threshold = options.tier === 'region' ? 1 : neverHot;
     this.cold = options.tier === 'auto';
     this.without = options.without ?? new Set();
     this.passes = passesWithout(this.without);
@@ -246,13 +241,7 @@ export class Engine {
   private warmUp(): void {
     this.options.onWarm?.();
     this.cold = false;
-    this.threshold = hotThreshold;
-    for (const { address } of this.predecoded) {
-      const word = address >> 2;
-      if (this.engineWords[word] !== t0Opcodes.enter) continue;
-      const entered = neverHot - this.engineWords[word + 1]!;
-      this.engineWords[word + 1] = Math.max(1, hotThreshold - entered);
-    }
+    this.profile.beginAt(hotThreshold, this.predecoded);
   }
 
   /** The same with one block to each visit of the dispatcher. */
@@ -378,7 +367,7 @@ export class Engine {
     const address = space.addresses.get(pc);
     if (address === undefined) return;
     this.engineWords[address >> 2] = t0Opcodes.enter!;
-    this.engineWords[(address >> 2) + 1] = this.threshold;
+    this.profile.set(address, this.profile.threshold);
   }
 
   /** Whether the guest can observe the state at a fault. Told too often that it cannot, the engine does not listen. */
@@ -549,7 +538,7 @@ export class Engine {
     this.optimizer.run(block, { exactState: this.exactState, ...this.passes });
     this.options.trace?.block?.(block, 'op_opt');
     const counts = this.options.count === undefined ? undefined : countingPoints(block);
-    const code = this.predecoder.encode(block, this.codeEnd, this.threshold, counts);
+    const code = this.predecoder.encode(block, this.codeEnd, this.profile.threshold, counts);
     this.codeEnd += code.bytes;
     this.predecoded.push(code);
     this.stats.blocks++;
@@ -596,30 +585,16 @@ export class Engine {
 
   /** Compiles the function the hot block at `pc` belongs to; if it is being run for long already, from there on. */
   private compileAround(pc: number): void {
-    const entry = this.functionOf(pc);
-    if (entry === pc || this.space.compiled.has(entry) || this.entered(entry) < functionEntries) {
+    const { profile, space } = this;
+    const entry = profile.functionOf(space, pc);
+    if (entry === pc || space.compiled.has(entry) || profile.entered(space, entry) < functionEntries) {
       this.compile(pc);
       return;
     }
     this.compile(entry);
     if (this.space.compiled.has(pc)) return;
     const address = this.space.addresses.get(pc);
-    if (address !== undefined) this.engineWords[(address >> 2) + 1] = this.threshold * onStackFactor;
-  }
-
-  /** The known function whose executed code leads to `pc`: the nearest before it; `pc` itself if there is none. */
-  private functionOf(pc: number): number {
-    const { functions, outlines } = this.space;
-    let nearest = -1;
-    for (const entry of functions)
-      if (entry >>> 0 <= pc >>> 0 && (nearest < 0 || entry >>> 0 > nearest >>> 0)) nearest = entry;
-    if (nearest < 0) return pc;
-    const reached = new Set([nearest]);
-    for (const at of reached) {
-      if (at === pc) return nearest;
-      for (const successor of outlines.get(at)?.successors ?? []) if (!functions.has(successor)) reached.add(successor);
-    }
-    return pc;
+    if (address !== undefined) profile.set(address, profile.threshold * onStackFactor);
   }
 
   private compile(entry: number): void {
@@ -631,7 +606,7 @@ export class Engine {
     const started = Date.now();
     const firstSite = this.sites.length;
     if (this.table.length < tableSize) this.table.grow(tableSize - this.table.length);
-    const entries = this.batch(entry);
+    const entries = this.profile.batch(this.space, entry);
     const moduleName = `regions-${moduleNumber++}`;
     const pages = !this.exactState && this.memory.protectPages();
     const { bytes, regions, trapSites } = compileRegions(entries, {
@@ -648,9 +623,9 @@ export class Engine {
       maxBlockInstructions: this.options.oneInstruction ? 1 : Infinity,
       outline: (pc) => this.outline(pc),
       isFunction: (pc) => this.space.functions.has(pc),
-      isHot: (pc) => this.isHot(pc),
+      isHot: (pc) => this.profile.isHot(this.space, pc),
       without: this.without,
-      lastTargets: (returnPc) => this.lastTargets(returnPc),
+      lastTargets: (returnPc) => this.profile.lastTargets(this.space, returnPc),
       slotOf: (pc, call) => this.slotOf(pc, call),
       addSite: (site) => ~(this.sites.push(site) - 1),
       ...(this.options.trace?.block && { onBlock: (block) => this.options.trace!.block!(block, 'op') }),
@@ -673,53 +648,6 @@ export class Engine {
     this.stats.regions += regions.length;
     this.stats.moduleBytes += bytes.length;
     this.stats.compileMilliseconds += Date.now() - started;
-  }
-
-  /** The entry and the functions it calls, directly or not, that are on their way to being hot themselves. */
-  private batch(entry: number): number[] {
-    const entries = [entry];
-    const seen = new Set(entries);
-    if (this.threshold <= 1) return entries;
-    const warm = Math.floor(this.threshold * (1 - batchFraction));
-    for (let at = 0; at < entries.length && entries.length < maxBatch; at++) {
-      const reached = new Set<number>([entries[at]!]);
-      for (const pc of reached) {
-        const outline = this.space.outlines.get(pc);
-        if (!outline || reached.size > 200) continue;
-        for (const successor of outline.successors) if (!this.space.functions.has(successor)) reached.add(successor);
-        for (const callee of outline.calls) {
-          if (seen.has(callee) || this.space.compiled.has(callee) || this.countdown(callee) > warm) continue;
-          if (entries.length >= maxBatch) break;
-          seen.add(callee);
-          entries.push(callee);
-        }
-      }
-    }
-    return entries;
-  }
-
-  /** Where the indirect call that comes back to `returnPc` went in the interpreter: two at most, the last one first. */
-  private lastTargets(returnPc: number): number[] {
-    const word = (this.space.indirectCalls.get(returnPc) ?? -1) >> 2;
-    if (word < 0) return [];
-    return [this.engineWords[word]!, this.engineWords[word + 1]!].filter((pc) => pc !== 0);
-  }
-
-  /** True if calls of the function at `pc` should be inlined; without a profile, all. */
-  private isHot(pc: number): boolean {
-    if (this.threshold <= 1 || this.space.compiled.has(pc)) return true;
-    return this.entered(pc) >= this.threshold * inlineFraction;
-  }
-
-  /** How often the block at `pc` has been entered in the interpreter, as far as its profile counter tells. */
-  private entered(pc: number): number {
-    return Math.max(0, this.threshold - this.countdown(pc));
-  }
-
-  /** What is left of the profile counter of the block at `pc`. */
-  private countdown(pc: number): number {
-    const address = this.space.addresses.get(pc);
-    return address === undefined ? neverHot : this.engineWords[(address >> 2) + 1]!;
   }
 
   private slotOf(pc: number, call: boolean): number {

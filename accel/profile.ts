@@ -1,0 +1,91 @@
+import { t0Opcodes } from '#tcg/interpreter-ops.ts';
+import type { PredecodedBlock } from '#tcg/predecode.ts';
+import type { CodeSpace } from './code-space.ts';
+import { batchFraction, inlineFraction, maxBatch } from './tunables.ts';
+
+/** Counter value that is never used up. */
+export const neverHot = 0x7fffffff;
+
+/** What the interpreter has seen of the program: the counters and call targets in its code, and what follows from them. */
+export class Profile {
+  /** Entries after which a block is hot; 1: everything is compiled at once, without a profile. */
+  threshold = neverHot;
+  /** Memory 1. */
+  private readonly words: Int32Array;
+
+  constructor(words: Int32Array) {
+    this.words = words;
+  }
+
+  /** From now on what has been entered `threshold` times is hot; what `blocks` have run so far counts. */
+  beginAt(threshold: number, blocks: readonly PredecodedBlock[]): void {
+    this.threshold = threshold;
+    for (const { address } of blocks) {
+      if (this.words[address >> 2] !== t0Opcodes.enter) continue;
+      const entered = neverHot - this.words[(address >> 2) + 1]!;
+      this.set(address, Math.max(1, threshold - entered));
+    }
+  }
+
+  /** Sets the counter of the block at T0 code `address`: it is hot after so many entries. */
+  set(address: number, entries: number): void {
+    this.words[(address >> 2) + 1] = entries;
+  }
+
+  /** How often the block at `pc`, which is not compiled, has been entered, as far as its counter tells. */
+  entered({ addresses }: CodeSpace, pc: number): number {
+    const address = addresses.get(pc);
+    return address === undefined ? 0 : Math.max(0, this.threshold - this.words[(address >> 2) + 1]!);
+  }
+
+  /** True if calls of the function at `pc` should be inlined; without a profile, all. */
+  isHot(space: CodeSpace, pc: number): boolean {
+    if (this.threshold <= 1 || space.compiled.has(pc)) return true;
+    return this.entered(space, pc) >= this.threshold * inlineFraction;
+  }
+
+  /** Where the indirect call that comes back to `returnPc` went: two targets at most, the last one first. */
+  lastTargets({ indirectCalls }: CodeSpace, returnPc: number): number[] {
+    const word = (indirectCalls.get(returnPc) ?? -1) >> 2;
+    if (word < 0) return [];
+    return [this.words[word]!, this.words[word + 1]!].filter((pc) => pc !== 0);
+  }
+
+  /** The known function whose executed code leads to `pc`: the nearest before it; `pc` itself if there is none. */
+  functionOf({ functions, outlines }: CodeSpace, pc: number): number {
+    let nearest = -1;
+    for (const entry of functions)
+      if (entry >>> 0 <= pc >>> 0 && (nearest < 0 || entry >>> 0 > nearest >>> 0)) nearest = entry;
+    if (nearest < 0) return pc;
+    const reached = new Set([nearest]);
+    for (const at of reached) {
+      if (at === pc) return nearest;
+      for (const successor of outlines.get(at)?.successors ?? []) if (!functions.has(successor)) reached.add(successor);
+    }
+    return pc;
+  }
+
+  /** `entry` and the functions it calls, directly or not, that are on their way to being hot themselves. */
+  batch(space: CodeSpace, entry: number): number[] {
+    const { outlines, functions, compiled } = space;
+    const entries = [entry];
+    const seen = new Set(entries);
+    if (this.threshold <= 1) return entries;
+    for (let at = 0; at < entries.length && entries.length < maxBatch; at++) {
+      const reached = new Set<number>([entries[at]!]);
+      for (const pc of reached) {
+        const outline = outlines.get(pc);
+        if (!outline || reached.size > 200) continue;
+        for (const successor of outline.successors) if (!functions.has(successor)) reached.add(successor);
+        for (const callee of outline.calls) {
+          if (seen.has(callee) || compiled.has(callee)) continue;
+          if (this.entered(space, callee) < this.threshold * batchFraction) continue;
+          if (entries.length >= maxBatch) break;
+          seen.add(callee);
+          entries.push(callee);
+        }
+      }
+    }
+    return entries;
+  }
+}
