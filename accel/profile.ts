@@ -53,10 +53,12 @@ export class Profile {
 
   /** The known function whose executed code leads to `pc`: the nearest before it; `pc` itself if there is none. */
   functionOf({ functions, outlines }: CodeSpace, pc: number): number {
-    let nearest = -1;
-    for (const entry of functions)
-      if (entry >>> 0 <= pc >>> 0 && (nearest < 0 || entry >>> 0 > nearest >>> 0)) nearest = entry;
-    if (nearest < 0) return pc;
+    let nearest: number | undefined;
+    for (const entry of functions) {
+      if (entry >>> 0 > pc >>> 0) continue;
+      if (nearest === undefined || entry >>> 0 > nearest >>> 0) nearest = entry;
+    }
+    if (nearest === undefined) return pc;
     const reached = new Set([nearest]);
     for (const at of reached) {
       if (at === pc) return nearest;
