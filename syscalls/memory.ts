@@ -115,11 +115,4 @@ export const memoryCalls: Rows = {
   munlock: row({ address, length: uint }, (task, { address: at, length }) => done(task.mm.mlock(at, length, false))),
   mlockall: row({ flags: flags(LockAllName) }, (task, { flags: how }) => mlockall(task, how)),
   munlockall: row({}, (task) => done(task.mm.mlockall(0))),
-  membarrier: partial(
-    'only MEMBARRIER_CMD_QUERY, which names none',
-    row({ command: int, flags: hexWord }, (_task, { command, flags: how }) => {
-      if (command !== 0 || how !== 0) throw new Errno('EINVAL');
-      return 0;
-    }),
-  ),
 };

@@ -20,7 +20,8 @@ import { memoryCalls } from './memory.ts';
 import { armSyscallNames } from './nr/arm.ts';
 import { pollCalls } from './poll.ts';
 import { processCalls } from './process.ts';
-import type { Row, Rows } from './row.ts';
+import { refusedCalls } from './refused.ts';
+import type { Refusal, Row, Rows } from './row.ts';
 import { scheduleCalls } from './schedule.ts';
 import { signalCalls } from './signal.ts';
 import { socketCalls } from './socket.ts';
@@ -57,6 +58,7 @@ const syscallNames: Readonly<Record<SyscallArch, Readonly<Record<number, string>
 /** All calls that have a handler, by name. */
 export function allRows(release: string | null, entropy: Entropy): Rows {
   return {
+    ...refusedCalls,
     ...fileCalls,
     ...directoryCalls,
     ...statCalls,
@@ -157,14 +159,19 @@ export function createSyscallTable(options: SyscallTableOptions): SyscallTable {
 }
 
 /** What the documented coverage says of one name. */
-export type Coverage = 'complete' | 'ENOSYS' | { readonly missing: string };
+export type Coverage = 'complete' | 'ENOSYS' | { readonly missing: string } | Refusal;
 
 /** All names of an architecture, in the order of their numbers, with what is served. */
 export function coverage(arch: SyscallArch): readonly (readonly [number: number, name: string, Coverage])[] {
   const rows = allRows(null, createEntropy(null));
   return Object.entries(syscallNames[arch]).map(([number, name]) => {
     const found = Object.hasOwn(rows, name) ? rows[name] : undefined;
-    const state = found === undefined ? 'ENOSYS' : found.missing === null ? 'complete' : { missing: found.missing };
-    return [Number(number), name, state];
+    return [Number(number), name, stateOf(found)];
   });
+}
+
+function stateOf(found: Row | undefined): Coverage {
+  if (found === undefined) return 'ENOSYS';
+  if (found.refusal !== null) return found.refusal;
+  return found.missing === null ? 'complete' : { missing: found.missing };
 }
