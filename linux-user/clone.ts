@@ -181,6 +181,7 @@ function start(parent: Task, child: Task, request: CloneRequest): void {
   const ownStack = !has(F.CLONE_VM) || has(F.CLONE_VFORK);
   child.signals.altStack = ownStack ? parent.signals.altStack : noAltStack;
   if (has(F.CLONE_CHILD_CLEARTID)) child.clearChildTid = childTid;
+  if (has(F.CLONE_SYSVSEM)) child.semUndo = parent.process.kernel.ipc.semaphores.share(parent);
   const { memory } = child;
   if (has(F.CLONE_CHILD_SETTID) && memory.refused(childTid, 4, Access.write) < 0) memory.store32(childTid, child.tid);
   if (has(F.CLONE_PARENT_SETTID)) parent.memory.store32(parentTid, child.tid);

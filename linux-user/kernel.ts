@@ -6,6 +6,7 @@ import type { Entropy } from './entropy.ts';
 import { FutexTable } from './futex.ts';
 import type { EngineFactory } from './guest-engine.ts';
 import { ImageDirectory } from './images.ts';
+import { IpcSpace } from './ipc/ipc-space.ts';
 import { continueProcess, stopProcess } from './job-control.ts';
 import { MachinePool } from './machine-pool.ts';
 import { Mm } from './mm/mm.ts';
@@ -44,6 +45,7 @@ export class Kernel {
   readonly processes: ProcessTable = new ProcessTable();
   readonly scheduler: Scheduler;
   readonly futexes: FutexTable = new FutexTable();
+  readonly ipc: IpcSpace = new IpcSpace(this.processes);
   readonly hostSignals: HostSignals;
   /** The process that tsemu was started for; its end is tsemu's exit status. */
   first: Process | null = null;

@@ -3,6 +3,7 @@ import { cpuHeader } from '#tcg/cpu-page.ts';
 import type { CpuView } from '#tcg/target.ts';
 import { Errno, type ErrnoName } from '#util/errno.ts';
 import type { Abi } from './abi/abi.ts';
+import type { SemUndo } from './ipc/semaphores.ts';
 import type { Mm } from './mm/mm.ts';
 import type { Process } from './process.ts';
 import { TaskSignals } from './signal/signal-state.ts';
@@ -40,6 +41,8 @@ export class Task {
   clearChildTid = 0;
   /** set_robust_list: head and length. */
   robustList: { readonly head: number; readonly length: number } = { head: 0, length: 0 };
+  /** What semop with SEM_UNDO has done, to be taken back at the end; null for nothing yet. */
+  semUndo: SemUndo | null = null;
   /** Thread name: prctl(PR_SET_NAME), /proc/self/comm; at most 15 bytes. */
   name: string;
 

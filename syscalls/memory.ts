@@ -5,7 +5,7 @@ import { fileBacking } from '#linux-user/vfs/file-backing.ts';
 import { Mode } from '#linux-user/vfs/flags.ts';
 import { fileType } from '#linux-user/vfs/open-file.ts';
 import { Errno } from '#util/errno.ts';
-import { address, fd, flags, hexWord, int, oneOf, structOut, uint } from './arguments.ts';
+import { address, fd, flags, oneOf, structOut, uint } from './arguments.ts';
 import { Advice, LockAllName, MapName, ProtName, RemapName, SyncName } from './names.ts';
 import { pointer } from './print.ts';
 import type { Argument } from './row.ts';

@@ -13,16 +13,21 @@ import { fileCalls } from './file.ts';
 import { futexCalls } from './futex.ts';
 import { identityCalls } from './identity.ts';
 import { ioctlCalls } from './ioctl.ts';
+import { ipcCalls } from './ipc.ts';
 import { jobControlCalls } from './job-control.ts';
 import { limitCalls } from './limits.ts';
 import { membarrierCalls } from './membarrier.ts';
 import { memoryCalls } from './memory.ts';
+import { mqueueCalls } from './mqueue.ts';
+import { msgCalls } from './msg.ts';
 import { armSyscallNames } from './nr/arm.ts';
 import { pollCalls } from './poll.ts';
 import { processCalls } from './process.ts';
 import { refusedCalls } from './refused.ts';
 import type { Refusal, Row, Rows } from './row.ts';
 import { scheduleCalls } from './schedule.ts';
+import { semCalls } from './sem.ts';
+import { shmCalls } from './shm.ts';
 import { signalCalls } from './signal.ts';
 import { socketCalls } from './socket.ts';
 import { socketMessageCalls } from './socket-message-calls.ts';
@@ -80,6 +85,11 @@ export function allRows(release: string | null, entropy: Entropy): Rows {
     ...signalCalls,
     ...futexCalls,
     ...timeCalls,
+    ...shmCalls,
+    ...semCalls,
+    ...msgCalls,
+    ...ipcCalls,
+    ...mqueueCalls,
     ...identityCalls,
     ...limitCalls,
     ...systemCalls({ release, entropy }),

@@ -59,6 +59,8 @@ export interface Abi {
   readonly taskSize: number;
   /** Load address of a position-independent program without an interpreter's say. */
   readonly pieBase: number;
+  /** SHMLBA, where shmat takes no other addresses: bytes. Without it any page will do. */
+  readonly attachAlignment?: number;
   readonly hwcap: number;
   readonly hwcap2: number;
   /** The text of /proc/cpuinfo; without it the guest sees the host's. */

@@ -126,6 +126,8 @@ export class Mm {
     this.place(vma);
     if (request.object !== undefined) {
       this.sharing = true;
+      // What is brought in must be zeroed at the end, whatever the guest may do with it.
+      this.everWritable.fill(1, vma.start / pageSize, vma.end / pageSize);
       request.object.fetch(this.memory, vma);
     }
     return start;
