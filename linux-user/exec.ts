@@ -136,6 +136,7 @@ function become(task: Task, { path }: ExecRequest, image: ProgramImage): void {
   }
   process.files.exec();
   resetSignals(task);
+  process.timers.posix.deleteAll();
   process.exePath = image.exePath;
   process.hasExeced = true;
   process.exitSignal = Signal.SIGCHLD;

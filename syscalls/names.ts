@@ -74,19 +74,6 @@ export const Advice = {
   MADV_COLLAPSE: 25,
 } as const;
 
-export const Clock = {
-  CLOCK_REALTIME: 0,
-  CLOCK_MONOTONIC: 1,
-  CLOCK_PROCESS_CPUTIME_ID: 2,
-  CLOCK_THREAD_CPUTIME_ID: 3,
-  CLOCK_MONOTONIC_RAW: 4,
-  CLOCK_REALTIME_COARSE: 5,
-  CLOCK_MONOTONIC_COARSE: 6,
-  CLOCK_BOOTTIME: 7,
-  CLOCK_REALTIME_ALARM: 8,
-  CLOCK_BOOTTIME_ALARM: 9,
-  CLOCK_TAI: 11,
-} as const;
 export const TimerFlag = { TIMER_ABSTIME: 1 } as const;
 export const ITimerName = { ITIMER_REAL: 0, ITIMER_VIRTUAL: 1, ITIMER_PROF: 2 } as const;
 

@@ -35,6 +35,7 @@ import { socketOptionCalls } from './socket-option.ts';
 import { statCalls } from './stat.ts';
 import { systemCalls } from './system.ts';
 import { timeCalls } from './time.ts';
+import { timerCalls } from './timers.ts';
 import { SyscallTracer } from './tracer.ts';
 import { waitCalls } from './wait.ts';
 
@@ -85,6 +86,7 @@ export function allRows(release: string | null, entropy: Entropy): Rows {
     ...signalCalls,
     ...futexCalls,
     ...timeCalls,
+    ...timerCalls,
     ...shmCalls,
     ...semCalls,
     ...msgCalls,

@@ -2,10 +2,10 @@ import { constants } from 'node:os';
 import { Errno } from '#util/errno.ts';
 import { hostJob } from '../host-job.ts';
 import type { Process } from '../process.ts';
+import { ResourceLimit } from '../resource-limits.ts';
 import type { Task } from '../task.ts';
 import { defaultAction, maskOf, Signal, signalCount, signalName } from './numbers.ts';
-import type { SigInfo } from './siginfo.ts';
-import { SiCode } from './siginfo.ts';
+import { SiCode, type SigInfo, type TimerSource } from './siginfo.ts';
 import { defaultSigAction, SIG_DFL, SIG_IGN } from './signal-state.ts';
 
 const stopMask = maskOf(Signal.SIGSTOP) | maskOf(Signal.SIGTSTP) | maskOf(Signal.SIGTTIN) | maskOf(Signal.SIGTTOU);
@@ -57,25 +57,35 @@ function killed(process: Process, info: SigInfo): boolean {
   return true;
 }
 
-/** Sends a signal to one thread. */
-export function sendToTask(task: Task, info: SigInfo): void {
+/** Sends a signal to one thread; returns whether it waits to be taken now. */
+export function sendToTask(task: Task, info: SigInfo): boolean {
   const { process } = task;
-  if (process.zombie || passedOn(process, info) || killed(process, info)) return;
+  if (process.zombie || passedOn(process, info) || killed(process, info)) return false;
   prepare(process, info.signo);
-  if (isIgnored(process, info.signo) && !blocks(task, info.signo)) return;
+  if (isIgnored(process, info.signo) && !blocks(task, info.signo)) return false;
   task.signals.pending.add(info);
   wakeFor(task, info.signo);
+  for (const file of process.signalFiles) file.arrived(info.signo);
+  return true;
 }
 
-/** Sends a signal to a process: the first thread that does not block it takes it. */
-export function sendToProcess(process: Process, info: SigInfo): void {
+/** Sends a signal to a process: the first thread that does not block it takes it. Returns whether it waits now. */
+export function sendToProcess(process: Process, info: SigInfo): boolean {
   const { signo } = info;
-  if (process.zombie || passedOn(process, info) || killed(process, info)) return;
+  if (process.zombie || passedOn(process, info) || killed(process, info)) return false;
   prepare(process, signo);
   const tasks = [...process.tasks.values()];
-  if (isIgnored(process, signo) && !tasks.some((task) => blocks(task, signo))) return;
+  if (isIgnored(process, signo) && !tasks.some((task) => blocks(task, signo))) return false;
   process.signals.pending.add(info);
   tasks.some((task) => wakeFor(task, signo));
+  for (const file of process.signalFiles) file.arrived(signo);
+  return true;
+}
+
+/** Takes back what a timer has sent and nobody has taken. */
+export function dropTimerSignals(process: Process, source: TimerSource): void {
+  process.signals.pending.dropTimer(source);
+  for (const { signals } of process.tasks.values()) signals.pending.dropTimer(source);
 }
 
 /** A fault's signal, which cannot be held back: blocked or ignored, its default action is taken (force_sig_info). */
@@ -158,6 +168,16 @@ export function tgkill(task: Task, tgid: number, tid: number, signo: number): vo
   sendToTask(target, { kind: 'kill', signo, code: SiCode.SI_TKILL, pid: own.pid, uid: own.credentials.uid });
 }
 
+/** Signals that wait, in all processes: what RLIMIT_SIGPENDING counts. */
+function queuedSignals(processes: Iterable<Process>): number {
+  let count = 0;
+  for (const { signals, tasks } of processes) {
+    count += signals.pending.length;
+    for (const task of tasks.values()) count += task.signals.pending.length;
+  }
+  return count;
+}
+
 /** rt_sigqueueinfo(2) and, with a tid, rt_tgsigqueueinfo(2). `bytes` is what follows si_code in the guest's siginfo_t. */
 export function queueInfo(
   task: Task,
@@ -180,6 +200,7 @@ export function queueInfo(
   const target = tid === null ? null : owner.tasks.get(tid);
   if (target === undefined) throw new Errno('ESRCH');
   if (signo === 0) return;
+  if (queuedSignals(processes) >= owner.limits.get(ResourceLimit.SIGPENDING).soft) throw new Errno('EAGAIN');
   const info: SigInfo = { kind: 'raw', signo, code, errno, bytes };
   if (target === null) sendToProcess(owner, info);
   else sendToTask(target, info);

@@ -27,12 +27,24 @@ interface Common {
   readonly errno?: number;
 }
 
+/** The timer whose signal waits. */
+export interface TimerSource {
+  /** The signal has been taken: returns how often the timer came round meanwhile, and lets it go on. */
+  taken(): number;
+}
+
 /** A signal with what is known about its cause: siginfo_t before it is laid out in guest memory. */
 export type SigInfo =
   | (Common & { readonly kind: 'kernel' })
   | (Common & { readonly kind: 'kill'; readonly pid: number; readonly uid: number })
   | (Common & { readonly kind: 'queue'; readonly pid: number; readonly uid: number; readonly value: bigint })
-  | (Common & { readonly kind: 'timer'; readonly timer: number; readonly overrun: number; readonly value: bigint })
+  | (Common & {
+      readonly kind: 'timer';
+      readonly timer: number;
+      readonly overrun: number;
+      readonly value: bigint;
+      readonly source: TimerSource;
+    })
   | (Common & {
       readonly kind: 'child';
       readonly pid: number;
@@ -97,6 +109,54 @@ export function encodeSigInfo(info: SigInfo, pointerBytes: 4 | 8): Uint8Array {
     case 'raw':
       bytes.set(info.bytes.subarray(0, sigInfoBytes - 12), 12);
       break;
+  }
+  return bytes;
+}
+
+export const signalFdBytes = 128;
+
+/** struct signalfd_siginfo: the same facts in words of their own. */
+export function encodeSignalFd(info: SigInfo): Uint8Array {
+  const bytes = new Uint8Array(signalFdBytes);
+  const view = new DataView(bytes.buffer);
+  const word = (offset: number, value: number): void => view.setInt32(offset, value, true);
+  const value = (bits: bigint): void => {
+    word(44, Number(BigInt.asIntN(32, bits)));
+    view.setBigUint64(48, bits, true);
+  };
+  word(0, info.signo);
+  word(4, info.errno ?? 0);
+  word(8, info.code);
+  switch (info.kind) {
+    case 'kernel':
+      break;
+    case 'kill':
+    case 'queue':
+    case 'child':
+      word(12, info.pid);
+      word(16, info.uid);
+      break;
+    case 'timer':
+      word(24, info.timer);
+      word(32, info.overrun);
+      value(info.value);
+      break;
+    case 'fault':
+      view.setBigUint64(72, BigInt(info.address), true);
+      break;
+    case 'raw': {
+      const sent = new DataView(info.bytes.buffer, info.bytes.byteOffset);
+      word(12, sent.getInt32(0, true));
+      word(16, sent.getInt32(4, true));
+      value(BigInt(sent.getUint32(8, true)));
+      break;
+    }
+  }
+  if (info.kind === 'queue') value(info.value);
+  if (info.kind === 'child') {
+    word(40, info.status);
+    view.setBigUint64(56, BigInt(info.userTime), true);
+    view.setBigUint64(64, BigInt(info.systemTime), true);
   }
   return bytes;
 }
