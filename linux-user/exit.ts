@@ -7,6 +7,7 @@ import { walkRobustList } from './robust-list.ts';
 import { sendToProcess } from './signal/send.ts';
 import { SiCode } from './signal/siginfo.ts';
 import type { Task } from './task.ts';
+import { pollInput } from './vfs/flags.ts';
 
 const log = createLog('process');
 
@@ -55,6 +56,7 @@ function endProcess(process: Process): void {
   process.stopped = false;
   process.zombie = true;
   kernel.scheduler.meter.settle();
+  for (const file of process.pidFiles) file.readiness.wake(pollInput);
   giveChildrenAway(process);
   hangUpIfOrphaned(process, process.group);
   notifyParent(process);

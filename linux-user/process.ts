@@ -8,6 +8,7 @@ import type { HostProgram } from './host-program.ts';
 import type { Kernel } from './kernel.ts';
 import type { Mm } from './mm/mm.ts';
 import type { Network } from './net/network.ts';
+import type { PidFile } from './pid-file.ts';
 import { ResourceLimit, type ResourceLimits, unlimited } from './resource-limits.ts';
 import { Signal } from './signal/numbers.ts';
 import { sendToProcess } from './signal/send.ts';
@@ -70,9 +71,12 @@ export class Process implements TimerOwner {
   files: FileTable;
   fs: FileSystem;
   readonly network: Network;
-  readonly credentials: Credentials;
+  /** The leader's. */
+  credentials: Credentials;
   readonly limits: ResourceLimits;
   readonly timers: IntervalTimers = new IntervalTimers(this);
+  /** Open pidfds that mean it. */
+  readonly pidFiles: Set<PidFile> = new Set();
   /** Open signalfds that signals of this process concern. */
   readonly signalFiles: Set<SignalFile> = new Set();
   exePath: string;
@@ -101,6 +105,16 @@ export class Process implements TimerOwner {
   /** Woken when a child ends, stops or continues. */
   readonly childEvents: WaitQueue = new WaitQueue();
 
+  /** PR_SET_DUMPABLE: others of the same user may look into it. */
+  dumpable = true;
+  /** PR_SET_NO_NEW_PRIVS; nothing gives any here. */
+  noNewPrivileges = false;
+  /** PR_SET_THP_DISABLE: kept for those who ask. */
+  hugePagesOff = false;
+  /** personality(2): kept for those who ask. */
+  personality = 0;
+  /** ioprio_set(2): kept for those who ask; class and level. */
+  ioPriority = 0;
   /** nice(2): kept for those who ask. */
   nice = 0;
 

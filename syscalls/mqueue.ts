@@ -37,8 +37,8 @@ function checkLimit(task: Task, { messages, bytes }: QueueShape): void {
 }
 
 function open(task: Task, name: Uint8Array, flags: number, mode: number, at: number): number {
-  const { process, memory } = task;
-  const { fs, files, credentials } = process;
+  const { process, memory, credentials } = task;
+  const { fs, files } = process;
   const text = Buffer.from(name).toString('latin1');
   if (text === '') throw new Errno('ENOENT');
   if (text.length > 255) throw new Errno('ENAMETOOLONG');
@@ -187,7 +187,7 @@ export const mqueueCalls: Rows = {
     (task, { path: name, flags, mode, attributes: at }) => open(task, name, flags, mode, at),
   ),
   mq_unlink: row({ path }, (task, { path: name }) => {
-    task.process.kernel.ipc.posixQueues.unlink(Buffer.from(name).toString('latin1'), task.process.credentials);
+    task.process.kernel.ipc.posixQueues.unlink(Buffer.from(name).toString('latin1'), task.credentials);
     return 0;
   }),
   mq_timedsend: sendCall(false),

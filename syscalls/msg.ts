@@ -13,7 +13,7 @@ import { type Argument, type Rows, row } from './row.ts';
 const queuesOf = (task: Task): MessageQueues => task.process.kernel.ipc.messages;
 
 export function msgget(task: Task, wanted: number, how: number): number {
-  return queuesOf(task).obtain(task.process, wanted, how);
+  return queuesOf(task).obtain(task, wanted, how);
 }
 
 /** struct msgbuf: the type, a long, and the text. */
@@ -76,7 +76,7 @@ const qbytesAt = 68;
 export function msgctl(task: Task, id: number, how: number, at: number): number {
   const queues = queuesOf(task);
   const { memory } = task;
-  const { credentials } = task.process;
+  const { credentials } = task;
   const what = how & ~IPC_64;
   if (id < 0 || what < 0) throw new Errno('EINVAL');
   switch (what) {

@@ -20,7 +20,7 @@ import { loadDuration, timespecIn, wideTimespecIn } from './time-values.ts';
 const semaphoresOf = (task: Task): Semaphores => task.process.kernel.ipc.semaphores;
 
 export function semget(task: Task, wanted: number, count: number, how: number): number {
-  return semaphoresOf(task).obtain(task.process, wanted, count, how);
+  return semaphoresOf(task).obtain(task, wanted, count, how);
 }
 
 /** Bytes of struct sembuf. */
@@ -75,7 +75,7 @@ function storeInfo(task: Task, at: number, used: boolean): number {
 /** What the commands about one semaphore answer. */
 function ask(task: Task, id: number, index: number, what: number): number {
   const set = semaphoresOf(task).table.get(id);
-  set.check(task.process.credentials, IpcAccess.read);
+  set.check(task.credentials, IpcAccess.read);
   const semaphore = set.semaphores[index];
   if (semaphore === undefined) throw new Errno('EINVAL');
   switch (what) {
@@ -93,7 +93,7 @@ function setValue(task: Task, id: number, index: number, value: number): number 
   if (value < 0 || value > semLimits.value) throw new Errno('ERANGE');
   const set = semaphores.table.get(id);
   if (set.semaphores[index] === undefined) throw new Errno('EINVAL');
-  set.check(task.process.credentials, IpcAccess.write);
+  set.check(task.credentials, IpcAccess.write);
   semaphores.setValues(task.process, set, index, [value]);
   return 0;
 }
@@ -101,7 +101,7 @@ function setValue(task: Task, id: number, index: number, value: number): number 
 function all(task: Task, id: number, at: number, write: boolean): number {
   const semaphores = semaphoresOf(task);
   const set = semaphores.table.get(id);
-  set.check(task.process.credentials, write ? IpcAccess.write : IpcAccess.read);
+  set.check(task.credentials, write ? IpcAccess.write : IpcAccess.read);
   const { memory } = task;
   memory.require(at, 2 * set.semaphores.length, write ? Access.read : Access.write);
   if (!write) set.semaphores.forEach(({ value }, index) => memory.store16(at + 2 * index, value));
@@ -115,7 +115,7 @@ function all(task: Task, id: number, at: number, write: boolean): number {
 /** `argument`: union semun, a word. */
 export function semctl(task: Task, id: number, index: number, how: number, argument: number): number {
   const semaphores = semaphoresOf(task);
-  const { credentials } = task.process;
+  const { credentials } = task;
   const what = how & ~IPC_64;
   if (id < 0) throw new Errno('EINVAL');
   switch (what) {

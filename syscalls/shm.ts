@@ -12,12 +12,12 @@ import { partial, type Rows, row } from './row.ts';
 const segmentsOf = (task: Task): SharedSegments => task.process.kernel.ipc.segments;
 
 export function shmget(task: Task, wanted: number, size: number, how: number): number {
-  return segmentsOf(task).obtain(task.process, wanted, size, how);
+  return segmentsOf(task).obtain(task, wanted, size, how);
 }
 
 export function shmat(task: Task, id: number, at: number, how: number): number {
   const alignment = task.abi.attachAlignment ?? pageSize;
-  return segmentsOf(task).attach(task.process, id, { address: at, flags: how, alignment });
+  return segmentsOf(task).attach(task, id, { address: at, flags: how, alignment });
 }
 
 export function shmdt(task: Task, at: number): number {
@@ -40,11 +40,11 @@ function storeSegment(task: Task, segment: Segment, at: number): void {
 
 /** SHM_LOCK needs ownership and a limit; nothing is ever swapped out here. */
 function lock(task: Task, id: number, on: boolean): number {
-  const { credentials, limits } = task.process;
+  const { credentials, process } = task;
   const segment = segmentsOf(task).get(id);
   if (credentials.euid !== 0) {
     segment.checkOwner(credentials);
-    if (on && limits.get(ResourceLimit.MEMLOCK).soft === 0) throw new Errno('EPERM');
+    if (on && process.limits.get(ResourceLimit.MEMLOCK).soft === 0) throw new Errno('EPERM');
   }
   segment.mode = on ? segment.mode | Shm.LOCKED : segment.mode & ~Shm.LOCKED;
   return 0;
@@ -53,7 +53,7 @@ function lock(task: Task, id: number, on: boolean): number {
 export function shmctl(task: Task, id: number, how: number, at: number): number {
   const segments = segmentsOf(task);
   const { memory } = task;
-  const { credentials } = task.process;
+  const { credentials } = task;
   const what = how & ~IPC_64;
   if (id < 0 || what < 0) throw new Errno('EINVAL');
   switch (what) {

@@ -1,8 +1,10 @@
 import { createEntropy, type Entropy } from '#linux-user/entropy.ts';
+import { filterCall } from '#linux-user/seccomp.ts';
 import type { SyscallResult, SyscallTable } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
 import { errnoNumbers, errnoOf } from '#util/errno.ts';
 import { createLog } from '#util/log.ts';
+import { adjtimeCalls } from './adjtime.ts';
 import { armCalls } from './arm.ts';
 import { cloneCalls } from './clone.ts';
 import { directoryCalls } from './directory.ts';
@@ -11,7 +13,9 @@ import { execCalls } from './exec.ts';
 import { fcntlCalls } from './fcntl.ts';
 import { fileCalls } from './file.ts';
 import { futexCalls } from './futex.ts';
+import { futex2Calls } from './futex2.ts';
 import { identityCalls } from './identity.ts';
+import { inspectCalls } from './inspect.ts';
 import { ioctlCalls } from './ioctl.ts';
 import { ipcCalls } from './ipc.ts';
 import { jobControlCalls } from './job-control.ts';
@@ -21,11 +25,14 @@ import { memoryCalls } from './memory.ts';
 import { mqueueCalls } from './mqueue.ts';
 import { msgCalls } from './msg.ts';
 import { armSyscallNames } from './nr/arm.ts';
+import { pidfdCalls } from './pidfd.ts';
 import { pollCalls } from './poll.ts';
+import { prctlCalls } from './prctl.ts';
 import { processCalls } from './process.ts';
 import { refusedCalls } from './refused.ts';
 import type { Refusal, Row, Rows } from './row.ts';
 import { scheduleCalls } from './schedule.ts';
+import { seccompCalls } from './seccomp.ts';
 import { semCalls } from './sem.ts';
 import { shmCalls } from './shm.ts';
 import { signalCalls } from './signal.ts';
@@ -37,6 +44,7 @@ import { systemCalls } from './system.ts';
 import { timeCalls } from './time.ts';
 import { timerCalls } from './timers.ts';
 import { SyscallTracer } from './tracer.ts';
+import { unshareCalls } from './unshare.ts';
 import { waitCalls } from './wait.ts';
 
 const log = createLog('syscalls');
@@ -77,6 +85,9 @@ export function allRows(release: string | null, entropy: Entropy): Rows {
     ...socketOptionCalls,
     ...memoryCalls,
     ...processCalls,
+    ...prctlCalls,
+    ...pidfdCalls,
+    ...seccompCalls,
     ...cloneCalls,
     ...execCalls,
     ...waitCalls,
@@ -85,6 +96,10 @@ export function allRows(release: string | null, entropy: Entropy): Rows {
     ...membarrierCalls,
     ...signalCalls,
     ...futexCalls,
+    ...futex2Calls,
+    ...adjtimeCalls,
+    ...inspectCalls,
+    ...unshareCalls,
     ...timeCalls,
     ...timerCalls,
     ...shmCalls,
@@ -138,6 +153,10 @@ class Table implements SyscallTable {
   dispatch(task: Task): SyscallResult {
     const number = task.abi.syscallNumber(task.cpu);
     const found = this.rows[number];
+    if (task.seccomp !== null) {
+      const verdict = filterCall(task, number, this.names[number]);
+      if (verdict !== null) return verdict;
+    }
     if (this.tracer === null) return found === undefined ? this.refuse(number) : this.serve(found, task);
     const name = this.names[number] ?? `syscall_${number}`;
     return this.tracer.trace(task, name, found ?? null, () =>

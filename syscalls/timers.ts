@@ -67,7 +67,7 @@ const wakingClocks = new Set<number>([Clock.CLOCK_REALTIME_ALARM, Clock.CLOCK_BO
 
 function timerCreate(task: Task, clock: number, event: number, idAt: number): number {
   if (withoutTimers.has(clock)) throw new Errno('EOPNOTSUPP');
-  if (wakingClocks.has(clock) && task.process.credentials.euid !== 0) throw new Errno('EPERM');
+  if (wakingClocks.has(clock) && task.credentials.euid !== 0) throw new Errno('EPERM');
   task.memory.require(idAt, 4, Access.write);
   const timer = timersOf(task).create(task.process, clock, eventOf(task, event));
   task.memory.store32(idAt, timer.id);
@@ -98,7 +98,7 @@ const fileClocks = new Set<number>([
 
 function timerfdCreate(task: Task, clock: number, how: number): number {
   if ((how & ~(Open.nonBlock | Open.closeOnExec)) !== 0 || !fileClocks.has(clock)) throw new Errno('EINVAL');
-  if (wakingClocks.has(clock) && task.process.credentials.euid !== 0) throw new Errno('EPERM');
+  if (wakingClocks.has(clock) && task.credentials.euid !== 0) throw new Errno('EPERM');
   const file = new TimerFile(task.process, clock, how & Open.nonBlock);
   return task.process.files.add(file, (how & Open.closeOnExec) !== 0);
 }

@@ -1,4 +1,5 @@
 import { Access } from '#accel/guest-memory.ts';
+import { pidFileOf } from '#linux-user/pid-file.ts';
 import { Signal, signalName } from '#linux-user/signal/numbers.ts';
 import { encodeSigInfo, SiCode } from '#linux-user/signal/siginfo.ts';
 import type { SyscallResult } from '#linux-user/syscall-table.ts';
@@ -78,8 +79,11 @@ function waitTarget(task: Task, type: number, id: number): WaitTarget {
     case WaitId.P_PGID:
       if (id < 0) throw new Errno('EINVAL');
       return { kind: 'group', group: id === 0 ? task.process.group : id };
-    case WaitId.P_PIDFD:
-      throw new Errno('EBADF');
+    case WaitId.P_PIDFD: {
+      if (id < 0) throw new Errno('EINVAL');
+      const file = pidFileOf(task.process.files.get(id));
+      return { kind: 'process', process: file.process, nonBlocking: file.nonBlocking };
+    }
     default:
       throw new Errno('EINVAL');
   }

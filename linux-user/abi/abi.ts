@@ -89,6 +89,8 @@ export interface Abi {
 
   /** Plain address of the PC. */
   pc(cpu: CpuView): number;
+  /** Sets the PC to a plain address, in the same instruction set. Without it there are no restartable sequences. */
+  setPc?(cpu: CpuView, address: number): void;
   stackPointer(cpu: CpuView): number;
   setThreadPointer(cpu: CpuView, value: number): void;
   threadPointer(cpu: CpuView): number;

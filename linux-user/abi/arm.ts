@@ -140,6 +140,11 @@ export class ArmAbi implements Abi {
     return (this.registers_.pc(cpu) & ~1) >>> 0;
   }
 
+  setPc(cpu: CpuView, address: number): void {
+    const thumb = this.registers_.pc(cpu) & 1;
+    this.registers_.setPc(cpu, thumb === 1 ? address | 1 : address & ~3);
+  }
+
   stackPointer(cpu: CpuView): number {
     return this.registers_.get(cpu, SP);
   }

@@ -1,5 +1,4 @@
 import { Errno, type ErrnoName } from '#util/errno.ts';
-import type { Process } from '../process.ts';
 import type { Task } from '../task.ts';
 import { WaitQueue } from '../wait-queue.ts';
 import { Ipc, IpcAccess, IpcObject, IpcTable, now } from './ipc-table.ts';
@@ -52,7 +51,7 @@ export class MessageQueues {
   readonly table = new IpcTable<MessageQueue>(msgLimits.queues);
 
   /** msgget(2): the id. */
-  obtain({ credentials }: Process, key: number, flags: number): number {
+  obtain({ credentials }: Task, key: number, flags: number): number {
     const make = (): MessageQueue => new MessageQueue(key, flags, credentials);
     return this.table.obtain({ key, flags, credentials, make, unsuitable: () => null });
   }
@@ -60,7 +59,8 @@ export class MessageQueues {
   /** msgsnd(2). */
   send(task: Task, id: number, message: Message, flags: number): 0 | Promise<0> {
     if (message.type < 1 || message.text.length > msgLimits.message) throw new Errno('EINVAL');
-    const { credentials, pid } = task.process;
+    const { credentials } = task;
+    const { pid } = task.process;
     const queue = this.table.get(id);
     const check = (): void => queue.check(credentials, IpcAccess.write);
     check();
@@ -72,7 +72,8 @@ export class MessageQueues {
   /** msgrcv(2). */
   receive(task: Task, id: number, wish: MessageWish): Message | Promise<Message> {
     if (id < 0 || wish.size < 0) throw new Errno('EINVAL');
-    const { credentials, pid } = task.process;
+    const { credentials } = task;
+    const { pid } = task.process;
     const nowait = (wish.flags & Ipc.NOWAIT) !== 0;
     const copy = (wish.flags & MsgFlag.COPY) !== 0;
     if (copy && (!nowait || (wish.flags & MsgFlag.EXCEPT) !== 0)) throw new Errno('EINVAL');

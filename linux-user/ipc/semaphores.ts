@@ -74,7 +74,7 @@ export class Semaphores {
   private readonly undos = new Set<SemUndo>();
 
   /** semget(2): the id. */
-  obtain({ credentials }: Process, key: number, count: number, flags: number): number {
+  obtain({ credentials }: Task, key: number, count: number, flags: number): number {
     if (count < 0 || count > semLimits.perSet) throw new Errno('EINVAL');
     return this.table.obtain({
       key,
@@ -104,7 +104,7 @@ export class Semaphores {
     const set = this.table.get(id);
     if (operations.some(({ index }) => index >= set.semaphores.length)) throw new Errno('EFBIG');
     const alters = operations.some(({ change }) => change !== 0);
-    set.check(task.process.credentials, alters ? IpcAccess.write : IpcAccess.read);
+    set.check(task.credentials, alters ? IpcAccess.write : IpcAccess.read);
     const { pid } = task.process;
     const undo = this.undoOf(task);
     const blocking = attempt(set, operations, undo, pid);

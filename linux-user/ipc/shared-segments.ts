@@ -6,6 +6,7 @@ import { pageCeil } from '../mm/page-math.ts';
 import { SharedMemory } from '../mm/shared-memory.ts';
 import { MapFlags, Prot, type Vma } from '../mm/vma.ts';
 import type { Process } from '../process.ts';
+import type { Task } from '../task.ts';
 import { Ipc, IpcAccess, IpcObject, IpcTable, now } from './ipc-table.ts';
 
 /** Flags of shmat, and bits that shmctl shows in the mode (include/uapi/linux/shm.h). */
@@ -62,9 +63,9 @@ export class SharedSegments {
   }
 
   /** shmget(2): the id. */
-  obtain(process: Process, key: number, size: number, flags: number): number {
+  obtain({ process, credentials }: Task, key: number, size: number, flags: number): number {
     this.collect();
-    const { credentials, pid } = process;
+    const { pid } = process;
     return this.table.obtain({
       key,
       flags,
@@ -97,12 +98,12 @@ export class SharedSegments {
   }
 
   /** shmat(2): the address. */
-  attach(process: Process, id: number, { address, flags, alignment }: AttachRequest): number {
+  attach({ process, credentials }: Task, id: number, { address, flags, alignment }: AttachRequest): number {
     const segment = this.get(id);
     const write = (flags & Shm.RDONLY) === 0;
     const execute = (flags & Shm.EXEC) !== 0;
     const needs = IpcAccess.read | (write ? IpcAccess.write : 0) | (execute ? IpcAccess.execute : 0);
-    segment.check(process.credentials, needs);
+    segment.check(credentials, needs);
     let at = address;
     if (at % alignment !== 0) {
       if ((flags & Shm.RND) === 0) throw new Errno('EINVAL');

@@ -2,6 +2,7 @@ import { errnoNumbers } from '#util/errno.ts';
 import { createLog } from '#util/log.ts';
 import { isOrphaned, stopProcess } from '../job-control.ts';
 import type { Process } from '../process.ts';
+import { abortSequence } from '../rseq.ts';
 import type { Task } from '../task.ts';
 import { isHandled, restoreMask, setBlocked } from './actions.ts';
 import { defaultAction, maskOf, Signal, synchronousMask } from './numbers.ts';
@@ -51,6 +52,7 @@ function settleCall(task: Task, result: number, action: SigAction): void {
 
 function enterHandler(task: Task, info: SigInfo, action: SigAction): void {
   const { signals } = task;
+  if (task.rseq !== null) abortSequence(task);
   const saved = signals.savedMask ?? signals.blocked;
   signals.savedMask = null;
   if (!task.abi.pushSignalFrame(task, info, action, saved)) {

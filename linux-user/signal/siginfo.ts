@@ -9,11 +9,13 @@ export const SiCode = {
   SI_MESGQ: -3,
   SI_TKILL: -6,
   ILL_ILLOPC: 1,
+  ILL_ILLTRP: 4,
   SEGV_MAPERR: 1,
   SEGV_ACCERR: 2,
   BUS_ADRALN: 1,
   BUS_ADRERR: 2,
   TRAP_BRKPT: 1,
+  SYS_SECCOMP: 1,
   CLD_EXITED: 1,
   CLD_KILLED: 2,
   CLD_STOPPED: 5,
@@ -62,6 +64,14 @@ export type SigInfo =
       readonly trapNumber: number;
       readonly errorCode: number;
     })
+  /** A system call that a filter has trapped. */
+  | (Common & {
+      readonly kind: 'call';
+      readonly address: number;
+      readonly number: number;
+      /** AUDIT_ARCH_*. */
+      readonly arch: number;
+    })
   /** rt_sigqueueinfo's: the sender's bytes after si_code, as they are. */
   | (Common & { readonly kind: 'raw'; readonly bytes: Uint8Array });
 
@@ -106,6 +116,11 @@ export function encodeSigInfo(info: SigInfo, pointerBytes: 4 | 8): Uint8Array {
     case 'fault':
       setPointer(fields, BigInt(info.address));
       break;
+    case 'call':
+      setPointer(fields, BigInt(info.address));
+      view.setInt32(fields + pointerBytes, info.number, true);
+      view.setUint32(fields + pointerBytes + 4, info.arch, true);
+      break;
     case 'raw':
       bytes.set(info.bytes.subarray(0, sigInfoBytes - 12), 12);
       break;
@@ -143,6 +158,11 @@ export function encodeSignalFd(info: SigInfo): Uint8Array {
       break;
     case 'fault':
       view.setBigUint64(72, BigInt(info.address), true);
+      break;
+    case 'call':
+      word(84, info.number);
+      view.setBigUint64(88, BigInt(info.address), true);
+      word(96, info.arch);
       break;
     case 'raw': {
       const sent = new DataView(info.bytes.buffer, info.bytes.byteOffset);
