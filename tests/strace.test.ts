@@ -89,11 +89,11 @@ test('signals, time, limits', () => {
 });
 
 test('what is not there', () => {
-  expect(line('io_uring_setup')).toBe('io_uring_setup() = -1 ENOSYS (Function not implemented)');
+  expect(line(999)).toBe('syscall_999() = -1 ENOSYS (Function not implemented)');
   expect(line(4242)).toBe('syscall_4242() = -1 ENOSYS (Function not implemented)');
-  rig.call('io_uring_setup');
+  rig.call(999);
   expect(rig.unimplemented).toEqual([
-    'unimplemented system call io_uring_setup (425)',
+    'unimplemented system call of no name (999)',
     'unimplemented system call of no name (4242)',
   ]);
 });
