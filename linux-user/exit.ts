@@ -48,6 +48,7 @@ function endProcess(process: Process): void {
     process.pid,
     termination.kind === 'exit' ? termination.code : `signal ${termination.signo}`,
   );
+  kernel.syscalls.ended?.(process);
   kernel.onProcessEnd(process);
   process.timers.stop();
   process.files.release();

@@ -44,6 +44,7 @@ export class Kernel {
   readonly options: KernelOptions;
   readonly processes: ProcessTable = new ProcessTable();
   readonly scheduler: Scheduler;
+  readonly syscalls: SyscallTable;
   readonly futexes: FutexTable = new FutexTable();
   readonly ipc: IpcSpace = new IpcSpace(this.processes);
   readonly hostSignals: HostSignals;
@@ -55,6 +56,7 @@ export class Kernel {
 
   constructor(options: KernelOptions, table: SyscallTable, engines: EngineFactory) {
     this.options = options;
+    this.syscalls = table;
     this.machines = new MachinePool(options.newMemory, engines);
     this.scheduler = new Scheduler(table, options.target.layout.end);
     this.hostSignals = new HostSignals(this);

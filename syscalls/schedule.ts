@@ -1,11 +1,11 @@
-import { Access, pageSize } from '#accel/guest-memory.ts';
+import { Access, type GuestMemory, pageSize } from '#accel/guest-memory.ts';
 import { Capability, capable } from '#linux-user/credentials.ts';
 import type { Process } from '#linux-user/process.ts';
 import { ResourceLimit } from '#linux-user/resource-limits.ts';
 import type { Task } from '#linux-user/task.ts';
 import { turnInterval } from '#linux-user/tunables.ts';
 import { Errno } from '#util/errno.ts';
-import { address, hexWord, int, oneOf, structIn, uint } from './arguments.ts';
+import { address, hexWord, int, oneOf, structIn, structOut, uint } from './arguments.ts';
 import { partial, type Rows, row } from './row.ts';
 import { storeMilliseconds, timespecOut, wideTimespecOut } from './time-values.ts';
 
@@ -216,6 +216,14 @@ function getIoPriority(task: Task, which: number, who: number): number {
 
 const parameters = structIn((memory, at) => `[${memory.load32(at) | 0}]`);
 
+/** `[0 1]`: the CPUs of the first word. */
+const printMask = (memory: GuestMemory, at: number): string => {
+  const word = memory.load32(at);
+  const cpus = Array.from({ length: 32 }, (_, cpu) => cpu).filter((cpu) => (word >>> cpu) & 1);
+  return `[${cpus.join(' ')}]`;
+};
+const maskIn = structIn(printMask);
+const maskOut = structOut(printMask);
 const policyName = oneOf(Policy);
 const noRealTime = 'real-time policies: EPERM; others are kept without effect';
 
@@ -273,10 +281,10 @@ export const scheduleCalls: Rows = {
     if (!policies.includes(policy)) throw new Errno('EINVAL');
     return realTimePolicies.includes(policy) ? 1 : 0;
   }),
-  sched_getaffinity: row({ pid: int, size: uint, mask: address }, (task, { pid, size, mask }) =>
+  sched_getaffinity: row({ pid: int, size: uint, mask: maskOut }, (task, { pid, size, mask }) =>
     getAffinity(task, pid, size, mask),
   ),
-  sched_setaffinity: row({ pid: int, size: uint, mask: address }, (task, { pid, size, mask }) =>
+  sched_setaffinity: row({ pid: int, size: uint, mask: maskIn }, (task, { pid, size, mask }) =>
     setAffinity(task, pid, size, mask),
   ),
   getcpu: row({ cpu: address, node: address, unused: address }, (task, { cpu, node }) => getcpu(task, cpu, node)),

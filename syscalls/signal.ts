@@ -164,6 +164,12 @@ const printAction = (memory: GuestMemory, at: number): string => {
   return (flags & SaName.SA_RESTORER) !== 0 ? `${shown}, sa_restorer=${hex(restorer)}}` : `${shown}}`;
 };
 
+const printOldAction = (memory: GuestMemory, at: number): string => {
+  const [handler, mask, flags] = [0, 4, 8].map((offset) => memory.load32(at + offset));
+  const shown = bits(flags, SaName);
+  return `{sa_handler=${handlerName(handler)}, sa_mask=${printSet(BigInt(mask))}, sa_flags=${shown}}`;
+};
+
 const setIn = structIn((memory, at) => printSet(memory.load64(at)));
 const setOut = structOut((memory, at) => printSet(memory.load64(at)));
 const stackPrinter = (memory: GuestMemory, at: number): string => {
@@ -194,8 +200,9 @@ export const signalCalls: Rows = {
     { signal, action: structIn(printAction), old: structOut(printAction), size: uint },
     (task, { signal: signo, action, old, size }) => rtSigaction(task, signo, action, old, size),
   ),
-  sigaction: row({ signal, action: address, old: address }, (task, { signal: signo, action, old }) =>
-    oldSigaction(task, signo, action, old),
+  sigaction: row(
+    { signal, action: structIn(printOldAction), old: structOut(printOldAction) },
+    (task, { signal: signo, action, old }) => oldSigaction(task, signo, action, old),
   ),
   rt_sigprocmask: row(
     { how: oneOf(SigHowName), set: setIn, old: setOut, size: uint },

@@ -1,5 +1,7 @@
 import { createEntropy, type Entropy } from '#linux-user/entropy.ts';
+import type { Process } from '#linux-user/process.ts';
 import { filterCall } from '#linux-user/seccomp.ts';
+import type { SigInfo } from '#linux-user/signal/siginfo.ts';
 import type { SyscallResult, SyscallTable } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
 import { errnoNumbers, errnoOf } from '#util/errno.ts';
@@ -7,6 +9,7 @@ import { createLog } from '#util/log.ts';
 import { adjtimeCalls } from './adjtime.ts';
 import { armCalls } from './arm.ts';
 import { cloneCalls } from './clone.ts';
+import { CountTracer } from './count-tracer.ts';
 import { directoryCalls } from './directory.ts';
 import { epollCalls } from './epoll.ts';
 import { execCalls } from './exec.ts';
@@ -19,6 +22,7 @@ import { inspectCalls } from './inspect.ts';
 import { ioctlCalls } from './ioctl.ts';
 import { ipcCalls } from './ipc.ts';
 import { jobControlCalls } from './job-control.ts';
+import { JsonTracer } from './json-tracer.ts';
 import { limitCalls } from './limits.ts';
 import { membarrierCalls } from './membarrier.ts';
 import { memoryCalls } from './memory.ts';
@@ -43,7 +47,7 @@ import { statCalls } from './stat.ts';
 import { systemCalls } from './system.ts';
 import { timeCalls } from './time.ts';
 import { timerCalls } from './timers.ts';
-import { SyscallTracer } from './tracer.ts';
+import { type CallTracer, LineTracer, type TraceForm } from './tracer.ts';
 import { unshareCalls } from './unshare.ts';
 import { waitCalls } from './wait.ts';
 
@@ -56,6 +60,7 @@ export interface SyscallTableOptions {
   readonly arch?: SyscallArch;
   /** -strace: takes pieces of lines, in order. */
   readonly strace?: ((text: string) => void) | null;
+  readonly traceForm?: TraceForm;
   /** -d unimp: takes a line, without its newline, for each unimplemented call the guest makes, once per number. */
   readonly unimplemented?: ((line: string) => void) | null;
   /** uname -r (-r); null for ours. */
@@ -133,10 +138,12 @@ function failure(error: unknown): number {
   throw error;
 }
 
+const tracers = { lines: LineTracer, json: JsonTracer, count: CountTracer } as const;
+
 class Table implements SyscallTable {
   private readonly names: Readonly<Record<number, string>>;
   private readonly rows: (Row | undefined)[] = [];
-  private readonly tracer: SyscallTracer | null;
+  private readonly tracer: CallTracer | null;
   private readonly unimplemented: ((line: string) => void) | null;
   private readonly reported = new Set<number>();
 
@@ -146,22 +153,24 @@ class Table implements SyscallTable {
     for (const [number, name] of Object.entries(this.names)) {
       if (Object.hasOwn(rows, name)) this.rows[Number(number)] = rows[name];
     }
-    this.tracer = options.strace ? new SyscallTracer(options.strace) : null;
+    this.tracer = options.strace ? new tracers[options.traceForm ?? 'lines'](options.strace) : null;
     this.unimplemented = options.unimplemented ?? null;
   }
 
   dispatch(task: Task): SyscallResult {
     const number = task.abi.syscallNumber(task.cpu);
     const found = this.rows[number];
+    if (this.tracer === null) return this.answer(task, number, found);
+    const name = this.names[number] ?? `syscall_${number}`;
+    return this.tracer.trace(task, name, found ?? null, () => this.answer(task, number, found));
+  }
+
+  private answer(task: Task, number: number, found: Row | undefined): SyscallResult {
     if (task.seccomp !== null) {
       const verdict = filterCall(task, number, this.names[number]);
       if (verdict !== null) return verdict;
     }
-    if (this.tracer === null) return found === undefined ? this.refuse(number) : this.serve(found, task);
-    const name = this.names[number] ?? `syscall_${number}`;
-    return this.tracer.trace(task, name, found ?? null, () =>
-      found === undefined ? this.refuse(number) : this.serve(found, task),
-    );
+    return found === undefined ? this.refuse(number) : this.serve(found, task);
   }
 
   private serve(found: Row, task: Task): SyscallResult {
@@ -171,6 +180,18 @@ class Table implements SyscallTable {
     } catch (error) {
       return failure(error);
     }
+  }
+
+  signal(task: Task, info: SigInfo): void {
+    this.tracer?.signal(task, info);
+  }
+
+  ended(process: Process): void {
+    this.tracer?.ended(process);
+  }
+
+  finish(): void {
+    this.tracer?.finish();
   }
 
   private refuse(number: number): number {

@@ -31,6 +31,7 @@ function nextHandled(task: Task): { info: SigInfo; action: SigAction } | null {
     const info =
       task.signals.pending.take(wanted, synchronousMask) ?? process.signals.pending.take(wanted, synchronousMask);
     if (info === undefined) return null;
+    process.kernel.syscalls.signal?.(task, info);
     const action = process.signals.actions[info.signo];
     if (isHandled(action)) return { info, action };
     if (action.handler === SIG_IGN) continue;
