@@ -141,6 +141,11 @@ export class SyscallRig {
     this.used = 0;
   }
 
+  /** Makes sure that the guest has not taken the scratch memory away. */
+  keepScratch(): void {
+    if (this.memory.refused(this.scratch, scratchBytes, 3) >= 0) this.resetScratch();
+  }
+
   /** A NUL-terminated copy in guest memory. */
   string(text: string | Uint8Array): number {
     const bytes = Buffer.from(text);
