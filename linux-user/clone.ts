@@ -1,7 +1,9 @@
+import { totalmem } from 'node:os';
 import { Access } from '#accel/guest-memory.ts';
 import { Errno } from '#util/errno.ts';
 import { createLog } from '#util/log.ts';
 import type { AddressSpace } from './address-space.ts';
+import { LoadError } from './loader/load-error.ts';
 import { PidFile } from './pid-file.ts';
 import { Process } from './process.ts';
 import { ResourceLimit, ResourceLimits } from './resource-limits.ts';
@@ -10,6 +12,7 @@ import { Signal } from './signal/numbers.ts';
 import { defaultSigAction, noAltStack, type SigAction } from './signal/signal-state.ts';
 import type { SyscallResult } from './syscall-table.ts';
 import { Task } from './task.ts';
+import { bytesPerProcess, leastProcesses } from './tunables.ts';
 
 const log = createLog('process');
 
@@ -94,10 +97,18 @@ function checkLimit({ process }: Task): void {
   if (process.kernel.processes.taskCount >= soft) throw new Errno('EAGAIN');
 }
 
+/** Address spaces cost the host real memory: how many there may be goes by what it has (like threads-max on Linux). */
+function checkProcesses({ process: { kernel } }: Task): void {
+  if (kernel.processes.count >= Math.max(leastProcesses, Math.floor(totalmem() / bytesPerProcess))) {
+    throw new Errno('EAGAIN');
+  }
+}
+
 /** clone(2), and so fork(2), vfork(2) and clone3(2): returns the child's tid. */
 export function clone(parent: Task, request: CloneRequest): SyscallResult {
   check(request);
   checkLimit(parent);
+  if ((request.flags & F.CLONE_VM) === 0) checkProcesses(parent);
   const { flags, parentTid, pidfd } = request;
   if ((flags & F.CLONE_PARENT_SETTID) !== 0) parent.memory.require(parentTid, 4, Access.write);
   if ((flags & F.CLONE_PIDFD) !== 0) parent.memory.require(pidfd, 4, Access.write);
@@ -170,8 +181,17 @@ function newProcess(parent: Task, pid: number, request: CloneRequest): Task {
   return task;
 }
 
+/** ENOMEM if the host has no room for another address space. */
+function copySpace({ kernel, space, exePath }: Process, limits: ResourceLimits): AddressSpace {
+  try {
+    return kernel.copySpace(space, limits, exePath);
+  } catch (error) {
+    throw error instanceof LoadError ? new Errno(error.errno) : error;
+  }
+}
+
 function forkedSpace(process: Process, limits: ResourceLimits): AddressSpace {
-  const space = process.kernel.copySpace(process.space, limits, process.exePath);
+  const space = copySpace(process, limits);
   const { actions } = process.signals;
   if ([Signal.SIGSEGV, Signal.SIGBUS].some((signo) => observesFaults(signo) && isHandled(actions[signo]))) {
     space.engine.setExactState(true);
