@@ -1,6 +1,6 @@
 import { Errno } from '#util/errno.ts';
 import { Mode, Open, Poll, pollInput, pollOutput } from './flags.ts';
-import { anonymousStat, type FileStat, OpenFile, wouldBlock } from './open-file.ts';
+import { anonymousStat, changeMode, changeOwner, type FileStat, OpenFile, wouldBlock } from './open-file.ts';
 
 /** Bytes a pipe holds (pipe(7)). */
 export const pipeCapacity = 65536;
@@ -63,6 +63,14 @@ class PipeReader extends OpenFile {
     return this.pipe.stat;
   }
 
+  override chmod(mode: number): void {
+    changeMode(this.pipe.stat, mode);
+  }
+
+  override chown(uid: number, gid: number): void {
+    changeOwner(this.pipe.stat, uid, gid);
+  }
+
   override available(): number {
     return this.pipe.length;
   }
@@ -112,6 +120,14 @@ class PipeWriter extends OpenFile {
 
   override stat(): FileStat {
     return this.pipe.stat;
+  }
+
+  override chmod(mode: number): void {
+    changeMode(this.pipe.stat, mode);
+  }
+
+  override chown(uid: number, gid: number): void {
+    changeOwner(this.pipe.stat, uid, gid);
   }
 
   override available(): number {
