@@ -1,6 +1,7 @@
 import { Access } from '#accel/guest-memory.ts';
+import { OwnerType, owner, ownerSignal, setAsync, setOwner, setOwnerSignal } from '#linux-user/signal/async-io.ts';
 import type { Task } from '#linux-user/task.ts';
-import { settableFlags } from '#linux-user/vfs/flags.ts';
+import { Open, settableFlags } from '#linux-user/vfs/flags.ts';
 import type { OpenFile } from '#linux-user/vfs/open-file.ts';
 import { pipeCapacity } from '#linux-user/vfs/pipe.ts';
 import { Errno } from '#util/errno.ts';
@@ -58,6 +59,7 @@ function fcntl(task: Task, which: number, command: number, argument: number): nu
     case Fcntl.F_GETFL:
       return toGuestOpenFlags(task, file.flags);
     case Fcntl.F_SETFL:
+      setAsync(task, which, file, (fromGuestOpenFlags(task, argument) & Open.async) !== 0);
       file.flags = (file.flags & ~settableFlags) | (fromGuestOpenFlags(task, argument) & settableFlags);
       return 0;
     case Fcntl.F_GETLK:
@@ -71,8 +73,27 @@ function fcntl(task: Task, which: number, command: number, argument: number): nu
     case Fcntl.F_OFD_SETLK:
     case Fcntl.F_OFD_SETLKW:
       return lock(task, file, command, argument, true);
-    case Fcntl.F_GETOWN:
+    case Fcntl.F_GETOWN: {
+      const { type, id } = owner(file);
+      return type === OwnerType.group ? -id : id;
+    }
+    case Fcntl.F_SETOWN: {
+      const id = argument | 0;
+      setOwner(task, file, id < 0 ? { type: OwnerType.group, id: -id } : { type: OwnerType.pid, id });
+      return 0;
+    }
+    case Fcntl.F_GETOWN_EX:
+      task.memory.require(argument, 8, Access.write);
+      task.memory.store32(argument, owner(file).type);
+      task.memory.store32(argument + 4, owner(file).id);
+      return 0;
+    case Fcntl.F_SETOWN_EX:
+      setOwner(task, file, { type: task.memory.load32(argument), id: task.memory.load32(argument + 4) | 0 });
+      return 0;
     case Fcntl.F_GETSIG:
+      return ownerSignal(file);
+    case Fcntl.F_SETSIG:
+      setOwnerSignal(file, argument | 0);
       return 0;
     case Fcntl.F_GETLEASE:
       return F_UNLCK;
@@ -101,7 +122,7 @@ const argument: Argument<number> = {
   },
 };
 
-const missing = 'locks are granted without asking the host; leases, signals and seals (EINVAL)';
+const missing = 'locks are granted without asking the host; leases and seals (EINVAL)';
 const fcntlRow = partial(
   missing,
   row({ fd, command: oneOf(Fcntl), argument }, (task, args) => fcntl(task, args.fd, args.command, args.argument)),

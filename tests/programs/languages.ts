@@ -176,7 +176,7 @@ export const languageCases: ProgramCase[] = [
   {
     name: 'tcl',
     packages: ['tcl'],
-    script: `echo 'puts [expr {2**100}] ; puts [lsort -integer {3 1 2}]; puts [exec echo sub]; set s [socket -server {apply {{c a p} {puts $c hi; close $c}}} -myaddr 127.0.0.1 0]; set c [socket 127.0.0.1 [lindex [fconfigure $s -sockname] 2]]; fileevent $c readable {puts [gets $c]; set done 1}; vwait done; after 10 {set d 1}; vwait d; puts [format %.3f [expr {sin(1)}]]' | tclsh8.6`,
+    script: `echo 'puts [expr {2**100}] ; puts [lsort -integer {3 1 2}]; puts [exec echo sub]; set s [socket -server {apply {{c a p} {puts $c hi; close $c}}} -myaddr 127.0.0.1 0]; set c [socket 127.0.0.1 [lindex [fconfigure $s -sockname] 2]]; fileevent $c readable {puts [gets $c]; fileevent $c readable {}; set done 1}; vwait done; after 10 {set d 1}; vwait d; puts [format %.3f [expr {sin(1)}]]' | tclsh8.6`,
     expected: '1267650600228229401496703205376\n1 2 3\nsub\nhi\n0.841\n',
   },
   {
