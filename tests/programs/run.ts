@@ -4,18 +4,30 @@ import { type Outcome, plainEnvironment, run, tsemuCommand } from '../support/ru
 import { freshWorkdir } from '../support/workdir.ts';
 import type { ProgramCase } from './case.ts';
 
-/** Runs a case's script by the sysroot's shell; stdout and stderr come in one. */
+/** The environment of a guest in a sysroot. */
+export const sysrootEnvironment: Record<string, string> = {
+  ...plainEnvironment,
+  PATH: '/usr/bin:/bin:/usr/sbin:/sbin',
+  LC_ALL: 'C.UTF-8',
+};
+
+/** Runs a case's script by the sysroot's shell, stdout and stderr in one. */
 export async function runProgram(item: ProgramCase, sysroot: string): Promise<Outcome> {
   const cwd = freshWorkdir(`program-${item.name.replace(/\W+/g, '-')}`, item.files ?? {});
-  mkdirSync(join(cwd, '..', 'tmp'), { recursive: true });
-  const env = {
-    ...plainEnvironment,
-    PATH: '/usr/bin:/bin:/usr/sbin:/sbin',
-    TMPDIR: join(cwd, '..', 'tmp'),
-    LC_ALL: 'C.UTF-8',
-  };
-  const [command, args] = tsemuCommand(['-L', sysroot, join(sysroot, 'bin/dash'), '-c', `exec 2>&1\n${item.script}`]);
+  const temporary = join(cwd, '..', 'tmp');
+  mkdirSync(temporary, { recursive: true });
+  const env = { ...sysrootEnvironment, TMPDIR: temporary, SYSROOT: sysroot };
+  const shell = join(sysroot, 'bin/dash');
+  const [command, args] = tsemuCommand(['-L', sysroot, shell, '-c', `exec 2>&1\n${item.script}`]);
   return run(command, args, { cwd, env, timeout: (item.timeout ?? 60) * 1000 });
 }
-export const holds = (item: ProgramCase, output: string): boolean =>
-  typeof item.expected === 'string' ? output === item.expected : item.expected.test(output);
+
+/** What is wrong with a run, or null. */
+export function complaint({ expected }: ProgramCase, { stdout, stderr, status, timedOut }: Outcome): string | null {
+  if (timedOut) return 'does not end';
+  const output = stdout.toString();
+  const same = typeof expected === 'string' ? output === expected : expected.test(output);
+  if (same && status === 0) return null;
+  const end = status === 0 ? '' : `status ${status}, `;
+  return `${end}output:\n${output}${stderr.toString()}`;
+}
