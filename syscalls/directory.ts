@@ -22,14 +22,14 @@ import { partial, type Rows, row } from './row.ts';
 import { loadTimespec, loadTimeval, printTimespecs, type Timespec } from './time-values.ts';
 
 function mkdir(task: Task, directory: number, name: Uint8Array, permissions: number): number {
-  task.process.fs.mkdir(locate(task, directory, name, false), permissions);
+  task.process.fs.mkdir(task.process, locate(task, directory, name, false), permissions);
   return 0;
 }
 
 const deviceNodes = 'devices and sockets: EPERM';
 
 function mknod(task: Task, directory: number, name: Uint8Array, bits: number): number {
-  task.process.fs.mknod(locate(task, directory, name, false), bits);
+  task.process.fs.mknod(task.process, locate(task, directory, name, false), bits);
   return 0;
 }
 
@@ -60,7 +60,7 @@ function rename(task: Task, from: number, name: Uint8Array, to: number, newName:
   const destination = locate(task, to, newName, false);
   if ([name, newName].some((each) => ['.', '..', ''].includes(lastName(each)))) throw new Errno('EBUSY');
   if (how !== 0 && exists(task, to, newName)) throw new Errno('EEXIST');
-  process.fs.rename(source, destination);
+  process.fs.rename(process, source, destination);
   return 0;
 }
 
@@ -82,7 +82,7 @@ function link(task: Task, from: number, name: Uint8Array, to: number, newName: U
 
 function symlink(task: Task, contents: Uint8Array, directory: number, name: Uint8Array): number {
   if (contents.length === 0) throw new Errno('ENOENT');
-  task.process.fs.symlink(contents, locate(task, directory, name, false));
+  task.process.fs.symlink(task.process, contents, locate(task, directory, name, false));
   return 0;
 }
 
@@ -119,7 +119,7 @@ function isLink(task: Task, directory: number, name: Uint8Array): boolean {
 
 function chown(task: Task, directory: number, name: Uint8Array, uid: number, gid: number, how: number): number {
   const what = target(task, directory, name, how);
-  if (what.kind === 'file') what.file.chown(uid, gid);
+  if (what.kind === 'file') task.process.fs.chownFile(what.file, uid, gid);
   else task.process.fs.chown(what.place, uid, gid, (how & AtFlag.AT_SYMLINK_NOFOLLOW) === 0);
   return 0;
 }
@@ -242,7 +242,7 @@ function getdents(task: Task, which: number, to: number, count: number, layout: 
 const entriesOut = structOut((_memory, at, { result }) => `0x${at.toString(16)} /* ${result} bytes */`);
 
 function getcwd(task: Task, to: number, size: number): number {
-  const { cwd } = task.process.fs;
+  const cwd = task.process.fs.shownCwd;
   if (size < cwd.length + 1) throw new Errno('ERANGE');
   task.memory.write(to, Buffer.concat([cwd, Buffer.of(0)]));
   return cwd.length + 1;
@@ -258,17 +258,18 @@ const renameFlags = flags(RenameFlag);
 export const directoryCalls: Rows = {
   getcwd: row({ buffer: stringOut, size: uint }, (task, { buffer, size }) => getcwd(task, buffer, size)),
   chdir: row({ path }, (task, { path: name }) => {
-    task.process.fs.chdir(locate(task, base.cwd, name, true).host);
+    task.process.fs.chdir(task.process, locate(task, base.cwd, name, true));
     return 0;
   }),
   fchdir: row({ fd }, (task, { fd: which }) => {
     const file = task.process.files.get(which);
     if (!file.isDirectory) throw new Errno('ENOTDIR');
-    task.process.fs.chdir(locate(task, which, Buffer.from('.'), true).host);
+    task.process.fs.chdir(task.process, locate(task, which, Buffer.from('.'), true));
     return 0;
   }),
-  chroot: row({ path }, () => {
-    throw new Errno('EPERM');
+  chroot: row({ path }, (task, { path: name }) => {
+    task.process.fs.chroot(task.process, locate(task, base.cwd, name, true));
+    return 0;
   }),
   mkdir: row({ path, mode }, (task, { path: name, mode: bits }) => mkdir(task, base.cwd, name, bits)),
   mkdirat: row({ dirfd, path, mode }, (task, { dirfd: at, path: name, mode: bits }) => mkdir(task, at, name, bits)),
@@ -356,11 +357,11 @@ export const directoryCalls: Rows = {
     chown(task, base.cwd, name, uid, gid, AtFlag.AT_SYMLINK_NOFOLLOW),
   ),
   fchown: row({ fd, uid: id, gid: id }, (task, { fd: which, uid, gid }) => {
-    task.process.files.get(which).chown(wideId(uid), wideId(gid));
+    task.process.fs.chownFile(task.process.files.get(which), wideId(uid), wideId(gid));
     return 0;
   }),
   fchown32: row({ fd, uid: id, gid: id }, (task, { fd: which, uid, gid }) => {
-    task.process.files.get(which).chown(uid, gid);
+    task.process.fs.chownFile(task.process.files.get(which), uid, gid);
     return 0;
   }),
   fchownat: row(

@@ -3,7 +3,9 @@ import type { SyscallResult } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
 import { EventCounter } from '#linux-user/vfs/event-counter.ts';
 import { Open } from '#linux-user/vfs/flags.ts';
-import { MemoryFile } from '#linux-user/vfs/memory-file.ts';
+import type { Place } from '#linux-user/vfs/file-system.ts';
+import { MemoryData, Seal } from '#linux-user/vfs/memory-data.ts';
+import { AnonymousMemory, MemoryFile } from '#linux-user/vfs/memory-file.ts';
 import type { OpenFile } from '#linux-user/vfs/open-file.ts';
 import { createPipe } from '#linux-user/vfs/pipe.ts';
 import { Errno } from '#util/errno.ts';
@@ -43,17 +45,34 @@ import { base, locate } from './paths.ts';
 import { buffer } from './print.ts';
 import { partial, type Rows, row } from './row.ts';
 
-function open(task: Task, directory: number, name: Uint8Array, how: number, permissions: number): number {
-  const { process } = task;
+function open(task: Task, directory: number, name: Uint8Array, how: number, permissions: number): SyscallResult {
   const follow =
     (how & Open.noFollow) === 0 && (how & (Open.create | Open.exclusive)) !== (Open.create | Open.exclusive);
-  const place = locate(task, directory, name, follow);
-  const file = process.fs.open(process, place, how, permissions).retain();
-  try {
-    return process.files.add(file, (how & Open.closeOnExec) !== 0);
-  } finally {
-    file.release();
-  }
+  return openPlace(task, locate(task, directory, name, follow), how, permissions);
+}
+
+/** Opens a place; for the other side of a FIFO this waits. */
+export function openPlace(task: Task, place: Place, how: number, permissions: number): SyscallResult {
+  const { process } = task;
+  const opened = process.fs.open(process, place, how, permissions).retain();
+  const enter = (file: OpenFile): number => {
+    // What has arrived may be another object than what was waited for.
+    file.retain();
+    try {
+      return process.files.add(file, (how & Open.closeOnExec) !== 0);
+    } finally {
+      file.release();
+      opened.release();
+    }
+  };
+  const arrived = opened.arrived();
+  if (arrived !== null) return enter(arrived);
+  return Promise.resolve(
+    untilReady(task, opened, () => opened.arrived(), { nonBlocking: false, timeout: Infinity }),
+  ).then(enter, (error: unknown) => {
+    opened.release();
+    throw error;
+  });
 }
 
 function seek(task: Task, descriptor: number, offset: number, whence: number): number {
@@ -221,7 +240,8 @@ function fallocate(task: Task, descriptor: number, how: number, offset: number, 
 function memfdCreate(task: Task, name: Uint8Array, how: number): number {
   if (name.length > 249 || (how & ~0x1f) !== 0) throw new Errno('EINVAL');
   const label = Buffer.concat([Buffer.from('/memfd:'), name, Buffer.from(' (deleted)')]);
-  const file = new MemoryFile(label, Open.readWrite, new Uint8Array(0), 0o777);
+  const seals = (how & MemfdFlag.MFD_ALLOW_SEALING) !== 0 ? 0 : Seal.seal;
+  const file = new MemoryFile(label, Open.readWrite, new AnonymousMemory(new MemoryData(undefined, seals), 0o777));
   return task.process.files.add(file, (how & MemfdFlag.MFD_CLOEXEC) !== 0);
 }
 

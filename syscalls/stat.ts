@@ -169,8 +169,9 @@ function statOf(task: Task, directory: number, name: Uint8Array | null, how: num
 }
 
 type Store = (task: Task, at: number, stat: FileStat) => void;
-const store64: Store = (task, at, stat) => storeStat64(task.memory, at, stat, task.abi.stat64);
-const storeOld: Store = (task, at, stat) => storeOldStat(task.memory, at, stat);
+const store64: Store = (task, at, stat) =>
+  storeStat64(task.memory, at, task.process.fs.shownStat(stat), task.abi.stat64);
+const storeOld: Store = (task, at, stat) => storeOldStat(task.memory, at, task.process.fs.shownStat(stat));
 
 function statPath(task: Task, name: Uint8Array, at: number, follow: boolean, store: Store): number {
   store(task, at, task.process.fs.stat(task.process, locate(task, base.cwd, name, follow), follow));
@@ -291,12 +292,11 @@ const statfsOut = structOut((memory, at) => {
 });
 
 function statfsPath(task: Task, name: Uint8Array): HostStatfs {
-  return task.process.fs.statfs(locate(task, base.cwd, name, true).host);
+  return task.process.fs.statfs(locate(task, base.cwd, name, true));
 }
 
 function statfsFile(task: Task, which: number): HostStatfs {
-  const file = task.process.files.get(which);
-  return task.process.fs.statfs(Buffer.from(file.hostFd >= 0 ? `/proc/self/fd/${file.hostFd}` : '/proc'));
+  return task.process.fs.statfsOf(task.process.files.get(which));
 }
 
 /** fs/stat.c and fs/statfs.c. */

@@ -27,11 +27,18 @@ export abstract class HostBacked extends OpenFile {
   }
 
   override chmod(mode: number): void {
+    this.checkMount();
     fs.fchmodSync(this.hostFd, mode);
   }
 
   override chown(uid: number, gid: number): void {
+    this.checkMount();
     fs.fchownSync(this.hostFd, uid, gid);
+  }
+
+  /** EROFS below a read-only mount. */
+  private checkMount(): void {
+    if (this.mount?.readOnly) throw new Errno('EROFS');
   }
 
   override sync(dataOnly: boolean): void {
@@ -41,6 +48,7 @@ export abstract class HostBacked extends OpenFile {
 
   /** Never earlier than asked for, and at most 240 ns later (`hostSeconds`). */
   override setTimes(atimeNs: bigint, mtimeNs: bigint): void {
+    this.checkMount();
     fs.futimesSync(this.hostFd, hostSeconds(atimeNs), hostSeconds(mtimeNs));
   }
 }

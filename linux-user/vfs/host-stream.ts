@@ -70,6 +70,11 @@ export class HostStream extends HostBacked {
     return true;
   }
 
+  /** Puts bytes back in front of what is to be read. */
+  unread(bytes: Buffer): void {
+    this.pending.unshift(bytes);
+  }
+
   protected override close(): void {
     this.reader?.destroy();
     if (this.probeFd !== undefined && this.probeFd >= 0) fs.closeSync(this.probeFd);
