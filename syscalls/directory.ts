@@ -54,13 +54,15 @@ function unlink(task: Task, directory: number, name: Uint8Array): number {
 function rename(task: Task, from: number, name: Uint8Array, to: number, newName: Uint8Array, how: number): number {
   const { process } = task;
   checkFlags(how, RenameFlag.RENAME_NOREPLACE | RenameFlag.RENAME_EXCHANGE | RenameFlag.RENAME_WHITEOUT);
-  // Node has no renameat2: to swap two files atomically is out of reach.
-  if ((how & ~RenameFlag.RENAME_NOREPLACE) !== 0) throw new Errno('EINVAL');
+  const { RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT } = RenameFlag;
+  if ((how & RENAME_EXCHANGE) !== 0 && (how & (RENAME_NOREPLACE | RENAME_WHITEOUT)) !== 0) throw new Errno('EINVAL');
+  // What overlay file systems leave behind is a device, which takes privileges.
+  if ((how & RENAME_WHITEOUT) !== 0) throw new Errno('EPERM');
   const source = locate(task, from, name, false);
   const destination = locate(task, to, newName, false);
   if ([name, newName].some((each) => ['.', '..', ''].includes(lastName(each)))) throw new Errno('EBUSY');
-  if (how !== 0 && exists(task, to, newName)) throw new Errno('EEXIST');
-  process.fs.rename(process, source, destination);
+  if (how === RENAME_NOREPLACE && exists(task, to, newName)) throw new Errno('EEXIST');
+  process.fs.rename(process, source, destination, how);
   return 0;
 }
 
@@ -76,7 +78,15 @@ function exists(task: Task, directory: number, name: Uint8Array): boolean {
 function link(task: Task, from: number, name: Uint8Array, to: number, newName: Uint8Array, how: number): number {
   checkFlags(how, AtFlag.AT_SYMLINK_FOLLOW | AtFlag.AT_EMPTY_PATH);
   const follow = (how & AtFlag.AT_SYMLINK_FOLLOW) !== 0;
-  task.process.fs.link(locate(task, from, name, follow), locate(task, to, newName, false), follow);
+  const { fs } = task.process;
+  if (name.length === 0 && (how & AtFlag.AT_EMPTY_PATH) !== 0) {
+    const file = target(task, from, name, how);
+    if (file.kind !== 'file') throw new Errno('EPERM');
+    if (file.file.isDirectory) throw new Errno('EPERM');
+    fs.linkFile(file.file, locate(task, to, newName, false));
+    return 0;
+  }
+  fs.link(locate(task, from, name, follow), locate(task, to, newName, false), follow);
   return 0;
 }
 
@@ -294,7 +304,7 @@ export const directoryCalls: Rows = {
     rename(task, fromfd, from, tofd, to, 0),
   ),
   renameat2: partial(
-    'RENAME_EXCHANGE, RENAME_WHITEOUT; RENAME_NOREPLACE is not atomic',
+    'RENAME_WHITEOUT (EPERM); RENAME_EXCHANGE only where the host is Linux, elsewhere RENAME_NOREPLACE is not atomic',
     row(
       { fromfd: dirfd, from: path, tofd: dirfd, to: path, flags: renameFlags },
       (task, { fromfd, from, tofd, to, flags: how }) => rename(task, fromfd, from, tofd, to, how),
@@ -302,7 +312,7 @@ export const directoryCalls: Rows = {
   ),
   link: row({ from: path, to: path }, (task, { from, to }) => link(task, base.cwd, from, base.cwd, to, 0)),
   linkat: partial(
-    'AT_EMPTY_PATH',
+    'AT_EMPTY_PATH only where the host is Linux (EXDEV)',
     row(
       { fromfd: dirfd, from: path, tofd: dirfd, to: path, flags: flags(AtFlag) },
       (task, { fromfd, from, tofd, to, flags: how }) => link(task, fromfd, from, tofd, to, how),

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import { Errno } from '#util/errno.ts';
 import type { Entropy } from '../entropy.ts';
+import { hostCalls } from '../host-calls.ts';
 import { LoadError } from '../loader/load-error.ts';
 import { openFailure, ProgramFile } from '../loader/program-file.ts';
 import type { ProgramOpener } from '../loader/program-opener.ts';
@@ -19,6 +20,7 @@ import type { Ownership } from './ownership.ts';
 import { checkPath, isAbsolute, joinPath, normalizePath } from './path.ts';
 import { syntheticStatfs } from './statfs.ts';
 import type { Terminals } from './terminals.ts';
+import { TmpDirectory } from './tmpfs.ts';
 import { createView, type GuestView } from './view.ts';
 
 export type { Place } from './namespace.ts';
@@ -315,10 +317,17 @@ export class FileSystem {
     else oldEntry(place).remove(nameOf(place), false);
   }
 
-  rename(process: Process, from: Place, to: Place): void {
+  /** `flags`: RENAME_NOREPLACE, EXCHANGE. */
+  rename(process: Process, from: Place, to: Place, flags = 0): void {
     if (from.kind === 'host' && to.kind === 'host') {
-      this.disown(to);
-      onHost.renameHost(from, to);
+      if (flags === 0) this.disown(to);
+      if (flags === 0 || (flags === renameNoReplace && hostCalls() === null)) onHost.renameHost(from, to);
+      else onHost.renameWithFlags(from, to, flags);
+    } else if (flags === renameExchange) {
+      const [source, target] = [oldEntry(from), oldEntry(to)];
+      const known = source instanceof TmpDirectory && target instanceof TmpDirectory;
+      if (!known || (from as NodePlace).mount !== (to as NodePlace).mount) throw new Errno('EXDEV');
+      source.exchange(nameOf(from), target, nameOf(to));
     } else {
       const source = oldEntry(from);
       if (to.kind !== 'node' || to.mount !== (from as NodePlace).mount) throw new Errno('EXDEV');
@@ -444,6 +453,10 @@ export class FileSystem {
     return copy;
   }
 }
+
+/** RENAME_NOREPLACE, RENAME_EXCHANGE. */
+const renameNoReplace = 1;
+const renameExchange = 2;
 
 const absolutePrefix = (cwd: Buffer, prefix: string): string => {
   const bytes = Buffer.from(prefix);

@@ -16,6 +16,8 @@ export class MemoryData {
   /** F_SEAL_* bits. */
   seals: number;
   private readonly charge: Charge;
+  /** Shared mappings that can be written to: while there are any it cannot be sealed against writing. */
+  writableMappings = 0;
 
   constructor(content: Uint8Array = new Uint8Array(0), seals: number = Seal.seal, charge: Charge = () => {}) {
     this.bytes = content;

@@ -1,7 +1,7 @@
 import { Errno } from '#util/errno.ts';
 import { Mode, Open, Poll } from './flags.ts';
 import { MemoryData, Seal } from './memory-data.ts';
-import { anonymousStat, type FileStat, OpenFile, Seek } from './open-file.ts';
+import { anonymousStat, Fallocate, type FileStat, OpenFile, Seek } from './open-file.ts';
 
 /** What a file in memory is besides its bytes. */
 export interface MemoryOwner {
@@ -131,8 +131,11 @@ export class MemoryFile extends OpenFile {
     this.owner.touched();
   }
 
-  override allocate(offset: number, length: number): void {
-    if (offset + length > this.data.size) this.data.resize(offset + length);
+  override allocate(mode: number, offset: number, length: number): void {
+    const grows = (mode & Fallocate.keepSize) === 0 && offset + length > this.data.size;
+    if (grows) this.data.resize(offset + length);
+    if ((mode & (Fallocate.punchHole | Fallocate.zeroRange)) !== 0) this.data.clear(offset, length);
+    this.owner.touched();
   }
 
   override chmod(mode: number): void {

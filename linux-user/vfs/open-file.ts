@@ -28,6 +28,9 @@ export interface DirectoryEntry {
   readonly type: number;
 }
 
+/** Modes of fallocate(2). */
+export const Fallocate = { keepSize: 1, punchHole: 2, zeroRange: 16 } as const;
+
 /** What read and write give instead of a count when the caller would have to wait: see `OpenFile.readiness`. */
 export const wouldBlock = -1;
 
@@ -185,8 +188,8 @@ export abstract class OpenFile {
     throw new Errno('EINVAL');
   }
 
-  /** Makes sure that [0, offset + length) exists (fallocate without a mode). */
-  allocate(_offset: number, _length: number): void {
+  /** fallocate(2) with modes of `Fallocate`. */
+  allocate(_mode: number, _offset: number, _length: number): void {
     throw new Errno('ENODEV');
   }
 

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import type { Entropy } from '../entropy.ts';
 import { controllingTerminal, descriptorLinks, memoryDevices, randomDevice, sysRoot } from './devices.ts';
+import { FileLocks } from './file-locks.ts';
 import { HostTree, hostBytes } from './host-tree.ts';
 import { type Inode, TreeDirectory } from './inode.ts';
 import { Namespace } from './namespace.ts';
@@ -20,6 +21,7 @@ export interface GuestView {
   /** Who owns files for a guest that only seems to be root; null: who the host says. */
   readonly owners: Ownership | null;
   readonly terminals: Terminals;
+  readonly locks: FileLocks;
   readonly entropy: Entropy;
 }
 
@@ -124,7 +126,7 @@ export function createView(options: ViewOptions): GuestView {
   names.mount({ at: '/proc', type: 'proc', source: 'proc', readOnly: false, root: inodes(new ProcRoot(hostProc)) });
   mountDevices(names, options, terminals);
   if (confined) names.mount({ at: '/sys', type: 'sysfs', source: 'sysfs', readOnly: true, root: inodes(sysRoot(sysText)) });
-  return { names, ...prefixView(prefix), owners, terminals, entropy };
+  return { names, ...prefixView(prefix), owners, terminals, locks: new FileLocks(), entropy };
 }
 
 function prefixView(prefix: string | null): Pick<GuestView, 'prefix' | 'prefixRoot'> {
