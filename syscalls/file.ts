@@ -480,7 +480,9 @@ function truncate(task: Task, name: Uint8Array, length: number): number {
 
 function ftruncate(task: Task, which: number, length: number): number {
   if (length < 0) throw new Errno('EINVAL');
-  task.process.files.get(which).truncate(length);
+  const file = task.process.files.get(which);
+  if ((file.flags & Open.path) !== 0) throw new Errno('EBADF');
+  file.truncate(length);
   return 0;
 }
 

@@ -7,7 +7,7 @@ import { HostStream } from './host-stream.ts';
 import { O_PATH } from './host-tree.ts';
 import type { Inode } from './inode.ts';
 import { type FileStat, OpenFile } from './open-file.ts';
-import { Pipe, PipeEnd } from './pipe.ts';
+import { Pipe, PipeEnd, pipeCapacity } from './pipe.ts';
 
 /* FIFOs (fifo(7)). One of ours is a pipe with a name; one of the host passes its bytes through the host's kernel. */
 
@@ -62,10 +62,10 @@ class WaitingFifo extends OpenFile {
 
   /** A FIFO that nobody writes to is at its end; one that somebody does has nothing yet, or something. */
   private lookForWriter(): OpenFile | null {
-    const byte = Buffer.alloc(1);
+    const bytes = Buffer.alloc(pipeCapacity);
     try {
-      const count = fs.readSync(this.reader, byte);
-      return count === 0 ? null : this.end(this.reader, byte);
+      const count = fs.readSync(this.reader, bytes);
+      return count === 0 ? null : this.end(this.reader, bytes.subarray(0, count));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
       return this.end(this.reader, null);

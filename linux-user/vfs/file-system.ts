@@ -468,7 +468,8 @@ const nameOf = (place: Place): string => (place.kind === 'node' ? place.name : '
 const isInode = (value: unknown): value is Inode => value !== null && typeof value === 'object' && 'lookup' in value;
 
 function moveDirectories({ kernel }: Process, from: Buffer, to: Buffer): void {
-  for (const { fs: each } of kernel.processes) each.moved(from, to);
+  const [source, target] = [normalizePath(from), normalizePath(to)];
+  for (const { fs: each } of kernel.processes) each.moved(source, target);
 }
 
 /** What stands at a place. ENOENT. */

@@ -30,6 +30,9 @@ export abstract class Inode {
     return false;
   }
 
+  /** A link that leads to an object rather than to the path it shows (RESOLVE_NO_MAGICLINKS). */
+  readonly isMagic: boolean = false;
+
   /** The entry of a directory; null if there is none. `viewer`: null while the first process is being made. */
   lookup(_name: string, _viewer: Process | null): Inode | null {
     throw new Errno('ENOTDIR');
@@ -233,10 +236,12 @@ export function openDirectory(inode: Inode, viewer: Process, path: Uint8Array, f
 /** A symbolic link of ours. */
 export class LinkInode extends FixedInode {
   private readonly target: (viewer: Process) => string | Uint8Array;
+  override readonly isMagic: boolean;
 
-  constructor(target: (viewer: Process) => string | Uint8Array) {
+  constructor(target: (viewer: Process) => string | Uint8Array, isMagic = false) {
     super(Mode.link | 0o777);
     this.target = target;
+    this.isMagic = isMagic;
   }
 
   override get isLink(): boolean {

@@ -291,6 +291,8 @@ class Walk {
   /** The place, if the link led to an open file; else null, with the link's path to go. */
   private followLink(link: { kind: 'host link'; host: string } | { kind: 'inode link'; inode: Inode }): Place | null {
     if ((this.resolve & Resolve.noSymlinks) !== 0 || ++this.links > maxLinks) throw new Errno('ELOOP');
+    const confining = Resolve.noMagicLinks | Resolve.beneath | Resolve.inRoot;
+    if (link.kind === 'inode link' && link.inode.isMagic && (this.resolve & confining) !== 0) throw new Errno('ELOOP');
     const target =
       link.kind === 'host link'
         ? fs.readlinkSync(hostBytes(link.host), { encoding: 'buffer' })
@@ -300,7 +302,6 @@ class Walk {
       this.add(Buffer.from(target).toString('latin1'));
       return null;
     }
-    if ((this.resolve & (Resolve.noMagicLinks | Resolve.beneath | Resolve.inRoot)) !== 0) throw new Errno('ELOOP');
     if (this.pending.length === 0 && !(this.directoryOnly && !target.isDirectory)) {
       return { kind: 'file', path: Buffer.from(target.path), file: target };
     }

@@ -103,7 +103,7 @@ function openHost(view: FileSystem, process: Process, place: HostPlace, flags: n
   const create = (flags & (Open.create | Open.tmpFileBit)) !== 0;
   if (mount.readOnly && changes(flags)) checkReadOnly(place, flags);
   const owning = create && view.owners !== null && fs.lstatSync(host, { throwIfNoEntry: false }) === undefined;
-  const file = openAt(view, host, path, confined ? flags | Open.noFollow : flags, mode);
+  const file = openAt(view, host, path, flags, mode, confined ? Open.noFollow : 0);
   file.mount = mount;
   if (owning) view.own(process, place);
   return file;
@@ -120,18 +120,25 @@ function checkReadOnly(place: HostPlace, flags: number): void {
   }
 }
 
-/** Opens a path of the host for the guest's `path`. */
-function openAt(view: FileSystem, host: Buffer, path: Uint8Array, flags: number, mode: number): OpenFile {
+/** Opens a path of the host for the guest's `path`; `more`: flags that the guest has not given. */
+function openAt(
+  view: FileSystem,
+  host: Buffer,
+  path: Uint8Array,
+  flags: number,
+  mode: number,
+  more = 0,
+): OpenFile {
   const create = (flags & (Open.create | Open.tmpFileBit)) !== 0;
   if (create) globalThis.process.umask(view.umask);
   const kept = flags & ~onceOnly;
   if ((flags & Open.path) !== 0) {
-    const fd = hostAnswer(() => fs.openSync(host, toHostFlags(flags)));
+    const fd = hostAnswer(() => fs.openSync(host, toHostFlags(flags | more)));
     const directory = fs.fstatSync(fd).isDirectory();
     return directory ? new HostDirectory(path, kept, fd, host) : new HostPath(path, kept, fd);
   }
   // Nothing may hold the whole program: a FIFO without its other end, a line without a carrier.
-  const how = toHostFlags(flags) | fs.constants.O_NONBLOCK;
+  const how = toHostFlags(flags | more) | fs.constants.O_NONBLOCK;
   let fd: number;
   try {
     fd = hostAnswer(() => fs.openSync(host, how, mode & 0o7777));

@@ -68,6 +68,7 @@ export class Pty implements Terminal {
     this.terminals = terminals;
     this.discipline = new LineDiscipline({
       echo: (bytes) => this.send(processOutput(bytes, this.settings)),
+      flush: () => this.flush(false, true),
       signal: (name) => this.signalForeground(Signal[name]),
     });
     this.discipline.settings = this.settings;
@@ -212,13 +213,18 @@ export class Pty implements Terminal {
     this.master?.readiness.wake(pollOutput);
   }
 
-  /** The master has been closed: the terminal is gone (SIGHUP). */
+  /** The master has been closed: the terminal is gone. */
   hangUp(): void {
     this.masterOpen = false;
     this.output = [];
     this.outputBytes = 0;
     this.terminals.made.delete(this);
     this.wakeSlaves(Poll.in | Poll.hup | pollOutput);
+    this.disconnect();
+  }
+
+  /** The session no longer has the terminal: its leader and the foreground group are told (SIGHUP). */
+  disconnect(): void {
     const { session, foregroundGroup } = this;
     this.session = 0;
     if (session === 0) return;

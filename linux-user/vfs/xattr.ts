@@ -79,7 +79,7 @@ class HostXattrs implements Xattrs {
 
   private checkChange(name: string): void {
     if (this.readOnly) throw new Errno('EROFS');
-    if (this.confined && !name.startsWith('user.')) throw new Errno('EPERM');
+    if (this.confined && /^(security|system|trusted)\./.test(name)) throw new Errno('EPERM');
   }
 }
 

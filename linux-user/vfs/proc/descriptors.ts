@@ -10,6 +10,7 @@ const descriptorName = /^(0|[1-9]\d*)$/;
 
 /** /proc/<pid>/fd/<n>: a link that leads to the open file itself, whatever its path is. */
 class DescriptorLink extends Inode {
+  override readonly isMagic = true;
   private readonly owner: Process;
   private readonly fd: number;
 
