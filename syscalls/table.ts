@@ -12,6 +12,7 @@ import { fcntlCalls } from './fcntl.ts';
 import { fileCalls } from './file.ts';
 import { futexCalls } from './futex.ts';
 import { identityCalls } from './identity.ts';
+import { inotifyCalls } from './inotify.ts';
 import { ioctlCalls } from './ioctl.ts';
 import { jobControlCalls } from './job-control.ts';
 import { limitCalls } from './limits.ts';
@@ -68,6 +69,7 @@ export function allRows(release: string | null, entropy: Entropy): Rows {
     ...fcntlCalls,
     ...spliceCalls,
     ...ioctlCalls,
+    ...inotifyCalls,
     ...pollCalls,
     ...epollCalls,
     ...socketCalls,

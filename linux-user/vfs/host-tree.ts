@@ -58,8 +58,14 @@ export class HostTree {
     return this.find(path)?.host ?? null;
   }
 
-  /** What a guest has moved or removed: it and all below it is looked for again. */
+  /** What a guest has moved or removed, which is the end of its call: it and all below it is looked for again. */
   forget(path: string): void {
+    this.drop(path);
+    // A folder that has been removed is not gone (inotify tells) while it is open.
+    for (const fd of this.retired.splice(0)) fs.closeSync(fd);
+  }
+
+  private drop(path: string): void {
     for (const [key, handle] of this.handles) {
       if (key !== path && !key.startsWith(`${path}/`)) continue;
       this.handles.delete(key);
@@ -85,7 +91,7 @@ export class HostTree {
     const at = path === '' ? this.root || '/' : parent === null ? null : `${parent.host}/${path.slice(slash + 1)}`;
     const stat = at === null ? undefined : lstat(at);
     if (at === null || stat === undefined || (path === '' ? !statIsDirectory(at) : !stat.isDirectory())) {
-      if (known !== undefined) this.forget(path);
+      if (known !== undefined) this.drop(path);
       return null;
     }
     if (known !== undefined && stat.dev === known.dev && stat.ino === known.ino) {
@@ -94,7 +100,7 @@ export class HostTree {
       this.handles.set(path, known);
       return known;
     }
-    if (known !== undefined) this.forget(path);
+    if (known !== undefined) this.drop(path);
     return this.open(path, at, now);
   }
 

@@ -45,8 +45,6 @@ export function needsRawInput(settings: TerminalSettings): boolean {
 export interface LineOutput {
   /** Bytes to show. */
   echo(bytes: Uint8Array): void;
-  /** Drops what has been written and not been shown yet. */
-  flush?(): void;
   /** A signal key was pressed. */
   signal(name: 'SIGINT' | 'SIGQUIT' | 'SIGTSTP'): void;
 }
@@ -135,10 +133,7 @@ export class LineDiscipline {
   private signalKey(key: number, cc: Uint8Array, lflag: number): boolean {
     for (const [index, name] of signalKeys) {
       if (key === 0 || key !== cc[index]) continue;
-      if ((lflag & NOFLSH) === 0) {
-        this.flush();
-        this.output.flush?.();
-      }
+      if ((lflag & NOFLSH) === 0) this.flush();
       this.show(key, lflag);
       this.output.signal(name);
       return true;

@@ -68,7 +68,6 @@ export class Pty implements Terminal {
     this.terminals = terminals;
     this.discipline = new LineDiscipline({
       echo: (bytes) => this.send(processOutput(bytes, this.settings)),
-      flush: () => this.flush(false, true),
       signal: (name) => this.signalForeground(Signal[name]),
     });
     this.discipline.settings = this.settings;
@@ -121,12 +120,12 @@ export class Pty implements Terminal {
   flush(input: boolean, output = false): void {
     if (input) {
       this.discipline.flush();
-      this.status |= TIOCPKT_FLUSHREAD;
+      if (this.packets) this.status |= TIOCPKT_FLUSHREAD;
     }
     if (output) {
       this.output = [];
       this.outputBytes = 0;
-      this.status |= TIOCPKT_FLUSHWRITE;
+      if (this.packets) this.status |= TIOCPKT_FLUSHWRITE;
     }
   }
 
