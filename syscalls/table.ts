@@ -12,12 +12,14 @@ import { fcntlCalls } from './fcntl.ts';
 import { fileCalls } from './file.ts';
 import { futexCalls } from './futex.ts';
 import { identityCalls } from './identity.ts';
+import { inotifyCalls } from './inotify.ts';
 import { ioctlCalls } from './ioctl.ts';
 import { jobControlCalls } from './job-control.ts';
 import { limitCalls } from './limits.ts';
 import { membarrierCalls } from './membarrier.ts';
 import { memoryCalls } from './memory.ts';
 import { armSyscallNames } from './nr/arm.ts';
+import { openHowCalls } from './open-how.ts';
 import { pollCalls } from './poll.ts';
 import { processCalls } from './process.ts';
 import type { Row, Rows } from './row.ts';
@@ -26,11 +28,13 @@ import { signalCalls } from './signal.ts';
 import { socketCalls } from './socket.ts';
 import { socketMessageCalls } from './socket-message-calls.ts';
 import { socketOptionCalls } from './socket-option.ts';
+import { spliceCalls } from './splice.ts';
 import { statCalls } from './stat.ts';
 import { systemCalls } from './system.ts';
 import { timeCalls } from './time.ts';
 import { SyscallTracer } from './tracer.ts';
 import { waitCalls } from './wait.ts';
+import { xattrCalls } from './xattr.ts';
 
 const log = createLog('syscalls');
 
@@ -58,10 +62,14 @@ const syscallNames: Readonly<Record<SyscallArch, Readonly<Record<number, string>
 export function allRows(release: string | null, entropy: Entropy): Rows {
   return {
     ...fileCalls,
+    ...openHowCalls,
     ...directoryCalls,
+    ...xattrCalls,
     ...statCalls,
     ...fcntlCalls,
+    ...spliceCalls,
     ...ioctlCalls,
+    ...inotifyCalls,
     ...pollCalls,
     ...epollCalls,
     ...socketCalls,

@@ -11,6 +11,8 @@ import {
   type ResolvedProgram,
   resolveProgram,
 } from '#linux-user/loader/load-program.ts';
+import { ProgramFile } from '#linux-user/loader/program-file.ts';
+import { hostPrograms } from '#linux-user/loader/program-opener.ts';
 import { Mm } from '#linux-user/mm/mm.ts';
 import { ResourceLimits } from '#linux-user/resource-limits.ts';
 import { armState } from '#target/arm/state.ts';
@@ -39,9 +41,9 @@ interface Loaded extends LoadedProgram {
 const bytesOf = (texts: readonly string[]): Buffer[] => texts.map((text) => Buffer.from(text));
 
 function load(path: string, prefix: string | null = null, mm = newMm(), argv = [path]): Loaded {
-  const resolved = resolveProgram(path, path, bytesOf(argv), abi, prefix);
+  const resolved = resolveProgram(new ProgramFile(path), bytesOf(argv), abi, hostPrograms(prefix));
   mapStack(mm, stackBytes, resolved.image.executableStack);
-  return { mm, resolved, ...loadProgram(mm, abi, resolved, prefix) };
+  return { mm, resolved, ...loadProgram(mm, abi, resolved, hostPrograms(prefix)) };
 }
 
 let folder = '';

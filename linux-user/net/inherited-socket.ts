@@ -114,7 +114,7 @@ class InheritedSocket extends Socket {
     if (this.receiveEnded) return endOfStream;
     const count = this.stream.read(bytes, start, length);
     if (count === wouldBlock) return null;
-    if (peek && count > 0) this.stream.unread(bytes.subarray(start, start + count));
+    if (peek && count > 0) this.stream.unread(Buffer.from(bytes.subarray(start, start + count)));
     return { count, whole: count, from: null, rights: [], credentials: nobody, record: false };
   }
 }

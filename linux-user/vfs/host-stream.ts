@@ -70,6 +70,11 @@ export class HostStream extends HostBacked {
     return true;
   }
 
+  /** Puts bytes back in front of what is to be read. */
+  unread(bytes: Buffer): void {
+    this.pending.unshift(bytes);
+  }
+
   protected override close(): void {
     this.reader?.destroy();
     if (this.probeFd !== undefined && this.probeFd >= 0) fs.closeSync(this.probeFd);
@@ -115,11 +120,6 @@ export class HostStream extends HostBacked {
     if (count === chunk.length) this.pending.shift();
     else this.pending[0] = chunk.subarray(count);
     return count;
-  }
-
-  /** Puts bytes back that a reader only wanted to see. */
-  unread(bytes: Uint8Array): void {
-    this.pending.unshift(Buffer.from(bytes));
   }
 
   /** Ends what goes to the other side of a socket (shutdown(2)). */

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { cachePath, makeOnce, progress, rememberUnavailable, Unavailable, withLock } from './cache.ts';
+import { cachePath, contentKey, makeOnce, progress, rememberUnavailable, Unavailable, withLock } from './cache.ts';
 import { type Outcome, run } from './run.ts';
 
 /** A Debian architecture; `host` is the one this machine's dpkg names. */
@@ -175,6 +175,23 @@ export async function debianPackage(name: string, arch: Arch): Promise<string> {
   const deb = await debArch(arch);
   return rememberUnavailable(`${name}_${deb}`, () =>
     fetchInto(cachePath('debian', `${name}_${deb}`), [`${name}:${deb}`], `${name} (${deb})`),
+  );
+}
+
+/**
+ * A folder with several Debian packages in it, as a system has them at "/": made anew for each list of them.
+ * `name:all` is a package for all architectures.
+ * @throws Unavailable
+ */
+export async function debianRoot(title: string, packages: readonly string[], arch: Arch): Promise<string> {
+  const deb = await debArch(arch);
+  const key = contentKey(packages.join(' '));
+  return rememberUnavailable(`${title}_${deb}`, () =>
+    fetchInto(
+      cachePath('roots', `${title}_${deb}-${key}`),
+      packages.map((name) => (name.includes(':') ? name : `${name}:${deb}`)),
+      `${title} (${packages.length} packages of ${deb})`,
+    ),
   );
 }
 
