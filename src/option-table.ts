@@ -56,7 +56,7 @@ interface Row {
   /** What the help calls the value; an option without one is a switch. */
   readonly value?: string;
   readonly help: string;
-  readonly group: 'program' | 'machine' | 'debug' | 'other';
+  readonly group: 'program' | 'confinement' | 'machine' | 'debug' | 'other';
   /** The typed value of the text. Throws UsageError. */
   readonly read?: (text: string) => unknown;
 }
@@ -70,6 +70,46 @@ export const OPTIONS = {
     help: 'Look here first for the guest’s files',
     group: 'program',
     read: asText,
+  },
+  root: {
+    env: 'TSEMU_ROOT',
+    value: 'path',
+    help: 'The guest sees this folder as "/", cannot leave it, and is root there',
+    group: 'confinement',
+    read: asText,
+  },
+  sandbox: {
+    env: 'TSEMU_SANDBOX',
+    help: 'Keep everything from the guest but what is named: no files, no network, no programs of the host',
+    group: 'confinement',
+  },
+  ro: {
+    value: 'path[:guest]',
+    help: 'Let the guest read this file or folder of the host (also elsewhere in its tree); may be repeated',
+    group: 'confinement',
+    read: asText,
+  },
+  rw: {
+    value: 'path[:guest]',
+    help: 'Let the guest read and write it; may be repeated',
+    group: 'confinement',
+    read: asText,
+  },
+  'allow-net': { help: 'Let the guest use the network, in a sandbox too', group: 'confinement' },
+  'deny-net': { help: 'Keep the network from the guest, outside a sandbox too', group: 'confinement' },
+  memory: {
+    env: 'TSEMU_MEMORY',
+    value: 'size',
+    help: 'Most memory of all guest processes together, in bytes or with k, M or G',
+    group: 'confinement',
+    read: (text: string) => readSize(text, 'memory size', 2 ** 46),
+  },
+  'cpu-time': {
+    env: 'TSEMU_CPU_TIME',
+    value: 'seconds',
+    help: 'Kill the guest when it has used so much CPU time',
+    group: 'confinement',
+    read: readSeconds,
   },
   E: {
     env: 'QEMU_SET_ENV',
@@ -246,6 +286,12 @@ function readNumber(text: string, what: string): number {
   const value = NUMBER.test(text) ? Number(text) : Number.NaN;
   if (!Number.isSafeInteger(value)) throw new UsageError(`invalid ${what} '${text}'`);
   return value;
+}
+
+function readSeconds(text: string): number {
+  const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : 0;
+  if (seconds <= 0) throw new UsageError(`invalid CPU time '${text}'`);
+  return seconds;
 }
 
 const UNITS = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 } as const;

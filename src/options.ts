@@ -31,6 +31,17 @@ export interface UserConfig {
   readonly env: readonly string[];
   /** Folder to look in first for the guest's files (-L), or null. */
   readonly ldPrefix: string | null;
+  /** --root: the guest's "/", or null. */
+  readonly root: string | null;
+  readonly sandbox: boolean;
+  /** --ro and --rw, in order. */
+  readonly shares: readonly { readonly text: string; readonly readOnly: boolean }[];
+  /** --allow-net and --deny-net; null for neither. */
+  readonly network: boolean | null;
+  /** Most memory of all guest processes, in bytes, or null. */
+  readonly memory: number | null;
+  /** Seconds of CPU time after which the guest is killed, or null. */
+  readonly cpuTime: number | null;
   /** Main stack, in bytes. */
   readonly stackSize: number;
   readonly cpu: CpuModel;
@@ -102,6 +113,14 @@ export async function readCommandLine(command: string, args: readonly string[], 
       argv: [values.argv0 ?? program, ...args.slice(programAt + 1)],
       env: guestEnvironment(env, given),
       ldPrefix: values.L ?? null,
+      root: values.root ?? null,
+      sandbox: values.sandbox ?? false,
+      shares: given.flatMap(({ name, text }) =>
+        name === 'ro' || name === 'rw' ? [{ text, readOnly: name === 'ro' }] : [],
+      ),
+      network: networkOf(given),
+      memory: values.memory ?? null,
+      cpuTime: values['cpu-time'] ?? null,
       stackSize: values.s ?? 8 * 2 ** 20,
       cpu: values.cpu ?? 'max',
       uname: values.r ?? null,
@@ -119,6 +138,12 @@ export async function readCommandLine(command: string, args: readonly string[], 
       profile: values.profile ?? null,
     },
   };
+}
+
+/** Of --allow-net and --deny-net the last counts. */
+function networkOf(given: readonly Given[]): boolean | null {
+  const last = given.findLast(({ name }) => name === 'allow-net' || name === 'deny-net');
+  return last === undefined ? null : last.name === 'allow-net';
 }
 
 function fromEnvironment(env: Environment): Given[] {
