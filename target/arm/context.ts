@@ -61,6 +61,8 @@ export class ArmContext {
   /** A value and its highest unsigned value from here on, known from a branch not taken. */
   private boundedValue: Value = -1;
   private bound = 0;
+  /** Vectors of singles without denormals, made in this block. */
+  private flushedVectors: Set<Value> | undefined;
 
   constructor(b: Builder, code: CodeReader, thumb: boolean, mode: number) {
     this.b = b;
@@ -233,6 +235,17 @@ export class ArmContext {
       else table.push((code.fetch16((at & ~1) >>> 0) >> (8 * (at & 1))) & 0xff);
     }
     return table;
+  }
+
+  // ---- vectors
+
+  /** Notes that no single-precision lane of a value is a denormal. */
+  noteFlushed(value: Value): void {
+    (this.flushedVectors ??= new Set()).add(value);
+  }
+
+  isFlushed(value: Value): boolean {
+    return this.flushedVectors !== undefined && this.flushedVectors.has(value);
   }
 
   // ---- the framework's side

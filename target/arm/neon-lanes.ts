@@ -1,13 +1,28 @@
+import type { Value } from '#tcg/builder.ts';
 import type { CpuView } from '#tcg/target.ts';
 import type { ArmContext } from './context.ts';
 import { defineHelper } from './helpers.ts';
+import { nativeFloat } from './neon-float.ts';
 import { type LaneOperation, laneOperationNames, laneOperations, newLaneEnv, qcBit } from './neon-lane-ops.ts';
-import { fieldD, fieldM, fieldN, oddQuad, type ThreeFields } from './neon-vectors.ts';
+import { doubledHigh, saturatingShiftLeft, shiftedBy, uniformAmount } from './neon-native.ts';
+import {
+  alternate,
+  broadcast,
+  fieldD,
+  fieldM,
+  fieldN,
+  getPair,
+  getVector,
+  oddQuad,
+  setVector,
+  type ThreeFields,
+} from './neon-vectors.ts';
 import { convert, float16, float32 } from './softfloat.ts';
 import { armState, slotD } from './state.ts';
+import { wantsVectorFlags } from './vfp-fpscr.ts';
 import { neonData, type RowPair } from './vfp-registers.ts';
 
-/** Advanced SIMD instructions done by `neon-lane-ops.ts` (DDI 0406C A7.4). */
+/** Advanced SIMD instructions that `neon-lane-ops.ts` can do lane by lane (DDI 0406C A7.4). */
 
 const fpscrIndex = armState.offset('fpscr') >> 2;
 const env = newLaneEnv();
@@ -78,7 +93,65 @@ interface Operation {
   readonly x?: number;
 }
 
+/** One operation on all lanes: native vectors where there is a sequence and no flags are kept, else the helper. */
 function emitLanes(c: ArmContext, o: Operation, d: number, n: number, m: number): void {
+  if (!emitNative(c, o, d, n, m)) emitHelper(c, o, d, n, m);
+}
+
+function emitNative(c: ArmContext, o: Operation, d: number, n: number, m: number): boolean {
+  const { name, size, q, u = 0, x = 0 } = o;
+  const set = (value: Value): void => setVector(c, q, d, value);
+  switch (name) {
+    case 'qdmulh':
+    case 'qrdmulh': {
+      const right = o.scalar ? broadcast(c, size, m, x) : getVector(c, q, m);
+      set(doubledHigh(c, getVector(c, q, n), right, size, name === 'qrdmulh'));
+      return true;
+    }
+    case 'qshlu':
+      set(saturatingShiftLeft(c, getVector(c, q, m), size, x, 'signedToUnsigned'));
+      return true;
+    case 'qshlImmediate':
+      set(saturatingShiftLeft(c, getVector(c, q, m), size, x, u ? 'unsigned' : 'signed'));
+      return true;
+    case 'shl':
+    case 'rshl':
+    case 'qshl':
+    case 'qrshl':
+      emitRegisterShift(c, o, d, n, m);
+      return true;
+    default:
+      break;
+  }
+  if (size !== 2 || wantsVectorFlags(c)) return false;
+  const operands = floatOperands(c, o, n, m);
+  return nativeFloat(c, name, { ...operands, d: () => getVector(c, q, d), u, x }, set);
+}
+
+/** The vectors n and m of an operation on singles. */
+function floatOperands(c: ArmContext, o: Operation, n: number, m: number): { n: Value; m: Value } {
+  const { q } = o;
+  if (o.scalar) return { n: getVector(c, q, n), m: broadcast(c, 2, m, o.x ?? 0) };
+  if (!o.pairwise) return { n: getVector(c, q, n), m: getVector(c, q, m) };
+  const both = getPair(c, n, m);
+  return { n: alternate(c, 2, both, both, 0), m: alternate(c, 2, both, both, 1) };
+}
+
+/** Shifts by a register: nearly always all lanes by the same amount. */
+function emitRegisterShift(c: ArmContext, o: Operation, d: number, n: number, m: number): void {
+  const { b } = c;
+  const { name, size, q, u = 0 } = o;
+  const { differ, amount } = uniformAmount(c, getVector(c, q, n), size);
+  const value = getVector(c, q, m);
+  b.if(differ);
+  emitHelper(c, o, d, n, m);
+  b.else();
+  const shift = { size, u, rounds: name.includes('r'), saturates: name.startsWith('q') };
+  setVector(c, q, d, shiftedBy(c, value, amount, shift));
+  b.endif();
+}
+
+function emitHelper(c: ArmContext, o: Operation, d: number, n: number, m: number): void {
   const { b } = c;
   const bits = (o.u ? uBit : 0) | (o.q ? qBit : 0) | (o.pairwise ? pairwiseBit : 0) | (o.scalar ? scalarBit : 0);
   const code = laneOperationNames.indexOf(o.name) | (o.size << sizeShift) | bits | ((o.x ?? 0) << xShift);

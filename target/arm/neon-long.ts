@@ -4,7 +4,7 @@ import type { ArmContext } from './context.ts';
 import { narrowed } from './neon-shift.ts';
 import { multiplied, saturatedSum } from './neon-three.ts';
 import {
-  bytesOf,
+  broadcast,
   everyLane,
   fieldD,
   fieldM,
@@ -13,7 +13,6 @@ import {
   laneOps,
   oddQuad,
   setVector,
-  shuffle,
   type ThreeFields,
 } from './neon-vectors.ts';
 import { neonData, type RowPair } from './vfp-registers.ts';
@@ -127,14 +126,7 @@ function scalar(c: ArmContext, f: Long): Value {
   const isHalf = f.size === 1;
   const register = isHalf ? f.vm & 7 : f.vm;
   const index = isHalf ? (f.m << 1) | (f.vm >> 3) : f.m;
-  const value = getVector(c, 0, register);
-  const bytes = 1 << f.size;
-  return shuffle(
-    c,
-    value,
-    value,
-    bytesOf((i) => index * bytes + (i & (bytes - 1))),
-  );
+  return broadcast(c, f.size, register, index);
 }
 
 /** VMUL VMLA VMLS (by scalar); u is Q. */
