@@ -1,3 +1,4 @@
+import { cryptoRows } from './neon-crypto.ts';
 import { laneRows, laneScalarRows } from './neon-lanes.ts';
 import { longRows } from './neon-long.ts';
 import { elementRows } from './neon-memory.ts';
@@ -6,9 +7,10 @@ import { shiftRows } from './neon-shift.ts';
 import { sameLengthRows } from './neon-three.ts';
 import type { ArmRow } from './row.ts';
 
-/** Advanced SIMD of ARMv7-A with VFPv4: loads and stores, bitwise, integer and single-precision instructions. */
+/** Advanced SIMD of ARMv7-A with VFPv4 and ARMv8's additions: loads and stores, bitwise, integer and single-precision instructions. */
 const rows = [
   ...elementRows,
+  ...cryptoRows,
   ...sameLengthRows,
   ...miscRows,
   ...shiftRows,
