@@ -126,7 +126,7 @@ export function createProcess(
   engineFactory: EngineFactory,
 ): StartedProcess {
   const { target, prefix, program, stackBytes } = options;
-  const abi = abiOf(target.name, target.layout);
+  const abi = abiOf(target.name, target.layout, target.identity);
   const bytes = (texts: readonly string[]): Buffer[] => texts.map((text) => Buffer.from(text));
   const resolved = resolveProgram(program, program, bytes(options.argv), abi, prefix);
   const taskSize = Math.min(options.addressSpaceEnd ?? abi.taskSize, abi.taskSize);

@@ -1,8 +1,8 @@
 // From a command line and an environment to one typed configuration.
+import type { CpuModelName } from '#target/arm/cpu-models.ts';
 import {
   type AddressRange,
   CPU_MODELS,
-  type CpuModel,
   findOption,
   LOG_ITEMS,
   type LogItem,
@@ -14,7 +14,8 @@ import {
   UsageError,
 } from './option-table.ts';
 
-export { type AddressRange, type CpuModel, type LogItem, type Tier, UsageError } from './option-table.ts';
+export type { CpuModelName } from '#target/arm/cpu-models.ts';
+export { type AddressRange, type LogItem, type Tier, UsageError } from './option-table.ts';
 
 /** Everything that `runUser` needs to know about one run. */
 export interface UserConfig {
@@ -32,7 +33,7 @@ export interface UserConfig {
   readonly ldPrefix: string | null;
   /** Main stack, in bytes. */
   readonly stackSize: number;
-  readonly cpu: CpuModel;
+  readonly cpu: CpuModelName;
   /** Kernel release for uname, or null for ours. */
   readonly uname: string | null;
   /** End of the guest's address space in bytes, or null for the whole of it. */

@@ -5,7 +5,7 @@ import type { Process } from '#linux-user/process.ts';
 import { detectArchitecture, LoadError, startProcess } from '#linux-user/start.ts';
 import { coverage, createSyscallTable } from '#syscalls/table.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
-import { architectures } from './architectures.ts';
+import { targetFor } from './architectures.ts';
 import { createDump } from './dump.ts';
 import { interpreterBytes } from './interpreter.ts';
 import { UsageError, type UserConfig } from './options.ts';
@@ -23,7 +23,7 @@ function codeBytes({ mm }: Process): number {
 export async function runUser(config: UserConfig, onBusy?: () => void): Promise<number> {
   try {
     const arch = config.arch ?? detectArchitecture(config.program, config.ldPrefix);
-    const target = architectures[arch];
+    const target = targetFor(arch, config.cpu);
     if (!target) throw new UsageError(`${config.program}: no translator for ${arch} in this build`);
     const dump = config.log.size === 0 ? null : await createDump(config, target);
     const log = dump?.log;

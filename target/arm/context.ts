@@ -2,6 +2,7 @@ import type { Builder, Value } from '#tcg/builder.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import { Op } from '#tcg/ops.ts';
 import type { CodeReader } from '#tcg/target.ts';
+import type { CpuModel } from './cpu-models.ts';
 import { Cond, Flags } from './flags.ts';
 import { armState, slotR } from './state.ts';
 
@@ -38,6 +39,7 @@ export class ArmContext {
   readonly code: CodeReader;
   readonly flags: Flags;
   readonly thumb: boolean;
+  readonly model: CpuModel;
   /** CPSR.E: data accesses are big-endian. */
   readonly bigEndian: boolean;
   /** The block began inside an IT block: what it jumps to belongs to another mode. */
@@ -64,7 +66,8 @@ export class ArmContext {
   /** Vectors of singles without denormals, made in this block. */
   private flushedVectors: Set<Value> | undefined;
 
-  constructor(b: Builder, code: CodeReader, thumb: boolean, mode: number) {
+  constructor(b: Builder, code: CodeReader, thumb: boolean, mode: number, model: CpuModel) {
+    this.model = model;
     this.b = b;
     this.code = code;
     this.flags = new Flags(b);
@@ -196,6 +199,11 @@ export class ArmContext {
   /** Undefined or unimplemented instruction: SIGILL. */
   undefined(): void {
     this.exit(ExitReason.undefined, this.currentPc, this.encoding);
+  }
+
+  /** Undefined on a CPU without a feature. */
+  require(feature: number): void {
+    if ((this.model.features & feature) === 0) this.undefined();
   }
 
   private setLeave(leave: Leave): void {

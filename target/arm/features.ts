@@ -45,6 +45,8 @@ export const Feature = {
   i8mm: 1 << 26,
   /** SB. */
   sb: 1 << 27,
+  /** Large physical addresses, which make LDRD and STRD of aligned doublewords atomic. */
+  lpae: 1 << 28,
 } as const;
 
 const { v5, v6, v6k, thumb2, v7, mp, divide, vfp, vfp3, half, neon, vfp4, v8 } = Feature;

@@ -1,5 +1,5 @@
 import type { Value } from '#tcg/builder.ts';
-import { MemoryFlag } from '#tcg/ops.ts';
+import { MemoryFlag, Op } from '#tcg/ops.ts';
 import type { ArmContext } from './context.ts';
 import { type DataKind, dataKinds, loadData, storeData } from './guest-data.ts';
 import { Shift, shiftImmediate } from './shift.ts';
@@ -76,16 +76,31 @@ function literals(c: ArmContext, address: Value, count: number): Value[] | undef
   return c.readTable(b.constOf(address), count, 4)?.map((word) => b.i32(word));
 }
 
+/** The place with an address aligned to the access, for CPUs that ignore the lowest bits. */
+function alignedPlace(c: ArmContext, kind: DataKind, place: Place): Place {
+  if (!c.model.rotatesUnaligned || kind.bytes === 1) return place;
+  return { ...place, address: c.b.andImm(wholeAddress(c, place), -kind.bytes), offset: 0 };
+}
+
+/** A load; old CPUs rotate words so that the byte addressed comes lowest (DDI 0406C D15.3, appendix O). */
+function loadPlace(c: ArmContext, kind: DataKind, place: Place): Value {
+  const aligned = alignedPlace(c, kind, place);
+  const value = loadData(c, kind, aligned.address, aligned.offset);
+  if (aligned === place || kind.bytes !== 4) return value;
+  return c.b.bin(Op.rotr_i32, value, c.b.shlImm(wholeAddress(c, place), 3));
+}
+
 function load(c: ArmContext, kind: DataKind, f: Indexing & OneRegister, place: Place): void {
-  const known = kind === dataKinds.word ? literals(c, place.address, 1) : undefined;
-  const value = known ? known[0]! : loadData(c, kind, place.address, place.offset);
+  const known = kind === dataKinds.word && !c.model.rotatesUnaligned ? literals(c, place.address, 1) : undefined;
+  const value = known ? known[0]! : loadPlace(c, kind, place);
   if (place.updated >= 0) c.setReg(f.rn, place.updated);
   if (f.rt === 15) c.loadWritePC(value, f.rn === 13 ? 'return' : 'jump');
   else c.setReg(f.rt, value);
 }
 
 function store(c: ArmContext, kind: DataKind, f: Indexing & OneRegister, place: Place): void {
-  storeData(c, kind, place.address, c.reg(f.rt), place.offset);
+  const { address, offset } = alignedPlace(c, kind, place);
+  storeData(c, kind, address, c.reg(f.rt), offset);
   if (place.updated >= 0) c.setReg(f.rn, place.updated);
 }
 

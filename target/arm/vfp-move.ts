@@ -2,7 +2,7 @@ import type { Value } from '#tcg/builder.ts';
 import { Op } from '#tcg/ops.ts';
 import type { ArmContext } from './context.ts';
 import { slotD, slotS } from './state.ts';
-import { numberD, numberS, type RowPair, vfp } from './vfp-registers.ts';
+import { numberD, numberS, type RowPair, requireRegister, vfp } from './vfp-registers.ts';
 
 /** Transfers between core and extension registers (DDI 0406C A7.8, A7.9). */
 
@@ -43,6 +43,7 @@ function vmovDouble(c: ArmContext, f: { op: number; rt2: number; rt: number; m: 
     return;
   }
   const { b } = c;
+  requireRegister(c, 'f64', numberD(f.vm, f.m));
   const slot = slotD(numberD(f.vm, f.m));
   if (f.op) {
     const value = b.get('i64', slot);

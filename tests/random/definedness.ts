@@ -8,10 +8,10 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { cachePath } from '../support/cache.ts';
+import type { CpuModelName } from '#target/arm/cpu-models.ts';
+import { repoRoot } from '../support/cache.ts';
 import { qemuArm } from '../support/oracle.ts';
 import { plainEnvironment } from '../support/run.ts';
-import { repoRoot } from '../support/cache.ts';
 import { isUndefined, rowNameOf } from './decoding.ts';
 import { explain } from './definedness-known.ts';
 import { Prng } from './prng.ts';
@@ -102,7 +102,7 @@ export function draw(space: string, rng: Prng): Encoding {
 const program = join(repoRoot, 'fixtures/arm/definedness');
 
 /** What qemu-arm says of each: true for defined. */
-export async function oracleSays(encodings: readonly Encoding[], cpu: string): Promise<boolean[]> {
+export async function oracleSays(encodings: readonly Encoding[], cpu: CpuModelName): Promise<boolean[]> {
   const input = Buffer.alloc(8 * encodings.length);
   encodings.forEach(({ thumb, width, word }, i) => {
     input.writeUInt32LE((thumb ? 1 : 0) | (width === 16 ? 2 : 0), 8 * i);
@@ -132,7 +132,12 @@ export interface Disagreement {
 }
 
 /** Where tsemu and the oracle disagree and `explain` has no reason for it. */
-export async function disagreements(space: string, seed: number, count: number, cpu: string): Promise<Disagreement[]> {
+export async function disagreements(
+  space: string,
+  seed: number,
+  count: number,
+  cpu: CpuModelName,
+): Promise<Disagreement[]> {
   const rng = new Prng(seed);
   const encodings = Array.from({ length: count }, () => draw(space, rng));
   const said = await oracleSays(encodings, cpu);
@@ -152,10 +157,9 @@ async function main(): Promise<void> {
       limit: { type: 'string', default: '4' },
     },
   });
-  void cachePath;
   let total = 0;
   for (const space of values.space === undefined ? Object.keys(spaces) : [values.space]) {
-    const found = await disagreements(space, Number(values.seed), Number(values.count), values.cpu);
+    const found = await disagreements(space, Number(values.seed), Number(values.count), values.cpu as CpuModelName);
     total += found.length;
     process.stdout.write(`${space}: ${values.count} encodings, ${found.length} disagree\n`);
     const groups = Map.groupBy(found, ({ defined, row }) => `${defined ? 'qemu only' : 'tsemu only'}: ${row}`);
