@@ -201,6 +201,11 @@ export class ArmContext {
     this.exit(ExitReason.undefined, this.currentPc, this.encoding);
   }
 
+  /** UNPREDICTABLE by the manual, and here undefined, though other CPUs may do something. */
+  unpredictable(): void {
+    this.undefined();
+  }
+
   /** Undefined on a CPU without a feature. */
   require(feature: number): void {
     if ((this.model.features & feature) === 0) this.undefined();

@@ -82,8 +82,8 @@ const narrowNeeds: Needs = [
 
 const vectorNeeds: Needs = [
   [/^V(SDOT|UDOT)/, Feature.dotProduct],
-  [/^V(SUDOT|USDOT|.*MMLA$)/, Feature.i8mm],
   [/BF16/, Feature.bf16],
+  [/^V(SUDOT|USDOT|.*MMLA$)/, Feature.i8mm],
   [/^VJCVT/, Feature.javascript],
   [/^VFM[AS]L/, Feature.fhm],
   [/^VC(MLA|ADD)/, Feature.complex],
