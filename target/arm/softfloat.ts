@@ -473,7 +473,7 @@ export function toInt32Modulo(format: FloatFormat, a: bigint, env: FloatEnv): { 
     env.flags |= FpFlag.invalid;
     return { bits: 0n, exact: false };
   }
-  if (x.kind === 'zero') return { bits: 0n, exact: a === 0n };
+  if (x.kind === 'zero') return { bits: 0n, exact: !x.sign };
   const { magnitude, inexact } = toIntegerMagnitude(x, 0, Rounding.zero);
   const value = x.sign ? -magnitude : magnitude;
   const fits = value >= -(1n << 31n) && value < 1n << 31n;

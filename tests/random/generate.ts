@@ -121,7 +121,7 @@ function randomFpscr(rng: Prng): number {
   if (rng.chance(25)) value |= rng.below(4) << 22;
   if (rng.chance(15)) value |= 1 << 24;
   if (rng.chance(15)) value |= 1 << 25;
-  if (rng.chance(15)) value |= rng.u32() & 0x0800009f;
+  if (rng.chance(15)) value |= rng.u32() & 0x0808009f;
   return value >>> 0;
 }
 
@@ -200,12 +200,6 @@ function isUndefined(bytes: readonly number[], thumb: boolean): boolean {
   return false;
 }
 
-/**
- * Advanced SIMD on two registers: where we have nothing, the oracle has half precision, AES and ARMv8's directed
- * conversions.
- */
-const isExtension = (encoding: number): boolean => (encoding & 0xf3b00810) >>> 0 === 0xf3b00000;
-
 function randomInsn(rng: Prng, set: InsnSet, roles: Roles): Insn {
   for (;;) {
     const row = rng.pick(set.candidates);
@@ -223,7 +217,7 @@ function randomInsn(rng: Prng, set: InsnSet, roles: Roles): Insn {
       const encoding = encode(row, fields);
       if (!decodesTo(set, row, encoding)) continue;
       const bytes = encodingBytes(encoding, width, set.thumb);
-      if (isUndefined(bytes, set.thumb) && (rng.chance(85) || isExtension(encoding))) continue;
+      if (isUndefined(bytes, set.thumb) && rng.chance(85)) continue;
       return { name: row.name, fields, bytes };
     }
   }
