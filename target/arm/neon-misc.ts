@@ -118,9 +118,16 @@ const saturatedSign = (ops: readonly number[]) =>
     return result;
   });
 
+const neighbourSums = [
+  [Op.extadd_pairwise_s_i8x16, Op.extadd_pairwise_s_i16x8],
+  [Op.extadd_pairwise_u_i8x16, Op.extadd_pairwise_u_i16x8],
+];
+
 /** Sums of neighbouring elements, twice as wide. */
 function pairSums(c: ArmContext, m: Value, size: number, u: boolean): Value {
   const { b } = c;
+  const op = neighbourSums[u ? 1 : 0]![size];
+  if (op !== undefined) return b.un(op, m);
   const by = b.i32(8 << size);
   const shr = (u ? laneOps.shrU : laneOps.shrS)[size + 1]!;
   return b.bin(laneOps.add[size + 1]!, b.bin(shr, m, by), b.bin(shr, b.bin(laneOps.shl[size + 1]!, m, by), by));
