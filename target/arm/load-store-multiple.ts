@@ -65,7 +65,7 @@ export const ldm =
   (minimum: number) =>
   (c: ArmContext, f: Multiple): void => {
     const count = countRegisters(f.list);
-    if (count < minimum || f.rn === 15 || (f.w === 1 && (f.list & (1 << f.rn)) !== 0)) return c.undefined();
+    if (count < minimum || f.rn === 15 || (f.w === 1 && (f.list & (1 << f.rn)) !== 0)) return c.unpredictable();
     loadRegisters(c, f, count);
   };
 
@@ -74,13 +74,13 @@ export const stm =
   (minimum: number) =>
   (c: ArmContext, f: Multiple): void => {
     const count = countRegisters(f.list);
-    if (count < minimum || f.rn === 15) return c.undefined();
+    if (count < minimum || f.rn === 15) return c.unpredictable();
     storeRegisters(c, f, count);
   };
 
 /** STM.W: a base in the list with writeback is UNPREDICTABLE. */
 export function stmT32(c: ArmContext, f: Multiple): void {
-  if (f.w === 1 && (f.list & (1 << f.rn)) !== 0) return c.undefined();
+  if (f.w === 1 && (f.list & (1 << f.rn)) !== 0) return c.unpredictable();
   stm(2)(c, f);
 }
 

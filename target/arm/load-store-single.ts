@@ -1,6 +1,7 @@
 import type { Value } from '#tcg/builder.ts';
 import { MemoryFlag, Op } from '#tcg/ops.ts';
 import type { ArmContext } from './context.ts';
+import { Feature } from './features.ts';
 import { type DataKind, dataKinds, loadData, storeData } from './guest-data.ts';
 import { Shift, shiftImmediate } from './shift.ts';
 
@@ -108,7 +109,7 @@ function store(c: ArmContext, kind: DataKind, f: Indexing & OneRegister, place: 
 export const loadImmediate =
   (kind: DataKind) =>
   (c: ArmContext, f: ImmediateForm & OneRegister): void => {
-    if (badBase(f) || (f.rt === 15 && kind !== dataKinds.word)) return c.undefined();
+    if (badBase(f) || (f.rt === 15 && kind !== dataKinds.word)) return c.unpredictable();
     load(c, kind, f, immediatePlace(c, f));
   };
 
@@ -116,7 +117,7 @@ export const loadImmediate =
 export const loadRegister =
   (kind: DataKind) =>
   (c: ArmContext, f: RegisterForm & OneRegister): void => {
-    if (badBase(f) || (f.rt === 15 && kind !== dataKinds.word)) return c.undefined();
+    if (badBase(f) || (f.rt === 15 && kind !== dataKinds.word)) return c.unpredictable();
     if (f.rt === 15 && jumpTable(c, f)) return;
     load(c, kind, f, registerPlace(c, f));
   };
@@ -125,7 +126,7 @@ export const loadRegister =
 export const storeImmediate =
   (kind: DataKind) =>
   (c: ArmContext, f: ImmediateForm & OneRegister): void => {
-    if (badBase(f)) return c.undefined();
+    if (badBase(f)) return c.unpredictable();
     store(c, kind, f, immediatePlace(c, f));
   };
 
@@ -133,7 +134,7 @@ export const storeImmediate =
 export const storeRegister =
   (kind: DataKind) =>
   (c: ArmContext, f: RegisterForm & OneRegister): void => {
-    if (badBase(f)) return c.undefined();
+    if (badBase(f)) return c.unpredictable();
     store(c, kind, f, registerPlace(c, f));
   };
 
@@ -198,13 +199,13 @@ const badDual = (f: Indexing & TwoRegisters): boolean => badBase(f) || f.rt === 
 
 /** LDRD rt, rt2, [rn, #±imm·4], pre- or post-indexed: T32. */
 export function loadDualT32(c: ArmContext, f: ImmediateForm & TwoRegisters): void {
-  if (badDual(f)) return c.undefined();
+  if (badDual(f)) return c.unpredictable();
   loadDual(c, f, immediatePlace(c, { ...f, imm: f.imm * 4 }));
 }
 
 /** STRD rt, rt2, [rn, #±imm·4], pre- or post-indexed: T32. */
 export function storeDualT32(c: ArmContext, f: ImmediateForm & TwoRegisters): void {
-  if (badDual(f)) return c.undefined();
+  if (badDual(f)) return c.unpredictable();
   storeDual(c, f, immediatePlace(c, { ...f, imm: f.imm * 4 }));
 }
 
@@ -213,7 +214,7 @@ type Dual = (c: ArmContext, f: Indexing & TwoRegisters, place: Place) => void;
 /** The A32 form names rt only, which is even and not R14; post-indexed with w is UNPREDICTABLE. */
 function dualA32<F extends Indexing & OneRegister>(act: Dual, place: (c: ArmContext, f: F) => Place) {
   return (c: ArmContext, f: F): void => {
-    if (badBase(f) || (f.rt & 1) !== 0 || f.rt === 14 || (f.p === 0 && f.w === 1)) return c.undefined();
+    if (badBase(f) || (f.rt & 1) !== 0 || f.rt === 14 || (f.p === 0 && f.w === 1)) return c.unpredictable();
     act(c, { p: f.p, u: f.u, w: f.w, rn: f.rn, rt: f.rt, rt2: f.rt + 1 }, place(c, f));
   };
 }
@@ -229,3 +230,8 @@ export const storeDualRegister = dualA32<RegisterForm & OneRegister>(storeDual, 
 
 /** PLD, PLDW, PLI and the unallocated memory hints */
 export function preload(): void {}
+
+/** PLD, PLDW (r 0): the latter came with the multiprocessing extensions. */
+export function preloadA32(c: ArmContext, f: { readonly r: number }): void {
+  if (!f.r) c.require(Feature.mp);
+}

@@ -266,7 +266,7 @@ function vtbl(c: ArmContext, f: ThreeFields & { len: number; op: number }): void
   const count = f.len + 1;
   const d = fieldD(f);
   if (first + count > 32) {
-    c.undefined();
+    c.unpredictable();
     return;
   }
   const index = getVector(c, 0, fieldM(f));
