@@ -58,6 +58,9 @@ export const spaces: Readonly<Record<string, Draw>> = {
     return (word & 0x0e000000) === 0x0a000000 ? undefined : a32(word);
   },
   'a32-always-vfp': (rng) => a32(fixed(rng, 0xfc000c00, 0xfc000800) & ~(rng.chance(50) ? 0x02000000 : 0x01000000)),
+  'a32-system': (rng) => a32(fixed(rng, 0xfff0fe20, 0xf1000000)),
+  'a32-exchange': (rng) => a32(fixed(rng, 0xffffffc0, 0xe12fff00)),
+  'a32-cp15': (rng) => a32(fixed(rng, 0xff000f10, 0xee000f10)),
   neon: (rng) => a32(fixed(rng, 0xfe000000, 0xf2000000)),
   'neon-misc': (rng) => a32(fixed(rng, 0xffb00810, 0xf3b00000)),
   'neon-memory': (rng) => a32(fixed(rng, 0xff100000, 0xf4000000)),
@@ -74,6 +77,10 @@ export const spaces: Readonly<Record<string, Draw>> = {
   't32-multiple': (rng) => t32(fixed(rng, 0xfe000000, 0xe8000000)),
   't32-vfp': (rng) => t32(fixed(rng, 0xec000c00, 0xec000800)),
   't32-coprocessor': (rng) => t32(fixed(rng, 0xec000000, 0xec000000)),
+  't32-cp15': (rng) => t32(fixed(rng, 0xff000f10, 0xee000f10)),
+  't32-undefined': (rng) => t32(fixed(rng, 0xffe0d000, 0xf7e08000)),
+  't32-exchange': (rng) => t32(fixed(rng, 0xfff0f0ff, 0xf3c08000)),
+  't32-table': (rng) => t32(fixed(rng, 0xfff0ff00, 0xe8d0f000)),
   t16: (rng) => {
     const word = rng.below(0xe800);
     const branches = word >>> 12 === 0xd || word >>> 11 === 0b11100;
@@ -89,7 +96,7 @@ const isComputedJump = ({ thumb, word }: Encoding): boolean =>
 function isCall({ thumb, width, word }: Encoding): boolean {
   if (width === 16) return (word & 0xff00) === 0xdf00 || word === 0xbeab || word === 0xbabc;
   if (thumb) return false;
-  return (word & 0x0f000000) === 0x0f000000 || (word & 0x0ff000f0) === 0x01000070 || (word & 0x0ff000f0) === 0x01200070;
+  return (word & 0x0f000000) === 0x0f000000 || (word & 0x0ff000f0) === 0x01000070;
 }
 
 export function draw(space: string, rng: Prng): Encoding {

@@ -249,6 +249,17 @@ function skipBlock(rng: Prng, set: InsnSet, roles: Roles): Insn[] {
   return [{ name: 'B', fields: { cond }, bytes }, ...body];
 }
 
+/** Instructions whose data is big-endian, between two SETEND. */
+function endianBlock(rng: Prng, set: InsnSet, roles: Roles): Insn[] {
+  const body = Array.from({ length: 1 + rng.below(3) }, () => randomInsn(rng, set, roles));
+  const setend = (e: number): Insn => ({
+    name: 'SETEND',
+    fields: { e },
+    bytes: set.thumb ? bytesOf(0xb650 | (e << 3), 16) : bytesOf((0xf1010000 | (e << 9)) >>> 0, 32),
+  });
+  return [setend(1), ...body, setend(0)];
+}
+
 function randomRegisters(rng: Prng, roles: Roles, aligned: boolean): Registers {
   const address = (): number =>
     scratchBase + scratchBytes / 4 + 8 * rng.below(scratchBytes / 16) + (aligned ? 0 : rng.below(8));
@@ -284,6 +295,7 @@ export function generate(set: InsnSet, seed: number, length = 6): Sequence {
   const count = rng.chance(30) ? 1 : 1 + rng.below(length);
   const pieces = Array.from({ length: count }, () => {
     if (set.thumb && rng.chance(20)) return itBlock(rng, set, roles);
+    if (rng.chance(5)) return endianBlock(rng, set, roles);
     return rng.chance(8) ? skipBlock(rng, set, roles) : [randomInsn(rng, set, roles)];
   });
   const strict = pieces.flat().some(({ name }) => needsAlignment(name));
