@@ -249,9 +249,13 @@ function skipBlock(rng: Prng, set: InsnSet, roles: Roles): Insn[] {
   return [{ name: 'B', fields: { cond }, bytes }, ...body];
 }
 
-/** Instructions whose data is big-endian, between two SETEND. */
+/**
+ * Instructions whose data is big-endian, between two SETEND. Without exclusives: the oracle's monitor compares values as
+ * loaded, and fails where the data order has changed since.
+ */
 function endianBlock(rng: Prng, set: InsnSet, roles: Roles): Insn[] {
   const body = Array.from({ length: 1 + rng.below(3) }, () => randomInsn(rng, set, roles));
+  if (body.some(({ name }) => name.includes('EX'))) return body;
   const setend = (e: number): Insn => ({
     name: 'SETEND',
     fields: { e },
