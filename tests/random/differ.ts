@@ -43,7 +43,7 @@ const BATCH = 1000;
 /** Faulting sequences of a batch that are tried where each is the end of a process. */
 const DEATHS = 5;
 
-async function compareAll(
+export async function compareAll(
   sides: Sides,
   sequences: readonly Sequence[],
   options: CompareOptions,
