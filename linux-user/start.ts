@@ -140,7 +140,7 @@ export function createProcess(
   engineFactory: EngineFactory,
 ): StartedProcess {
   const { target, fs, program, stackBytes, credentials } = options;
-  const abi = abiOf(target.name, target.layout);
+  const abi = abiOf(target.name, target.layout, target.identity);
   const bytes = (texts: readonly string[]): Buffer[] => texts.map((text) => Buffer.from(text));
   const programs = fs.programs(null);
   const file = fs.confined ? programs.open(program) : new ProgramFile(program);

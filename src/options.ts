@@ -1,9 +1,9 @@
 // From a command line and an environment to one typed configuration.
 import type { TraceForm } from '#syscalls/tracer.ts';
+import type { CpuModelName } from '#target/arm/cpu-models.ts';
 import {
   type AddressRange,
   CPU_MODELS,
-  type CpuModel,
   findOption,
   LOG_ITEMS,
   type LogItem,
@@ -15,7 +15,8 @@ import {
   UsageError,
 } from './option-table.ts';
 
-export { type AddressRange, type CpuModel, type LogItem, type Tier, UsageError } from './option-table.ts';
+export type { CpuModelName } from '#target/arm/cpu-models.ts';
+export { type AddressRange, type LogItem, type Tier, UsageError } from './option-table.ts';
 
 /** Everything that `runUser` needs to know about one run. */
 export interface UserConfig {
@@ -44,7 +45,7 @@ export interface UserConfig {
   readonly cpuTime: number | null;
   /** Main stack, in bytes. */
   readonly stackSize: number;
-  readonly cpu: CpuModel;
+  readonly cpu: CpuModelName;
   /** Kernel release for uname, or null for ours. */
   readonly uname: string | null;
   /** End of the guest's address space in bytes, or null for the whole of it. */

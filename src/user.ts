@@ -5,7 +5,7 @@ import type { Process } from '#linux-user/process.ts';
 import { detectArchitecture, LoadError, startProcess } from '#linux-user/start.ts';
 import { coverage, createSyscallTable } from '#syscalls/table.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
-import { architectures } from './architectures.ts';
+import { targetFor } from './architectures.ts';
 import { confine } from './confinement.ts';
 import { createDump } from './dump.ts';
 import { interpreterBytes } from './interpreter.ts';
@@ -26,7 +26,7 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
     const entropy = createEntropy(config.seed);
     const { fs, credentials, networkGate } = confine(config, entropy);
     const arch = config.arch ?? detectArchitecture(config.program, fs.programs(null));
-    const target = architectures[arch];
+    const target = targetFor(arch, config.cpu);
     if (!target) throw new UsageError(`${config.program}: no translator for ${arch} in this build`);
     const dump = config.log.size === 0 ? null : await createDump(config, target);
     const log = dump?.log;
