@@ -577,7 +577,7 @@ export class Engine {
   /** Makes the outline of a block as translated, which outlives its T0 code. */
   private keepOutline(block: IrBlock): BlockOutline {
     const { space } = this;
-    const outline = outlineOf(block);
+    const outline = outlineOf(block, this.target, [...this.reader.newConstants]);
     space.outlines.set(block.pc, outline);
     this.codePages.note(outline.start, outline.end, { kind: 'outline', pages: [], space, pc: block.pc });
     return outline;
@@ -622,6 +622,7 @@ export class Engine {
       countInstructions: this.options.count === 'all',
       maxBlockInstructions: this.options.oneInstruction ? 1 : Infinity,
       outline: (pc) => this.outline(pc),
+      knownOutline: (pc) => (this.options.tier === 'region' ? this.outline(pc) : this.space.outlines.get(pc)),
       isFunction: (pc) => this.space.functions.has(pc),
       isHot: (pc) => this.profile.isHot(this.space, pc),
       without: this.without,

@@ -9,4 +9,6 @@ export type Optimization =
   /** Node splitting in irreducible loops. */
   | 'split'
   /** Flags put off to where they are needed. */
-  | 'sink';
+  | 'sink'
+  /** Flags not stored for code outside that sets them anew. */
+  | 'entry';

@@ -26,6 +26,7 @@ const switches: readonly (readonly [LogItem, Optimization])[] = [
   ['noinline', 'inline'],
   ['nosplit', 'split'],
   ['nosink', 'sink'],
+  ['noentry', 'entry'],
 ];
 
 export type DumpConfig = Pick<UserConfig, 'log' | 'logFile' | 'logFilter'>;

@@ -45,7 +45,7 @@ describe.each<[Tier, number]>([
   });
 });
 
-describe.each<Optimization>(['simplify', 'deadCode', 'inline', 'split', 'sink'])('without %s', (optimization) => {
+describe.each<Optimization>(['simplify', 'deadCode', 'inline', 'split', 'sink', 'entry'])('without %s', (optimization) => {
   it('random programs end the same', () => {
     for (let seed = firstSeed; seed < firstSeed + programs; seed++) {
       const random = new Random(seed);

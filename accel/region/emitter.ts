@@ -3,6 +3,7 @@ import { ExitReason } from '#tcg/cpu-page.ts';
 import { importedFunction, leftRegion, type SpaceLayout, typeIndex } from '#tcg/interpreter-module.ts';
 import { engineMemory, jumpCacheMask } from '#tcg/interpreter-ops.ts';
 import { type IrBlock, irError } from '#tcg/ir.ts';
+import { slotBytes } from '#tcg/op-tables.ts';
 import { Op, opDefs } from '#tcg/ops.ts';
 import type { Helper } from '#tcg/target.ts';
 import { Code, emptyBlockType, W, type WasmType, wasmTypes } from '#tcg/wasm/code.ts';
@@ -11,7 +12,7 @@ import type { RegionGraph } from './graph.ts';
 import type { CellLiveness } from './liveness.ts';
 import { type InheritedNan, NanEmitter } from './nan-emitter.ts';
 import { type EdgeKind, type EdgeNans, planNans } from './nan-plan.ts';
-import { isLiveAt, noneSunk, planSinking } from './sinking.ts';
+import { noneSunk, planSinking } from './sinking.ts';
 import type { TrapSite } from './sites.ts';
 import { type AccessHost, type BlockEmission, ValueEmitter } from './value-emitter.ts';
 import { analyseValues, lazy } from './values.ts';
@@ -408,7 +409,8 @@ export class RegionEmitter {
   private settle(emission: BlockEmission, at: number, edge?: Edge): void {
     for (const [set, points] of emission.sunk) {
       if (!points.includes(at)) continue;
-      if (edge && !isLiveAt(edge, emission.block.x[set]!, this.region.liveness)) continue;
+      const { op, x } = emission.block;
+      if (edge && !this.region.liveness.isLiveAlong(edge, x[set]!, slotBytes[op[set]!]!)) continue;
       this.values.emitSet(emission, set);
     }
   }
