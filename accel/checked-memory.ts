@@ -50,6 +50,7 @@ export class ExactCheckedMemory implements MemoryModel {
       code.i32(pageShift);
       code.u8(W.i32_shr_u);
       emitRefused(code, access);
+      code.unlikely();
       code.brIf(cold);
     }
   }
@@ -80,6 +81,7 @@ export class PlaneCheckedMemory implements MemoryModel {
     code.i32((planeSpan(bytes) << (32 - pageShift)) - 1);
     code.u8(W.i32_and);
     emitRefused(code, access);
+    code.unlikely();
     code.op2(W.if, emptyBlockType);
     this.exact.emitCheck(code, address, offset, bytes, access, cold + 1);
     code.u8(W.end);

@@ -143,6 +143,7 @@ export class RegionEmitter {
       code.get(budget);
       code.i32(0);
       code.u8(W.i32_lt_s);
+      code.unlikely();
       code.op2(W.if, emptyBlockType);
       this.frame.exitTo(ExitReason.budget, () => code.i32(region.pc));
       code.u8(W.end);
@@ -246,6 +247,7 @@ export class RegionEmitter {
     code.tee(this.frame.service.budget);
     code.i32(0);
     code.u8(W.i32_lt_s);
+    code.unlikely();
     code.op2(W.if, emptyBlockType);
     atInterrupt?.();
     if (dirty) this.frame.storeVariables(dirty);
@@ -679,6 +681,7 @@ export class RegionEmitter {
     // Too deep: unwind to the dispatcher, which goes on at the callee.
     code.get(depthLocal);
     code.u8(W.i32_eqz);
+    code.unlikely();
     code.op2(W.if, emptyBlockType);
     pushTarget();
     code.u8(W.return);
@@ -701,6 +704,7 @@ export class RegionEmitter {
     code.tee(scratch);
     code.i32(pc);
     code.u8(W.i32_ne);
+    code.unlikely();
     code.op2(W.if, emptyBlockType);
     code.get(scratch);
     code.u8(W.return);
