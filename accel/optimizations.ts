@@ -11,4 +11,6 @@ export type Optimization =
   /** Flags put off to where they are needed. */
   | 'sink'
   /** Flags not stored for code outside that sets them anew. */
-  | 'entry';
+  | 'entry'
+  /** One test of permissions for several accesses. */
+  | 'group';

@@ -27,6 +27,7 @@ const switches: readonly (readonly [LogItem, Optimization])[] = [
   ['nosplit', 'split'],
   ['nosink', 'sink'],
   ['noentry', 'entry'],
+  ['nogroup', 'group'],
 ];
 
 export type DumpConfig = Pick<UserConfig, 'log' | 'logFile' | 'logFilter'>;

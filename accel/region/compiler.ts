@@ -91,6 +91,7 @@ export function compileRegions(entries: readonly number[], host: CompilerHost): 
       layout: host.layout,
       helpers: host.target.helpers,
       sinks: !host.without.has('sink'),
+      groupsChecks: !host.without.has('group'),
       countInstructions: host.countInstructions,
       slotOf: (to, call) => host.slotOf(to, call),
       functionOf: (to) => functionOf.get(to) ?? -1,

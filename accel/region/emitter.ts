@@ -7,6 +7,7 @@ import { slotBytes } from '#tcg/op-tables.ts';
 import { Op, opDefs } from '#tcg/ops.ts';
 import type { Helper } from '#tcg/target.ts';
 import { Code, emptyBlockType, W, type WasmType, wasmTypes } from '#tcg/wasm/code.ts';
+import { noCheckPlan, planChecks } from './check-plan.ts';
 import { depthLocal, RegionFrame } from './frame.ts';
 import type { RegionGraph } from './graph.ts';
 import type { CellLiveness } from './liveness.ts';
@@ -33,6 +34,8 @@ export interface EmitterHost extends AccessHost {
   readonly helpers: readonly Helper[];
   /** Sets may be put off (`planSinking`). */
   readonly sinks: boolean;
+  /** Accesses may be tested together (`planChecks`). */
+  readonly groupsChecks: boolean;
   /** Count the guest instructions run, in `engineMemory.regionCounter`. */
   readonly countInstructions: boolean;
   /** Table index for calls to guest `pc`, given out at first asking; -1 if it should be reached by the dispatcher. */
@@ -330,6 +333,7 @@ export class RegionEmitter {
       block,
       values,
       sunk,
+      checks: host.groupsChecks && host.memory.pushRefused ? planChecks(block, host.memory, helpers) : noCheckPlan,
       inherited,
       live,
       written: variables.emptySet(),
