@@ -587,12 +587,13 @@ export class Engine {
   private compileAround(pc: number): void {
     const { profile, space } = this;
     const entry = profile.functionOf(space, pc);
+    const outline = space.outlines.get(pc);
     if (entry === pc || space.compiled.has(entry) || profile.entered(space, entry) < functionEntries) {
-      this.compile(pc);
-      return;
-    }
-    this.compile(entry);
-    if (this.space.compiled.has(pc)) return;
+      if (entry === pc || !outline?.inRegion || profile.threshold <= 1) this.compile(pc);
+    } else this.compile(entry);
+    if (!outline || this.space.compiled.has(pc)) return;
+    // A region runs through it, but is entered elsewhere: what runs now may come there soon, or never.
+    outline.inRegion = false;
     const address = this.space.addresses.get(pc);
     if (address !== undefined) profile.set(address, profile.threshold * onStackFactor);
   }

@@ -66,7 +66,9 @@ test.each(Object.keys(bodies))('%s', (name) => {
     for (let base = border - 18; base <= border + 18; base += name === 'under conditions' ? 3 : 1) {
       for (const r0 of name === 'under conditions' ? [0, 1] : [0]) {
         const wanted = outcome('interp', bodies[name]!, base, permissions, r0);
-        expect(outcome('region', bodies[name]!, base, permissions, r0), `${permissions} ${base}`).toEqual(wanted);
+        expect(outcome('region', bodies[name]!, base, permissions, r0), `${permissions.join()} ${base}`).toEqual(
+          wanted,
+        );
       }
     }
   }

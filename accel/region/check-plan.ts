@@ -75,7 +75,12 @@ export function planChecks(block: IrBlock, memory: MemoryModel, helpers: readonl
         else if (op === Op.else) facts = new Map(open.at(-1)!);
         else facts = open.pop()!;
         break;
-      default:
+      case 'pure':
+      case 'get':
+      case 'set':
+      case 'marker':
+      case 'fence':
+      case 'terminal':
         break;
     }
   }

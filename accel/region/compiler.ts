@@ -74,7 +74,7 @@ export function outlineOf(
   const last = op[length - 1];
   const runsOn = last === Op.jump || last === Op.branch;
   const lazy = lazyUse(block, new LazyCells(target.lazySlots), target.helpers);
-  return { pc, start, end, instructions, successors, calls, runsOn, lazy, constants, executed: false };
+  return { pc, start, end, instructions, successors, calls, runsOn, lazy, constants, executed: false, inRegion: false };
 }
 
 /** Compiles the regions that begin at `entries` into one module. */

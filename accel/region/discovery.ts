@@ -32,6 +32,8 @@ export interface BlockOutline {
   readonly constants: readonly (readonly [number, number])[];
   /** True if it has been executed. */
   executed: boolean;
+  /** True if a region runs through it that has not been found to be of no help to what runs now. */
+  inRegion: boolean;
 }
 
 /** What discovery asks of the engine. */
@@ -245,6 +247,7 @@ function findOutlines(
  */
 function findHeads(roots: readonly number[], host: DiscoveryHost, isBoundary: (pc: number) => boolean): Set<number> {
   const outlines = findOutlines(roots, host, isBoundary)!;
+  for (const outline of outlines.values()) outline.inRegion = true;
   const heads = new Set(roots);
   // What is only fallen into is no head, however often: whatever block comes before it runs through it.
   for (const outline of outlines.values()) {
