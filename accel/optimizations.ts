@@ -13,4 +13,6 @@ export type Optimization =
   /** Flags not stored for code outside that sets them anew. */
   | 'entry'
   /** One test of permissions for several accesses. */
-  | 'group';
+  | 'group'
+  /** Returns of inlined functions not compared where they must go to the caller. */
+  | 'return';

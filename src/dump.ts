@@ -28,6 +28,7 @@ const switches: readonly (readonly [LogItem, Optimization])[] = [
   ['nosink', 'sink'],
   ['noentry', 'entry'],
   ['nogroup', 'group'],
+  ['noreturn', 'return'],
 ];
 
 export type DumpConfig = Pick<UserConfig, 'log' | 'logFile' | 'logFilter'>;

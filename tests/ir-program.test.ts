@@ -45,7 +45,7 @@ describe.each<[Tier, number]>([
   });
 });
 
-describe.each<Optimization>(['simplify', 'deadCode', 'inline', 'split', 'sink', 'entry', 'group'])(
+describe.each<Optimization>(['simplify', 'deadCode', 'inline', 'split', 'sink', 'entry', 'group', 'return'])(
   'without %s',
   (optimization) => {
     it('random programs end the same', () => {

@@ -21,6 +21,7 @@ import { buildGraph, type RegionGraph } from './graph.ts';
 import { CellLiveness } from './liveness.ts';
 import { type FaultSite, type TrapSite, TrapSites } from './sites.ts';
 import { splitIrreducible } from './splitting.ts';
+import { sureReturns } from './sure-returns.ts';
 import { RegionVariables } from './variables.ts';
 
 /** What the compiler asks of the engine. */
@@ -134,6 +135,7 @@ function buildRegion(pc: number, host: CompilerHost): { region: Region; reliesOn
   const region = discoverRegion(pc, host);
   if (!host.without.has('split')) makeReducible(region);
   const { blocks, flow } = region;
+  if (!host.without.has('return')) region.markSure(sureReturns(blocks, flow, host.target.helpers));
   if (host.onBlock) blocks.forEach(host.onBlock);
   // With exact state an access that may fault reads the lazy slots too.
   const { layout, helpers } = host.target;

@@ -76,6 +76,8 @@ export interface DiscoveredRegion {
   readonly flow: RegionFlow;
   /** Blocks that are not part of the region but of what it relies on. */
   readonly reliesOn: ReadonlySet<BlockOutline>;
+  /** The returns of these nodes go to their callers. */
+  markSure(nodes: readonly number[]): void;
   /** Adds a copy of a node. */
   copyNode(node: number): number;
   /** Edges of `from` to `to` go to `copy`, a copy of it, from now on. */
@@ -133,6 +135,7 @@ export function discoverRegion(entry: number, host: DiscoveryHost): DiscoveredRe
     for (let next: number | undefined = node; next !== undefined; next = redirected[from]?.get(next)) node = next;
     return { pc, node };
   };
+  const sure = new Set<number>();
   const knowsEntries = !host.exactState && !host.without.has('entry');
   const cells = new LazyCells(knowsEntries ? host.target.lazySlots : []);
   const entries = new EntryLiveness(cells, (pc) => host.knownOutline(pc));
@@ -147,10 +150,13 @@ export function discoverRegion(entry: number, host: DiscoveryHost): DiscoveredRe
       },
       returnOf(from) {
         const { caller } = copyOf[from]!;
-        return caller && place(from, caller.copy, caller.returnPc);
+        return caller && { ...place(from, caller.copy, caller.returnPc), sure: sure.has(from) };
       },
       isFunction: (pc) => host.isFunction(pc),
       deadAt: (pc) => entries.deadAt(pc),
+    },
+    markSure(nodes) {
+      for (const node of nodes) sure.add(node);
     },
     copyNode(node) {
       copyOf.push(copyOf[node]!);

@@ -617,6 +617,10 @@ export class RegionEmitter {
   private emitReturn(emission: BlockEmission, i: number, edges: readonly Edge[]): void {
     const { code } = this.frame;
     const out = edges.at(-1)!;
+    if (edges.length === 1 && !out.flush) {
+      this.follow(emission, out);
+      return;
+    }
     if (edges.length === 1) {
       this.pushFlushed(emission, i, out);
       code.u8(W.return);

@@ -8,6 +8,12 @@ export interface Place {
   readonly node: number;
 }
 
+/** Where an inlined function returns. */
+export interface ReturnPlace extends Place {
+  /** No return of the node goes elsewhere. */
+  readonly sure: boolean;
+}
+
 /**
  * How the blocks (nodes) of a region hang together. A function may be in a region more than once: each copy but the
  * region's own belongs to a call it was inlined at, and its PCs name nodes of that copy.
@@ -18,7 +24,7 @@ export interface RegionFlow {
   /** Entries of the functions inlined where node `from` calls and expects to come back to `returnPc`. */
   inlined(from: number, returnPc: number): readonly Place[];
   /** Where the copy node `from` belongs to returns; undefined for the region's own function. */
-  returnOf(from: number): Place | undefined;
+  returnOf(from: number): ReturnPlace | undefined;
   /** True if `pc` is known to be called: a jump there from an inlined function is a call in the name of its caller. */
   isFunction(pc: number): boolean;
   /** The lazy cells (mask of `LazyCells`) whose values nobody reads when execution goes on at `pc`, outside. */
@@ -92,6 +98,7 @@ export function edgesOf(block: IrBlock, i: number, node: number, flow: RegionFlo
       return [...flow.inlined(node, block.x[i]!).map(inside), callee(0, block.x[i]!, 0)];
     case Op.return: {
       const caller = flow.returnOf(node);
+      if (caller?.sure) return [inside(caller)];
       return caller ? [inside(caller), out] : [out];
     }
     case Op.exit:
