@@ -42,7 +42,7 @@ export const immediateOps = plainOps.filter((name) => {
 
 export const t0Names: readonly T0Name[] = [
   // control
-  'enter', // count, pc, instructions
+  'enter', // count, pc, instructions; in machine mode the key of its code page
   'region', // table index, pc
   'jump', // link, pc
   'branch', // cell, link, pc, link, pc

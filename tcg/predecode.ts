@@ -66,9 +66,15 @@ export class Predecoder {
 
   /**
    * Writes the block's code at byte `address` of memory 1; `threshold` is its profile counter's start. `counts`: where
-   * to count instructions (`countingPoints`), if they are to be counted.
+   * to count instructions (`countingPoints`), if they are to be counted. `codeKey`: in machine mode, the key of its page.
    */
-  encode(block: IrBlock, address: number, threshold: number, counts?: ReadonlyMap<number, number>): PredecodedBlock {
+  encode(
+    block: IrBlock,
+    address: number,
+    threshold: number,
+    counts?: ReadonlyMap<number, number>,
+    codeKey?: number,
+  ): PredecodedBlock {
     this.analyse(block);
     this.at = address >> 2;
     // The first cell is never written: zero.
@@ -80,6 +86,7 @@ export class Predecoder {
     const counters: number[] = [];
     this.put3(t0Opcodes.enter!, threshold, block.pc);
     this.put(block.instructions);
+    if (codeKey !== undefined) this.put(codeKey);
     for (let i = 0; i < block.length; i++) {
       const count = counts?.get(i);
       if (count !== undefined) {

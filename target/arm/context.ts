@@ -4,6 +4,7 @@ import { Op } from '#tcg/ops.ts';
 import type { CodeReader } from '#tcg/target.ts';
 import { Cond, Flags } from './flags.ts';
 import { armState, slotR } from './state.ts';
+import type { SystemTranslation } from './system.ts';
 
 /** Bits of `Target.mode` for ARM: ITSTATE, CPSR.E, and the FPSCR bits under which floating point is not the plain one. */
 export const ModeBits = {
@@ -11,6 +12,8 @@ export const ModeBits = {
   bigEndian: 0x100,
   /** FPSCR DN, FZ, RMode, Stride and Len, where FPSCR has them; bit 9: cumulative flags are kept. See `fpMode`. */
   fpscr: 0x03f70200,
+  /** Machine mode: the code runs at PL1. */
+  privileged: 0x400,
 } as const;
 
 /** How the instruction leaves the straight line; emitted when its translation is over. */
@@ -44,6 +47,8 @@ export class ArmContext {
   private readonly leavesMode: boolean;
   /** FPSCR bits of the mode (`ModeBits.fpscr`), in place; 0 is the usual. */
   readonly fpscrMode: number;
+  /** Machine mode. */
+  readonly system: SystemTranslation | undefined;
   /** Address of the instruction being translated, its bytes (2 or 4) and encoding (T32: first halfword high). */
   pc = 0;
   size = 4;
@@ -62,11 +67,12 @@ export class ArmContext {
   private boundedValue: Value = -1;
   private bound = 0;
 
-  constructor(b: Builder, code: CodeReader, thumb: boolean, mode: number) {
+  constructor(b: Builder, code: CodeReader, thumb: boolean, mode: number, system?: SystemTranslation) {
     this.b = b;
     this.code = code;
     this.flags = new Flags(b);
     this.thumb = thumb;
+    this.system = system;
     this.bigEndian = (mode & ModeBits.bigEndian) !== 0;
     this.fpscrMode = mode & ModeBits.fpscr;
     this.nextItstate = mode & ModeBits.itstate;
@@ -194,6 +200,12 @@ export class ArmContext {
   /** Undefined or unimplemented instruction: SIGILL. */
   undefined(): void {
     this.exit(ExitReason.undefined, this.currentPc, this.encoding);
+  }
+
+  /** Ends the block here, within an IT block. */
+  leaveInIt(): void {
+    this.b.set32(armState.offset('itstate'), this.b.i32(this.nextItstate));
+    this.b.exit(ExitReason.mode, this.nextPc);
   }
 
   private setLeave(leave: Leave): void {

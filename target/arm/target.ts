@@ -97,6 +97,14 @@ function insn(context: ArmDisas): void {
     context.done = true;
     return;
   }
+  if (c.system && block.openCond >= 0 && (context.pc & 0xfff) === 0) closeRun(block);
+  if (c.system && c.nextItstate !== 0 && ((context.pc + 3) & 0xfff) <= 3) {
+    // Code of one page is one thing: the rest of the IT block is a block of its own.
+    closeRun(block);
+    c.leaveInIt();
+    context.done = true;
+    return;
+  }
   if (c.nextItstate === 0 && block.startItstate !== 0) {
     // The block was translated for the middle of an IT block; what follows is not.
     c.b.exit(ExitReason.mode, c.nextPc);
@@ -105,11 +113,14 @@ function insn(context: ArmDisas): void {
 }
 
 function decode(c: ArmContext): ArmRow | undefined {
+  const privileged = c.system?.decode(c);
+  if (privileged) return privileged;
   if (!c.thumb) return decodeA32(c.encoding);
   return c.size === 2 ? decodeT16(c.encoding) : decodeT32(c.encoding);
 }
 
 function translate(c: ArmContext, row: ArmRow | undefined): void {
+  if (row) c.system?.before(c, row);
   if (row) row.translate(c, row.bits!.record);
   else c.undefined();
 }
@@ -160,6 +171,7 @@ function executeConditional(context: ArmDisas, row: ArmRow | undefined): boolean
 function a32Runs(context: ArmDisas): boolean {
   const { c } = context.target;
   const next = (c.pc + 4) >>> 0;
+  if (c.system && (next & 0xfff) === 0) return false;
   return goesOn(context) && context.code.fetchable(next, 4) && context.code.fetch32(next) >>> 28 === c.cond;
 }
 
