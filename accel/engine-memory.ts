@@ -24,6 +24,11 @@ export interface VirtualAddresses {
   /** The same without anything that can be observed: for code that may never run. */
   peekCodePage(address: number): number;
   /**
+   * The same if the page is global: code of several such pages may be compiled as one. `onCodeWritten` is called too
+   * when such a page comes to lead elsewhere.
+   */
+  steadyPage(address: number): number;
+  /**
    * Serves an access that was not found: the wasm address for it less `translationBias`, or 0 if it faults. `value`:
    * wasm address of what is to be stored.
    */

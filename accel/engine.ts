@@ -19,7 +19,7 @@ import { cacheEntry, clearJumpCaches, forgetJump } from './jump-caches.ts';
 import type { Optimization } from './optimizations.ts';
 import { neverHot, Profile } from './profile.ts';
 import { type CompiledRegion, compileRegions, outlineOf, passesWithout } from './region/compiler.ts';
-import type { BlockOutline } from './region/discovery.ts';
+import type { BlockOutline, CodeReach } from './region/discovery.ts';
 import type { Region } from './region/emitter.ts';
 import type { FaultSite, TrapSites } from './region/sites.ts';
 import { trapPlace } from './trap-place.ts';
@@ -298,7 +298,7 @@ export class Engine {
           if (!this.virtual) this.cacheJump(i32[pcWord]!, this.codeAddress(i32[pcWord]!));
           break;
         case ExitReason.hot:
-          this.compileAround(i32[pcWord]!);
+          if (!this.virtual || this.virtualCode(this.virtual, i32[pcWord]!) >= 0) this.compileAround(i32[pcWord]!);
           break;
         case ExitReason.mode:
           this.enterMode();
@@ -660,7 +660,7 @@ export class Engine {
       builder: this.builder,
       optimizer: this.optimizer,
       code: this.reader,
-      memory: pages ? this.unchecked : this.checked,
+      memory: this.virtual ? this.virtual.model : pages ? this.unchecked : this.checked,
       moduleName,
       layout: { cpuBase, memoryPages },
       mode: this.space.mode,
@@ -674,6 +674,10 @@ export class Engine {
       lastTargets: (returnPc) => this.profile.lastTargets(this.space, returnPc),
       slotOf: (pc, call) => this.slotOf(pc, call),
       addSite: (site) => ~(this.sites.push(site) - 1),
+      ...(this.virtual && {
+        codeKey: (pc: number) => this.codeKey(pc)!,
+        pages: this.codeReach(this.virtual),
+      }),
       ...(this.options.trace?.block && { onBlock: (block) => this.options.trace!.block!(block, 'op') }),
       ...(this.options.trace?.region && { onRegion: this.options.trace.region }),
     });
@@ -822,6 +826,27 @@ export class Engine {
     const free = all.find(({ pages }) => !pages.has(number)) ?? this.addSpace(space.mode);
     free.pages.set(number, page);
     this.setSpace(free);
+  }
+
+  private codeReach(virtual: VirtualAddresses): CodeReach {
+    const pageOf = (pc: number): number => this.target.address(pc) >>> pageShift;
+    return {
+      reaches: (entry, pc) => {
+        const number = pageOf(pc);
+        if (number === pageOf(entry)) return true;
+        const known = this.space.pages.get(number);
+        const page = virtual.steadyPage(pageOf(entry) * pageSize) ? virtual.steadyPage(number * pageSize) : 0;
+        if (page === 0 || (known ?? page) !== page) return false;
+        this.space.pages.set(number, page);
+        return true;
+      },
+      pageEnd: (pc) => this.pageLimit(pc).pageEnd!,
+      begin: (pc) => {
+        this.readFrom(pc);
+        return this.pageLimit(pc).pageEnd!;
+      },
+      crosses: ({ start, end }) => (Math.max(start + 1, end) - 1) >>> pageShift !== start >>> pageShift,
+    };
   }
 
   /** True if the block just made runs on into the next page: it is run by the dispatcher alone, which looks there first. */

@@ -56,6 +56,8 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
   private readonly bus: DeviceBus;
   private readonly walker: PageWalker;
   private readonly page: PageWalk = { physical: 0, allowed: 0, global: false, large: false };
+  /** Physical pages | 1 of virtual ones (numbers) that are part of code of several pages. */
+  private readonly steady = new Map<number, number>();
   /** By physical page: 1 if stores to it must be told of. */
   private readonly code = new Uint8Array(1 << (32 - pageShift));
 
@@ -106,6 +108,56 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
     if (known !== 0) return known;
     if (!this.walker.walk(address, Access.execute, this.page, true)) return 0;
     return this.isRam(this.page.physical) ? this.page.physical | 1 : 0;
+  }
+
+  steadyPage(address: number): number {
+    const number = address >>> pageShift;
+    const known = this.steady.get(number);
+    if (known !== undefined) return known;
+    const { page } = this;
+    if (!this.walker.walk(address, Access.execute, page, true) || !page.global || !this.isRam(page.physical)) return 0;
+    this.steady.set(number, page.physical | 1);
+    return page.physical | 1;
+  }
+
+  /** Drops the code of pages that lead elsewhere now: of all, or of that of a virtual address. */
+  private verifySteady(address?: number): void {
+    if (address === undefined) {
+      for (const number of this.steady.keys()) this.verifyPage(number);
+      return;
+    }
+    const number = address >>> pageShift;
+    if (this.steady.has(number)) this.verifyPage(number);
+  }
+
+  private verifyPage(number: number): void {
+    const { page } = this;
+    const known = this.steady.get(number)!;
+    const same = this.walker.walk(number * pageSize, Access.execute, page, true) && (page.physical | 1) === known;
+    if (same) return;
+    this.steady.delete(number);
+    this.codeWritten((known & -pageSize) >>> 0);
+  }
+
+  // ---- TLB maintenance
+
+  /** Puts the translations for `key` in force. */
+  use(key: number): void {
+    this.tables.use(key);
+  }
+
+  flush(): void {
+    this.tables.flush();
+    this.verifySteady();
+  }
+
+  flushLocal(): void {
+    this.tables.flushLocal();
+  }
+
+  flushPage(address: number): void {
+    this.tables.flushPage(address);
+    this.verifySteady(address);
   }
 
   protectCode(address: number): void {

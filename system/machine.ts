@@ -38,6 +38,8 @@ const rWord = armState.offset('r') >> 2;
 
 /** Instructions or back-edges between looks at timers and interrupts: about half a millisecond. */
 const sliceBudget = 50_000;
+/** Slices before hot code is compiled: the compiler is cold itself then. */
+const coldSlices = 50;
 /** Milliseconds the machine runs before the host's events are looked at. */
 const eventInterval = 4;
 
@@ -55,6 +57,7 @@ export class Machine {
   end: MachineEnd | null = null;
   private readonly config: MachineConfig;
   private wake: (() => void) | null = null;
+  private slices = 0;
 
   constructor(config: MachineConfig) {
     this.config = config;
@@ -76,7 +79,7 @@ export class Machine {
     this.control = new ControlRegisters(
       this.core,
       {
-        translations: this.memory.tables,
+        translations: this.memory,
         timer: this.board.timers[0]!,
         cpuCount: 1,
         word: (physical) => this.memory.physicalWord(physical),
@@ -101,7 +104,7 @@ export class Machine {
   reset(): void {
     this.core.reset();
     this.board.reset();
-    this.memory.tables.flush();
+    this.memory.flush();
   }
 
   /** Starts at `pc` with r0 to r2. */
@@ -125,6 +128,7 @@ export class Machine {
       this.clock.runDue();
       const { i32 } = this.core.cpu;
       if ((i32[linesWord]! & ~i32[maskWord]!) !== 0) this.interrupt();
+      if (++this.slices === coldSlices) this.engine.warmUp();
       const reason = this.engine.run();
       if (this.clock instanceof InstructionClock) this.clock.advance(sliceBudget - i32[budgetWord]!);
       if (reason === ExitReason.halt) {
