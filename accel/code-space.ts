@@ -21,8 +21,8 @@ export interface CodeSpace {
   readonly indirectCalls: Map<number, number>;
   /** Machine mode: physical page | 1 of the virtual pages (numbers) it has code of. */
   readonly pages: Map<number, number>;
-  /** Machine mode: T0 code of instructions that lie in two pages, with the second one's physical page | 1. */
-  readonly crossing: Map<number, { readonly address: number; readonly page: number }>;
+  /** Machine mode: physical page | 1 of the second page of the blocks (by PC) that run on into another. */
+  readonly crossing: Map<number, number>;
 }
 
 /** Addresses of link words by PC. Most PCs have one: only a second one makes a set. */

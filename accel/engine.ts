@@ -6,7 +6,7 @@ import { engineMemory, t0Opcodes } from '#tcg/interpreter-ops.ts';
 import type { IrBlock } from '#tcg/ir.ts';
 import { translateHelper } from '#tcg/memory-model.ts';
 import { Optimizer } from '#tcg/optimize.ts';
-import { type PredecodedBlock, Predecoder } from '#tcg/predecode.ts';
+import { type CodeKeys, type PredecodedBlock, Predecoder } from '#tcg/predecode.ts';
 import { t0AccessBytes, t0AccessKind } from '#tcg/predecode-tables.ts';
 import type { CpuView, Target } from '#tcg/target.ts';
 import { translateBlock } from '#tcg/translator.ts';
@@ -128,6 +128,9 @@ const faultWord = headerWord('faultAddress');
 const budgetWord = headerWord('budget');
 const modeKeyWord = headerWord('modeKey');
 const noLimit = {};
+/** True if code runs on into another page. */
+const crosses = ({ start, end }: { readonly start: number; readonly end: number }): boolean =>
+  (Math.max(start + 1, end) - 1) >>> pageShift !== start >>> pageShift;
 /** Address of the page after that of `address`. */
 const endOfPage = (address: number): number => ((address | (pageSize - 1)) >>> 0) + 1;
 /** Bytes, of the guests that have a machine mode. */
@@ -375,10 +378,10 @@ export class Engine {
 
   /** Forgets a T0 block. Its code stays where it is: it may be running. */
   private dropBlock({ addresses, crossing, incoming }: CodeSpace, pc: number, code: PredecodedBlock): void {
-    if (crossing.get(pc)?.address === code.address) crossing.delete(pc);
     for (const site of code.links) incoming.delete(site.pc, site.address);
     if (addresses.get(pc) !== code.address) return;
     addresses.delete(pc);
+    crossing.delete(pc);
     this.deadBytes += code.bytes;
     for (const word of incoming.of(pc)) this.engineWords[word >> 2] = 0;
     forgetJump(this.engineWords, pc);
@@ -554,7 +557,7 @@ export class Engine {
   private translate(pc: number): number {
     const { address } = this.predecode(pc, this.options.oneInstruction ? 1 : interpreterBlockInstructions);
     const { addresses, incoming } = this.space;
-    if (this.virtual && this.crosses(this.virtual, pc, address)) return address;
+    if (this.virtual && crosses(this.builder.block)) this.profile.set(address, neverHot);
     addresses.set(pc, address);
     if (this.space.compiled.has(pc)) this.leadToRegion(pc, address);
     for (const word of incoming.of(pc)) this.engineWords[word >> 2] = address;
@@ -576,7 +579,7 @@ export class Engine {
     this.optimizer.run(block, { exactState: this.exactState, ...this.passes });
     this.options.trace?.block?.(block, 'op_opt');
     const counts = this.options.count === undefined ? undefined : countingPoints(block);
-    const code = this.predecoder.encode(block, this.codeEnd, this.profile.threshold, counts, this.codeKey(pc));
+    const code = this.predecoder.encode(block, this.codeEnd, this.profile.threshold, counts, this.virtual && this.codeKeys(this.virtual, block));
     this.codeEnd += code.bytes;
     this.predecoded.push(code);
     this.stats.blocks++;
@@ -795,17 +798,15 @@ export class Engine {
     if (page === 0) return -1;
     this.chooseSpace(address >>> pageShift, page);
     const known = this.space.addresses.get(pc);
-    if (known !== undefined) {
-      this.cacheJump(pc, known);
-      return known;
+    if (known === undefined) return this.translate(pc);
+    const second = this.space.crossing.get(pc);
+    if (second !== undefined) {
+      const page = virtual.codePage(endOfPage(address));
+      if (page === 0) return -1;
+      if (page !== second) return this.translate(pc);
     }
-    const crossing = this.space.crossing.get(pc);
-    if (crossing) {
-      const second = virtual.codePage(endOfPage(address));
-      if (second === crossing.page) return crossing.address;
-      if (second === 0) return -1;
-    }
-    return this.translate(pc);
+    this.cacheJump(pc, known);
+    return known;
   }
 
   /** Makes a space the current one in which virtual page `number` is physical `page`, or which does not know it. */
@@ -845,18 +846,18 @@ export class Engine {
         this.readFrom(pc);
         return this.pageLimit(pc).pageEnd!;
       },
-      crosses: ({ start, end }) => (Math.max(start + 1, end) - 1) >>> pageShift !== start >>> pageShift,
+      crosses,
     };
   }
 
-  /** True if the block just made runs on into the next page: it is run by the dispatcher alone, which looks there first. */
-  private crosses(virtual: VirtualAddresses, pc: number, address: number): boolean {
-    const start = this.target.address(pc);
-    const { end } = this.builder.block;
-    if ((Math.max(start + 1, end) - 1) >>> pageShift === start >>> pageShift) return false;
-    this.space.crossing.set(pc, { address, page: virtual.codePage(endOfPage(start)) });
-    this.profile.set(address, neverHot);
-    return true;
+  /** The keys of the pages of the block at hand; that it runs on into another is noted. */
+  private codeKeys(virtual: VirtualAddresses, block: IrBlock): CodeKeys {
+    const first = this.codeKey(block.pc)!;
+    if (!crosses(block)) return { first };
+    const address = endOfPage(block.start);
+    const page = virtual.codePage(address);
+    this.space.crossing.set(block.pc, page);
+    return { first, second: { address, key: page ^ this.cpu.i32[modeKeyWord]! } };
   }
 
   private spacesOf(mode: number): CodeSpace[] {

@@ -434,6 +434,21 @@ class InterpreterGenerator {
       );
       this.next(translation ? 5 : 4);
     },
+    guard: () => {
+      const { code } = this;
+      const { translation } = this.memory;
+      if (!translation) {
+        code.u8(W.unreachable);
+        return;
+      }
+      translation.emitCodeKey(code, () => this.word(1));
+      this.word(2);
+      code.u8(W.i32_ne);
+      code.op2(W.if, emptyBlockType);
+      this.exitWith(ExitReason.miss, () => this.word(3));
+      code.u8(W.end);
+      this.next(4);
+    },
     region: () => {
       const { code } = this;
       // Regions that lead to one another through here may be a loop without a back-edge.
