@@ -579,7 +579,13 @@ export class Engine {
     this.optimizer.run(block, { exactState: this.exactState, ...this.passes });
     this.options.trace?.block?.(block, 'op_opt');
     const counts = this.options.count === undefined ? undefined : countingPoints(block);
-    const code = this.predecoder.encode(block, this.codeEnd, this.profile.threshold, counts, this.virtual && this.codeKeys(this.virtual, block));
+    const code = this.predecoder.encode(
+      block,
+      this.codeEnd,
+      this.profile.threshold,
+      counts,
+      this.virtual && this.codeKeys(this.virtual, block),
+    );
     this.codeEnd += code.bytes;
     this.predecoded.push(code);
     this.stats.blocks++;

@@ -91,7 +91,8 @@ class PageList {
     for (let i = 0; i < this.length; i++) {
       const page = this.pages[i]!;
       const store = words[(page << 2) + 1]!;
-      if (store !== 0 && ((store + translationBias + page * pageSize) | 0) === (address | 0)) words[(page << 2) + 1] = 0;
+      if (store !== 0 && ((store + translationBias + page * pageSize) | 0) === (address | 0))
+        words[(page << 2) + 1] = 0;
     }
   }
 }
@@ -112,7 +113,10 @@ export class TranslationTables {
 
   constructor(buffer: ArrayBufferLike) {
     this.header = new Int32Array(buffer, cpuBase, 16);
-    this.tables = Array.from({ length: tableCount }, (_, i) => new TranslationTable(buffer, tablesBase + i * tableBytes));
+    this.tables = Array.from(
+      { length: tableCount },
+      (_, i) => new TranslationTable(buffer, tablesBase + i * tableBytes),
+    );
     this.current = this.tables[0]!;
     this.use(0);
   }

@@ -117,7 +117,12 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
       reboot: !given.has('no-reboot'),
       icount: instructionShift(given.get('icount')),
       tier: oneOf(given.get('tier') ?? 'auto', { auto: '', interp: '' }, 'tier'),
-      log: new Set((given.get('d') ?? '').split(',').filter(Boolean).map((item) => oneOf(item, logItems, 'log item'))),
+      log: new Set(
+        (given.get('d') ?? '')
+          .split(',')
+          .filter(Boolean)
+          .map((item) => oneOf(item, logItems, 'log item')),
+      ),
       logFile: given.get('D') ?? null,
       stats: given.has('stats'),
     },

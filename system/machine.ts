@@ -4,15 +4,15 @@ import type { SerialPort } from '#hw/char/pl011.ts';
 import type { Line } from '#hw/device.ts';
 import { ControlRegisters } from '#target/arm/control-registers.ts';
 import { ArmCore } from '#target/arm/core.ts';
-import { Psr, systemState } from '#target/arm/system-state.ts';
 import { FaultStatus } from '#target/arm/page-walk.ts';
-import { createSystemTarget } from '#target/arm/system-target.ts';
 import { armState } from '#target/arm/state.ts';
+import { Psr, systemState } from '#target/arm/system-state.ts';
+import { createSystemTarget } from '#target/arm/system-target.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import type { Target } from '#tcg/target.ts';
 import { InstructionClock, MachineClock, RealClock } from './clock.ts';
-import { MemoryMap } from './memory-map.ts';
 import { map, VirtMachine } from './machines/virt.ts';
+import { MemoryMap } from './memory-map.ts';
 import { psciCall } from './psci.ts';
 
 export interface MachineConfig {

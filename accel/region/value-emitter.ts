@@ -296,7 +296,11 @@ export class ValueEmitter {
     const { block, values } = emission;
     const value = block.b[i]!;
     // It is pushed twice. What other ops use too, perhaps outside an `if` we are in, stays where it is.
-    if (values.place[value] === lazy && block.op[value] !== Op.const_i32 && opDefs[block.op[value]!]!.effect !== 'get') {
+    if (
+      values.place[value] === lazy &&
+      block.op[value] !== Op.const_i32 &&
+      opDefs[block.op[value]!]!.effect !== 'get'
+    ) {
       values.place[value] = pending;
       this.materialise(emission, value);
     }

@@ -146,7 +146,8 @@ export class GicV2 {
     let best = spurious;
     let bestPriority = idlePriority;
     for (let index = 0; index < words; index++) {
-      const waiting = this.word('pending', index, cpu) | (this.word('level', index, cpu) & ~this.word('edge', index, cpu));
+      const waiting =
+        this.word('pending', index, cpu) | (this.word('level', index, cpu) & ~this.word('edge', index, cpu));
       let bits = waiting & this.word('enabled', index, cpu) & ~this.word('active', index, cpu);
       for (; bits !== 0; bits &= bits - 1) {
         const irq = index * 32 + 31 - Math.clz32(bits & -bits);

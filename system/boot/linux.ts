@@ -92,7 +92,12 @@ function readElf(view: DataView, bytes: Uint8Array, name: string, ramStart: numb
 }
 
 /** Addresses of what goes beside the kernel. */
-export function place(kernel: BootImage, ramStart: number, ramSize: number, initrdBytes: number): Omit<Placement, 'kernel'> {
+export function place(
+  kernel: BootImage,
+  ramStart: number,
+  ramSize: number,
+  initrdBytes: number,
+): Omit<Placement, 'kernel'> {
   const kernelEnd = Math.max(...kernel.loads.map(({ address, bytes }) => address + bytes.length));
   const page = (address: number): number => Math.ceil(address / 4096) * 4096;
   const initrd = page(Math.max(ramStart + Math.min(Math.floor(ramSize / 2), maxInitrdOffset), kernelEnd));

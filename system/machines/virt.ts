@@ -40,8 +40,7 @@ export class VirtMachine {
   constructor({ bus, clock, irqLines, currentCpu, serial }: VirtParts) {
     const gic = new GicV2(irqLines, currentCpu);
     this.timers = irqLines.map(
-      (_, cpu) =>
-        new GenericTimer(clock, { physical: gic.ppi(cpu, ppi.physical), virtual: gic.ppi(cpu, ppi.virtual) }),
+      (_, cpu) => new GenericTimer(clock, { physical: gic.ppi(cpu, ppi.physical), virtual: gic.ppi(cpu, ppi.virtual) }),
     );
     const uart = new Pl011(serial, gic.spi(spi.uart));
     this.devices = [gic.distributor, gic.cpuInterface, uart];

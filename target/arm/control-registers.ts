@@ -198,9 +198,17 @@ export class ControlRegisters implements TranslationControl, CoreControl {
   }
 
   unknown(key: number, write: boolean): void {
-    const [cp, crn, crm, opc1, opc2] = [(key >>> 16) & 15, (key >>> 12) & 15, (key >>> 8) & 15, (key >>> 4) & 15, key & 15];
+    const [cp, crn, crm, opc1, opc2] = [
+      (key >>> 16) & 15,
+      (key >>> 12) & 15,
+      (key >>> 8) & 15,
+      (key >>> 4) & 15,
+      key & 15,
+    ];
     const name =
-      key >>> 24 ? `${write ? 'MCRR' : 'MRRC'} p${cp}, ${opc2}, c${crm}` : `${write ? 'MCR' : 'MRC'} p${cp}, ${opc1}, c${crn}, c${crm}, ${opc2}`;
+      key >>> 24
+        ? `${write ? 'MCRR' : 'MRRC'} p${cp}, ${opc2}, c${crm}`
+        : `${write ? 'MCR' : 'MRC'} p${cp}, ${opc1}, c${crn}, c${crm}, ${opc2}`;
     this.host.unimplemented(name);
   }
 
@@ -231,7 +239,10 @@ export class ControlRegisters implements TranslationControl, CoreControl {
       this.plain.set(key, value);
       map.set(key, { read: () => this.plain.get(key)!, write: (to) => void this.plain.set(key, to) });
     };
-    const field = (key: number, name: 'dfsr' | 'ifsr' | 'dfar' | 'ifar' | 'par' | 'csselr' | 'vbar' | 'cntkctl'): void => {
+    const field = (
+      key: number,
+      name: 'dfsr' | 'ifsr' | 'dfar' | 'ifar' | 'par' | 'csselr' | 'vbar' | 'cntkctl',
+    ): void => {
       map.set(key, { read: () => this[name], write: (value) => void (this[name] = value) });
     };
     map.set(cp15(0, 0, 0, 5), { read: () => 0x80000000 | this.index }); // MPIDR

@@ -1,6 +1,6 @@
 import type { Value } from '#tcg/builder.ts';
-import { Decoder, indexRows } from '#tcg/decode.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
+import { Decoder, indexRows } from '#tcg/decode.ts';
 import type { ArmContext } from './context.ts';
 import { registerKey, wideKey } from './control-registers.ts';
 import { dataKinds, loadData, storeData } from './guest-data.ts';
@@ -222,7 +222,13 @@ const slotRegisters = new Map<number, { readonly slot: number; readonly user: nu
 ]);
 const dacr = registerKey(15, 3, 0, 0, 0);
 /** Barriers that User mode may ask for. */
-const barriers = new Set([[5, 4], [10, 4], [10, 5]].map(([crm, opc2]) => registerKey(15, 7, 0, crm!, opc2!)));
+const barriers = new Set(
+  [
+    [5, 4],
+    [10, 4],
+    [10, 5],
+  ].map(([crm, opc2]) => registerKey(15, 7, 0, crm!, opc2!)),
+);
 const counterKeys = { virtual: wideKey(15, 14, 1), physical: wideKey(15, 14, 0) };
 
 function mrc(c: ArmContext, f: Transfer, coprocessor: number): void {
@@ -332,8 +338,12 @@ const transfers = (cond: 'cond:4' | '1110'): ArmRow[] =>
   (['1110', '1111'] as const).flatMap((coprocessor) => {
     const number = coprocessor === '1111' ? 15 : 14;
     return [
-      row(`MRC p${number}`, `${cond} 1110 opc1:3 1 crn:4 rt:4 ${coprocessor} opc2:3 1 crm:4`, (c, f) => mrc(c, f, number)),
-      row(`MCR p${number}`, `${cond} 1110 opc1:3 0 crn:4 rt:4 ${coprocessor} opc2:3 1 crm:4`, (c, f) => mcr(c, f, number)),
+      row(`MRC p${number}`, `${cond} 1110 opc1:3 1 crn:4 rt:4 ${coprocessor} opc2:3 1 crm:4`, (c, f) =>
+        mrc(c, f, number),
+      ),
+      row(`MCR p${number}`, `${cond} 1110 opc1:3 0 crn:4 rt:4 ${coprocessor} opc2:3 1 crm:4`, (c, f) =>
+        mcr(c, f, number),
+      ),
       row(`MRRC p${number}`, `${cond} 11000101 rt2:4 rt:4 ${coprocessor} opc:4 crm:4`, (c, f) => mrrc(c, f, number)),
       row(`MCRR p${number}`, `${cond} 11000100 rt2:4 rt:4 ${coprocessor} opc:4 crm:4`, (c, f) => mcrr(c, f, number)),
     ];
@@ -370,10 +380,18 @@ export const systemT32: readonly ArmRow[] = [
   row('MRS', '111100111110 1111 10 0 0 rd:4 00 0 00000', mrs),
   row('MRS SPSR', '111100111111 1111 10 0 0 rd:4 00 0 00000', mrsSpsr),
   row('SUBS PC, LR', '111100111101 1110 10 0 0 1111 imm:8', subsPcLr),
-  row('RFE (IA)', '1110100110 w:1 1 rn:4 (1)(1)(0)(0)(0)(0)(0)(0)(0)(0)(0)(0)(0)(0)(0)(0)', rfe, { set: { p: 0, u: 1 } }),
-  row('RFE (DB)', '1110100000 w:1 1 rn:4 (1)(1)(0)(0)(0)(0)(0)(0)(0)(0)(0)(0)(0)(0)(0)(0)', rfe, { set: { p: 1, u: 0 } }),
-  row('SRS (IA)', '1110100110 w:1 0 (1)(1)(0)(1)(1)(1)(0)(0)(0)(0)(0)(0)(0)(0)(0) mode:5', srs, { set: { p: 0, u: 1 } }),
-  row('SRS (DB)', '1110100000 w:1 0 (1)(1)(0)(1)(1)(1)(0)(0)(0)(0)(0)(0)(0)(0)(0) mode:5', srs, { set: { p: 1, u: 0 } }),
+  row('RFE (IA)', '1110100110 w:1 1 rn:4 (1)(1)(0)(0)(0)(0)(0)(0)(0)(0)(0)(0)(0)(0)(0)(0)', rfe, {
+    set: { p: 0, u: 1 },
+  }),
+  row('RFE (DB)', '1110100000 w:1 1 rn:4 (1)(1)(0)(0)(0)(0)(0)(0)(0)(0)(0)(0)(0)(0)(0)(0)', rfe, {
+    set: { p: 1, u: 0 },
+  }),
+  row('SRS (IA)', '1110100110 w:1 0 (1)(1)(0)(1)(1)(1)(0)(0)(0)(0)(0)(0)(0)(0)(0) mode:5', srs, {
+    set: { p: 0, u: 1 },
+  }),
+  row('SRS (DB)', '1110100000 w:1 0 (1)(1)(0)(1)(1)(1)(0)(0)(0)(0)(0)(0)(0)(0)(0) mode:5', srs, {
+    set: { p: 1, u: 0 },
+  }),
   row('HVC', '111101111110 imm:4 1000 imm:12', callUp),
   row('SMC', '111101111111 imm:4 1000 (0)(0)(0)(0)(0)(0)(0)(0)(0)(0)(0)(0)', callUp),
   row('VMRS', '1110 11101111 reg:4 rt:4 1010 0001 0000', vmrs),
@@ -398,4 +416,3 @@ export function decodeSystem(c: ArmContext): ArmRow | undefined {
   if (found && !c.system!.privileged && /^VM/.test(found.name)) return undefined;
   return found;
 }
-

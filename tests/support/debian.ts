@@ -178,6 +178,15 @@ export async function debianPackage(name: string, arch: Arch): Promise<string> {
   );
 }
 
+/** The first package that package `name` depends on whose name is like `pattern`: what a metapackage stands for now. */
+export async function debianDependency(name: string, arch: Arch, pattern: RegExp): Promise<string> {
+  const shown = await tool('apt-cache', [...(await apt()), 'show', `${name}:${await debArch(arch)}`]);
+  const [, depends] = /^Depends:(.*)$/m.exec(shown.stdout.toString()) ?? [];
+  const [found] = pattern.exec(depends ?? '') ?? [];
+  if (found === undefined) throw new Unavailable(`apt knows no ${name}`);
+  return found;
+}
+
 /**
  * A file out of a Debian package, say `debianFile('busybox-static', 'armhf', 'bin/busybox')`. A path below `bin` or
  * `sbin` is also looked for below `usr`, where newer releases keep it.
