@@ -10,7 +10,7 @@ import { Psr, systemState } from '#target/arm/system-state.ts';
 import { createSystemTarget } from '#target/arm/system-target.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import type { Target } from '#tcg/target.ts';
-import { InstructionClock, MachineClock, RealClock } from './clock.ts';
+import { InstructionClock, type MachineClock, RealClock } from './clock.ts';
 import { map, VirtMachine } from './machines/virt.ts';
 import { MemoryMap } from './memory-map.ts';
 import { psciCall } from './psci.ts';
@@ -63,10 +63,11 @@ export class Machine {
     this.config = config;
     this.clock = config.icount === null ? new RealClock() : new InstructionClock(config.icount);
     this.bus = new MemoryMap(config.unimplemented);
-    let walker: PageWalker;
-    this.memory = new VirtualMemory(map.ram, map.ram + config.ramSize, this.bus, {
-      walk: (address, access, into, peek) => walker.walk(address, access, into, peek),
-    });
+    // The page tables' registers come last: they need the core, which lies in this memory.
+    const walker: PageWalker = {
+      walk: (address, access, into, peek) => this.control.walker.walk(address, access, into, peek),
+    };
+    this.memory = new VirtualMemory(map.ram, map.ram + config.ramSize, this.bus, walker);
     this.core = new ArmCore(this.memory.cpu);
     const setIrq: Line = (level) => this.setLine(Psr.i, level);
     this.board = new VirtMachine({
@@ -87,7 +88,6 @@ export class Machine {
       },
       0,
     );
-    walker = this.control.walker;
     this.target = createSystemTarget(this.core, this.control) as Target;
     this.engine = new TranslationEngine(this.target, this.memory, { ...config.engine, budget: sliceBudget });
     this.engine.setExactState(true);
@@ -164,13 +164,12 @@ export class Machine {
   private sleep(milliseconds: number): Promise<void> {
     if (milliseconds < 0.5) return nextTurn();
     return new Promise((resolve) => {
-      const timer = setTimeout(done, Math.min(milliseconds, 2 ** 31 - 1));
-      const machine = this;
-      function done(): void {
+      const done = (): void => {
         clearTimeout(timer);
-        machine.wake = null;
+        this.wake = null;
         resolve();
-      }
+      };
+      const timer = setTimeout(done, Math.min(milliseconds, 2 ** 31 - 1));
       this.wake = done;
     });
   }
@@ -207,7 +206,13 @@ export class Machine {
       case ExitReason.fetchFault:
         this.fetchFault(pc);
         return;
-      default:
+      // The engine's own, or dealt with by the loop.
+      case ExitReason.none:
+      case ExitReason.mode:
+      case ExitReason.miss:
+      case ExitReason.hot:
+      case ExitReason.trap:
+      case ExitReason.halt:
         throw new Error(`machine: exit ${reason} at ${(pc >>> 0).toString(16)}`);
     }
   }
@@ -233,7 +238,6 @@ export class Machine {
   private undefined(pc: number, encoding: number): void {
     const { core } = this;
     const thumb = (pc & 1) !== 0;
-    const wide = thumb && encoding >>> 0 > 0xffff;
     if (isHypercall(thumb, encoding >>> 0) && core.privileged) {
       core.cpu.i32[pcWord] = pc + 4;
       psciCall(this);
@@ -241,7 +245,6 @@ export class Machine {
     }
     this.config.onException?.('undefined', this);
     core.enter('undefined', ((pc & ~1) + (thumb ? 2 : 4)) | 0);
-    void wide;
   }
 }
 

@@ -46,7 +46,7 @@ describe.each(tiers)('a bare machine, %s', (tier) => {
     const { output } = await runBare(
       [
         ...move(1, 0x09000000),
-        ...[...'Hi\n'].flatMap((char) => [0xe3a02000 | char.charCodeAt(0), 0xe5812000]),
+        ...[0x48, 0x69, 0x0a].flatMap((char) => [0xe3a02000 | char, 0xe5812000]),
         ...powerOff,
       ],
       tier,

@@ -413,6 +413,6 @@ export function decodeSystem(c: ArmContext): ArmRow | undefined {
   const found = !c.thumb
     ? (c.encoding >>> 28 === 15 ? unconditional : conditional).decode(c.encoding)
     : (c.size === 2 ? narrow : wide).decode(c.encoding);
-  if (found && !c.system!.privileged && /^VM/.test(found.name)) return undefined;
+  if (found && !c.system!.privileged && found.name.startsWith('VM')) return undefined;
   return found;
 }
