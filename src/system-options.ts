@@ -20,6 +20,8 @@ export interface SystemConfig {
   readonly reboot: boolean;
   /** 2^icount nanoseconds an instruction, or null for real time. */
   readonly icount: number | null;
+  /** Seconds since 1970 when the machine is switched on. */
+  readonly startTime: number;
   readonly tier: 'auto' | 'interp';
   readonly log: ReadonlySet<SystemLogItem>;
   readonly logFile: string | null;
@@ -54,6 +56,7 @@ const options: Readonly<Record<string, { readonly value?: string; readonly help:
   nographic: { help: 'serial line on the terminal; C-a x ends, C-a h helps' },
   'no-reboot': { help: 'end where the guest resets' },
   icount: { value: 'shift=N', help: 'guest time by instructions, 2^N nanoseconds each: the same run every time' },
+  rtc: { value: 'base=TIME', help: 'utc, or a time such as 2026-11-21T12:00:00 (under -icount: 1970)' },
   tier: { value: 'TIER', help: 'auto, or interp: nothing is compiled' },
   d: { value: 'ITEMS', help: 'log: help lists the items' },
   D: { value: 'FILE', help: 'log to a file instead of stderr' },
@@ -116,6 +119,7 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
       nographic: given.has('nographic'),
       reboot: !given.has('no-reboot'),
       icount: instructionShift(given.get('icount')),
+      startTime: startTime(given.get('rtc'), given.has('icount')),
       tier: oneOf(given.get('tier') ?? 'auto', { auto: '', interp: '' }, 'tier'),
       log: new Set(
         (given.get('d') ?? '')
@@ -148,6 +152,17 @@ function memorySize(text: string): number {
     throw new UsageError(`-m ${text}: from 16M to 3000M`);
   }
   return bytes;
+}
+
+/** `-rtc base=…`. Without it now; a run that is to be repeated begins with the epoch. */
+function startTime(text: string | undefined, repeatable: boolean): number {
+  if (text === undefined) return repeatable ? 0 : Math.floor(Date.now() / 1000);
+  const [, base] = /^base=(.+)$/.exec(text) ?? [];
+  if (base === 'utc') return Math.floor(Date.now() / 1000);
+  const time = Date.parse(`${base}${base?.includes('T') ? 'Z' : ''}`);
+  if (base === undefined || Number.isNaN(time))
+    throw new UsageError(`-rtc ${text}: base=utc or base=YYYY-MM-DDTHH:MM:SS`);
+  return Math.floor(time / 1000);
 }
 
 function instructionShift(text: string | undefined): number | null {

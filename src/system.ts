@@ -54,6 +54,7 @@ async function runSystem(config: SystemConfig): Promise<number> {
     ramSize: config.ramSize,
     serial,
     icount: config.icount,
+    startTime: config.startTime,
     engine: {
       interpreter: generateInterpreter(translatedMemory, { cpuBase, memoryPages }),
       tier: config.icount === null ? config.tier : 'interp',

@@ -18,6 +18,8 @@ import { psciCall } from './psci.ts';
 export interface MachineConfig {
   readonly ramSize: number;
   readonly serial: SerialPort;
+  /** What the guest's real-time clock starts with, in seconds since 1970 (`-rtc base`). */
+  readonly startTime: number;
   /** 2^icount nanoseconds an instruction, or null for the host's time. */
   readonly icount: number | null;
   readonly engine: Pick<EngineOptions, 'interpreter' | 'tier' | 'trace' | 'count'>;
@@ -76,6 +78,7 @@ export class Machine {
       irqLines: [setIrq],
       currentCpu: () => 0,
       serial: config.serial,
+      startTime: config.startTime,
     });
     this.control = new ControlRegisters(
       this.core,

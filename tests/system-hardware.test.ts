@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { Pl011 } from '#hw/char/pl011.ts';
 import type { Clock } from '#hw/device.ts';
+import { Pl061 } from '#hw/gpio/pl061.ts';
 import { GicV2 } from '#hw/intc/gicv2.ts';
+import { Pl031 } from '#hw/rtc/pl031.ts';
 import { GenericTimer, timerFrequency } from '#hw/timer/generic-timer.ts';
 import { writeFdt } from '#system/boot/fdt.ts';
 import { BootError, place, readKernel } from '#system/boot/linux.ts';
@@ -177,6 +179,46 @@ test('a PL011 receives what fits its FIFO and keeps the rest', () => {
   expect([level, uart.read(0x18) & 0x50]).toEqual([false, 0x10]);
   uart.write(0, 4, 0x41);
   expect(sent).toEqual([0x41]);
+});
+
+test('a PL031 tells the time, can be set, and has an alarm', () => {
+  const clock = new InstructionClock(0);
+  let level = false;
+  const rtc = new Pl031(clock, 1000, (up) => void (level = up));
+  clock.advance(5e9);
+  expect([rtc.read(0, 4), rtc.read(0xfe0, 4)]).toEqual([1005, 0x31]);
+  rtc.write(8, 4, 2000);
+  rtc.write(0x10, 4, 1);
+  rtc.write(4, 4, 2003);
+  clock.advance(2.9e9);
+  clock.runDue();
+  expect([rtc.read(0, 4), level]).toEqual([2002, false]);
+  clock.advance(0.2e9);
+  clock.runDue();
+  expect([level, rtc.read(0x18, 4)]).toEqual([true, 1]);
+  rtc.write(0x1c, 4, 1);
+  expect(level).toBe(false);
+});
+
+test('a PL061 tells of edges and levels of its pins', () => {
+  let irq = false;
+  const gpio = new Pl061((up) => void (irq = up));
+  const key = gpio.pin(3);
+  gpio.write(0x40c, 4, 8); // rising
+  gpio.write(0x410, 4, 8);
+  key(true);
+  expect([irq, gpio.read(0x3fc, 4), gpio.read(0x4, 4)]).toEqual([true, 8, 0]);
+  gpio.write(0x41c, 4, 8);
+  key(false);
+  expect(irq).toBe(false);
+  gpio.write(0x404, 4, 8);
+  key(true);
+  expect(irq).toBe(true);
+  key(false);
+  expect(irq).toBe(false);
+  gpio.write(0x400, 4, 1);
+  gpio.write(0x3fc, 4, 0xff);
+  expect(gpio.read(0x3fc, 4)).toBe(1);
 });
 
 test('a flattened device tree is as the specification has it', () => {

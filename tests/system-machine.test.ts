@@ -44,11 +44,7 @@ const vectors = {
 describe.each(tiers)('a bare machine, %s', (tier) => {
   test('writes to its UART and goes off', async () => {
     const { output } = await runBare(
-      [
-        ...move(1, 0x09000000),
-        ...[0x48, 0x69, 0x0a].flatMap((char) => [0xe3a02000 | char, 0xe5812000]),
-        ...powerOff,
-      ],
+      [...move(1, 0x09000000), ...[0x48, 0x69, 0x0a].flatMap((char) => [0xe3a02000 | char, 0xe5812000]), ...powerOff],
       tier,
     );
     expect(output).toBe('Hi\n');

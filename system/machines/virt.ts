@@ -1,6 +1,8 @@
 import { Pl011, type SerialPort } from '#hw/char/pl011.ts';
 import type { Clock, Device, Line } from '#hw/device.ts';
+import { Pl061 } from '#hw/gpio/pl061.ts';
 import { GicV2 } from '#hw/intc/gicv2.ts';
+import { Pl031 } from '#hw/rtc/pl031.ts';
 import { GenericTimer } from '#hw/timer/generic-timer.ts';
 import type { FdtNode } from '../boot/fdt.ts';
 import type { MemoryMap } from '../memory-map.ts';
@@ -10,12 +12,16 @@ export const map = {
   gicDistributor: [0x08000000, 0x10000],
   gicCpu: [0x08010000, 0x10000],
   uart: [0x09000000, 0x1000],
+  rtc: [0x09010000, 0x1000],
+  gpio: [0x09030000, 0x1000],
   virtio: [0x0a000000, 0x200],
   ram: 0x40000000,
 } as const satisfies Record<string, readonly [number, number] | number>;
 
 /** Shared interrupts. */
-const spi = { uart: 1, virtio: 16 } as const;
+const spi = { uart: 1, rtc: 2, gpio: 7, virtio: 16 } as const;
+/** The GPIO pin of the power key. */
+const powerPin = 3;
 /** Private interrupts of the generic timer. */
 const ppi = { securePhysical: 13, physical: 14, virtual: 11, hypervisor: 10 } as const;
 const virtioSlots = 32;
@@ -30,23 +36,32 @@ export interface VirtParts {
   /** Number of the core that runs. */
   readonly currentCpu: () => number;
   readonly serial: SerialPort;
+  /** Seconds since 1970 when the machine is switched on. */
+  readonly startTime: number;
 }
 
 /** A machine like QEMU's `virt` (GICv2). */
 export class VirtMachine {
   readonly timers: readonly GenericTimer[];
   readonly devices: readonly Device[];
+  /** The power key: down while the line is up. */
+  readonly powerKey: Line;
 
-  constructor({ bus, clock, irqLines, currentCpu, serial }: VirtParts) {
+  constructor({ bus, clock, irqLines, currentCpu, serial, startTime }: VirtParts) {
     const gic = new GicV2(irqLines, currentCpu);
     this.timers = irqLines.map(
       (_, cpu) => new GenericTimer(clock, { physical: gic.ppi(cpu, ppi.physical), virtual: gic.ppi(cpu, ppi.virtual) }),
     );
     const uart = new Pl011(serial, gic.spi(spi.uart));
-    this.devices = [gic.distributor, gic.cpuInterface, uart];
+    const rtc = new Pl031(clock, startTime, gic.spi(spi.rtc));
+    const gpio = new Pl061(gic.spi(spi.gpio));
+    this.powerKey = gpio.pin(powerPin);
+    this.devices = [gic.distributor, gic.cpuInterface, uart, rtc, gpio];
     bus.add(...map.gicDistributor, gic.distributor);
     bus.add(...map.gicCpu, gic.cpuInterface);
     bus.add(...map.uart, uart);
+    bus.add(...map.rtc, rtc);
+    bus.add(...map.gpio, gpio);
     for (let slot = 0; slot < virtioSlots; slot++) {
       bus.add(map.virtio[0] + slot * map.virtio[1], map.virtio[1], emptySlot);
     }
@@ -76,7 +91,9 @@ export interface VirtTree {
   readonly initrd: { readonly start: number; readonly end: number } | null;
 }
 
-const phandle = { gic: 1, clock: 2 } as const;
+const phandle = { gic: 1, clock: 2, gpio: 3 } as const;
+/** Linux's KEY_POWER. */
+const keyPower = 116;
 const edge = 1;
 const level = 4;
 const sharedInterrupt = 0;
@@ -171,6 +188,35 @@ export function virtTree({ ramSize, cpus, cpuModel, bootargs, initrd }: VirtTree
           interrupts: [sharedInterrupt, spi.uart, level],
           clocks: [phandle.clock, phandle.clock],
           'clock-names': ['uartclk', 'apb_pclk'],
+        },
+      },
+      [`pl031@${hex(map.rtc[0])}`]: {
+        properties: {
+          compatible: ['arm,pl031', 'arm,primecell'],
+          reg: wide(map.rtc),
+          interrupts: [sharedInterrupt, spi.rtc, level],
+          clocks: [phandle.clock],
+          'clock-names': 'apb_pclk',
+        },
+      },
+      [`pl061@${hex(map.gpio[0])}`]: {
+        properties: {
+          compatible: ['arm,pl061', 'arm,primecell'],
+          reg: wide(map.gpio),
+          interrupts: [sharedInterrupt, spi.gpio, level],
+          'gpio-controller': true,
+          '#gpio-cells': [2],
+          clocks: [phandle.clock],
+          'clock-names': 'apb_pclk',
+          phandle: [phandle.gpio],
+        },
+      },
+      'gpio-keys': {
+        properties: { compatible: 'gpio-keys' },
+        children: {
+          poweroff: {
+            properties: { label: 'GPIO Key Poweroff', 'linux,code': [keyPower], gpios: [phandle.gpio, powerPin, 0] },
+          },
         },
       },
       ...Object.fromEntries(virtio),

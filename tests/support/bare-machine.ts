@@ -30,6 +30,7 @@ export async function runBare(
     ramSize: 16 << 20,
     serial: { write: (byte) => void (output += String.fromCharCode(byte)), onInput() {} },
     icount: 3,
+    startTime: 0,
     engine: { interpreter, tier },
     unimplemented() {},
   });
