@@ -7,6 +7,7 @@ import { walkRobustList } from './robust-list.ts';
 import { sendToProcess } from './signal/send.ts';
 import { SiCode } from './signal/siginfo.ts';
 import type { Task } from './task.ts';
+import { pollInput } from './vfs/flags.ts';
 
 const log = createLog('process');
 
@@ -14,6 +15,7 @@ const log = createLog('process');
 export function endTask(task: Task): void {
   const { process } = task;
   leaveMemory(task);
+  process.kernel.ipc.semaphores.leave(task);
   process.tasks.delete(task.tid);
   process.kernel.scheduler.remove();
   process.space.leave(task);
@@ -46,6 +48,7 @@ function endProcess(process: Process): void {
     process.pid,
     termination.kind === 'exit' ? termination.code : `signal ${termination.signo}`,
   );
+  kernel.syscalls.ended?.(process);
   kernel.onProcessEnd(process);
   process.timers.stop();
   process.files.release();
@@ -54,6 +57,7 @@ function endProcess(process: Process): void {
   process.stopped = false;
   process.zombie = true;
   kernel.scheduler.meter.settle();
+  for (const file of process.pidFiles) file.readiness.wake(pollInput);
   giveChildrenAway(process);
   hangUpIfOrphaned(process, process.group);
   notifyParent(process);

@@ -107,6 +107,7 @@ export async function startProcess(
   } finally {
     kernel.hostSignals.stop();
     kernel.shutDown();
+    table.finish?.();
     options.ended?.();
   }
   await first.network.flushed();

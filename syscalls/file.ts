@@ -42,6 +42,7 @@ import { MemfdFlag, Whence } from './names.ts';
 import { base, locate } from './paths.ts';
 import { buffer } from './print.ts';
 import { partial, type Rows, row } from './row.ts';
+import { checkNewLength, writableLength } from './size-limit.ts';
 
 function open(task: Task, directory: number, name: Uint8Array, how: number, permissions: number): number {
   const { process } = task;
@@ -96,7 +97,7 @@ function writeVectors(
   const file = writableFile(task, descriptor);
   if (offset !== null) positional(file, offset);
   const bytes = gather(task.memory, loadVectors(task.memory, vector, count));
-  if (offset !== null) return file.pwrite(bytes, 0, bytes.length, offset);
+  if (offset !== null) return file.pwrite(bytes, 0, writableLength(task, file, bytes.length, offset), offset);
   return writeBytes(task, file, bytes, 0, bytes.length);
 }
 
@@ -214,6 +215,7 @@ function fallocate(task: Task, descriptor: number, how: number, offset: number, 
   const file = writableFile(task, descriptor);
   if (offset < 0 || length <= 0) throw new Errno('EINVAL');
   if (how !== 0) throw new Errno('EOPNOTSUPP');
+  checkNewLength(task, offset + length);
   file.allocate(offset, length);
   return 0;
 }
@@ -288,7 +290,7 @@ export const fileCalls: Rows = {
       const file = writableFile(task, to);
       positional(file, offset);
       const length = usableLength(task.memory, from, count, Access.read);
-      return file.pwrite(task.memory.u8, from, length, offset);
+      return file.pwrite(task.memory.u8, from, writableLength(task, file, length, offset), offset);
     },
   ),
   readv: row({ fd, vector: vectorsOut, count: int }, (task, { fd: from, vector, count }) =>
@@ -414,12 +416,14 @@ export const fileCalls: Rows = {
 
 function truncate(task: Task, name: Uint8Array, length: number): number {
   if (length < 0) throw new Errno('EINVAL');
+  checkNewLength(task, length);
   task.process.fs.truncate(locate(task, base.cwd, name, true), length);
   return 0;
 }
 
 function ftruncate(task: Task, which: number, length: number): number {
   if (length < 0) throw new Errno('EINVAL');
+  checkNewLength(task, length);
   task.process.files.get(which).truncate(length);
   return 0;
 }

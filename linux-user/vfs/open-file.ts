@@ -1,4 +1,5 @@
 import { Errno } from '#util/errno.ts';
+import type { Task } from '../task.ts';
 import { Mode, Open, Poll } from './flags.ts';
 import { Readiness } from './readiness.ts';
 
@@ -96,6 +97,11 @@ export abstract class OpenFile {
   /** Bytes read (0 at the end of the file), or `wouldBlock`. */
   read(_bytes: Uint8Array, _start: number, _length: number): number {
     throw new Errno('EINVAL');
+  }
+
+  /** `read` where it matters which thread reads (signalfd). */
+  readBy(_task: Task, bytes: Uint8Array, start: number, length: number): number {
+    return this.read(bytes, start, length);
   }
 
   /** Bytes written, or `wouldBlock`. EPIPE stands for SIGPIPE too; the caller raises it. */
