@@ -297,6 +297,7 @@ export class Engine {
         case ExitReason.fetchFault:
         case ExitReason.yield:
         case ExitReason.trap:
+        case ExitReason.exception:
           return reason;
       }
     }

@@ -360,6 +360,10 @@ export class GuestMemory implements CodeReader {
 
   // ---- CodeReader
 
+  fetch8(address: number): number {
+    return (this.permissions[address >>> pageShift]! & Access.execute) === 0 ? -1 : this.u8[address]!;
+  }
+
   fetch16(address: number): number {
     if (!this.fetchable(address, 2)) return -1;
     const i = address;

@@ -60,5 +60,10 @@ export const ExitReason = {
    * address is not known, and the registers are those of the last time the code was left.
    */
   trap: 13,
+  /**
+   * An exception of the CPU that none of the others is; exitArg is the target's own number for it, which the `Abi` of
+   * the guest understands; pc as the CPU reports it.
+   */
+  exception: 14,
 } as const;
 export type ExitReason = (typeof ExitReason)[keyof typeof ExitReason];

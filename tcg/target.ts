@@ -21,6 +21,8 @@ export interface Helper {
 
 /** Guest code as the translator reads it. */
 export interface CodeReader {
+  /** The byte at `address`, or -1 where fetching is refused. */
+  fetch8(address: number): number;
   /** The little-endian halfword at `address`, or -1 where fetching is refused. */
   fetch16(address: number): number;
   /** The little-endian word at `address` as i32; check `fetchable` first. */

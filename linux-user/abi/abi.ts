@@ -109,6 +109,10 @@ export interface Abi {
 
   /** Is this undefined encoding the one that debuggers put for a breakpoint? Then it raises SIGTRAP. */
   isBreakpoint(encoding: number): boolean;
+  /** si_code of the SIGILL of an undefined instruction. */
+  readonly undefinedCode: number;
+  /** The signal of an exception at `pc` that is the guest CPU's own; `argument` is that of ExitReason.exception. */
+  exception(argument: number, pc: number): CpuException;
   /** What the CPU tells a handler about a fault. */
   faultWords(cause: FaultCause): { readonly trapNumber: number; readonly errorCode: number };
 
@@ -126,6 +130,15 @@ export interface Abi {
   backtrace(task: Task, images: ImageFinder): Backtrace;
 }
 
+/** The signal of an exception. */
+export interface CpuException {
+  readonly signo: number;
+  readonly code: number;
+  /** si_addr. */
+  readonly address: number;
+  readonly cause: FaultCause;
+}
+
 /** Why an instruction could not be carried out. */
 export type FaultCause =
   | { readonly kind: 'access'; readonly access: 'read' | 'write' | 'fetch'; readonly mapped: boolean }
@@ -133,6 +146,8 @@ export type FaultCause =
   | { readonly kind: 'trap'; readonly access: 'read' | 'write' }
   | { readonly kind: 'alignment'; readonly write: boolean }
   | { readonly kind: 'undefined' }
+  /** Of `Abi.exception`; `name` is the manual's. */
+  | { readonly kind: 'exception'; readonly name: string; readonly vector: number; readonly errorCode: number }
   | { readonly kind: 'breakpoint' };
 
 /** Return addresses, plain, and in words how they were found and so how sure they are. */

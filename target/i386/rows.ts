@@ -1,0 +1,8 @@
+import { groupRows } from './group.rows.ts';
+import { oneByteRows } from './one-byte.rows.ts';
+import type { X86Row } from './row.ts';
+import { threeByteRows } from './three-byte.rows.ts';
+import { twoByteRows } from './two-byte.rows.ts';
+
+/** The opcode map. Where rows overlap, the first one counts. */
+export const rows: readonly X86Row[] = [...oneByteRows, ...groupRows, ...twoByteRows, ...threeByteRows];
