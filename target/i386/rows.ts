@@ -3,6 +3,7 @@ import { oneByteRows } from './one-byte.rows.ts';
 import type { X86Row } from './row.ts';
 import { threeByteRows } from './three-byte.rows.ts';
 import { twoByteRows } from './two-byte.rows.ts';
+import { x87Rows } from './x87.rows.ts';
 
 /** The opcode map. Where rows overlap, the first one counts. */
-export const rows: readonly X86Row[] = [...oneByteRows, ...groupRows, ...twoByteRows, ...threeByteRows];
+export const rows: readonly X86Row[] = [...oneByteRows, ...groupRows, ...twoByteRows, ...threeByteRows, ...x87Rows];

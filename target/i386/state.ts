@@ -48,6 +48,8 @@ export const i386State = stateLayout(
      * 16 bits.
      */
     st: ['v128', 8],
+    /** A memory operand of an x87 instruction, on its way to or from the helper that works on it. */
+    x87Operand: 'v128',
     xmm: ['v128', 8],
   },
   guestStateStart,
