@@ -97,8 +97,10 @@ export function clone(parent: Task, request: CloneRequest): SyscallResult {
   checkLimit(parent);
   const { flags, parentTid } = request;
   if ((flags & F.CLONE_PARENT_SETTID) !== 0) parent.memory.require(parentTid, 4, Access.write);
+  const setTls = (flags & F.CLONE_SETTLS) !== 0 ? parent.abi.readTls(parent, request.tls) : null;
   const tid = parent.process.kernel.processes.allocate();
   const child = (flags & F.CLONE_THREAD) !== 0 ? newThread(parent, tid, request) : newProcess(parent, tid, request);
+  setTls?.(child.cpu);
   start(parent, child, request);
   if ((flags & F.CLONE_VFORK) === 0) return tid;
   return waitForRelease(parent, child.process);
@@ -169,12 +171,11 @@ function childActions(actions: SigAction[], { flags, clearHandlers }: CloneReque
 }
 
 function start(parent: Task, child: Task, request: CloneRequest): void {
-  const { flags, stackPointer, tls, parentTid, childTid } = request;
+  const { flags, stackPointer, parentTid, childTid } = request;
   const has = (flag: number): boolean => (flags & flag) !== 0;
   const { abi, cpu } = child;
   abi.setResult(cpu, 0);
   if (stackPointer !== 0) abi.setStackPointer(cpu, stackPointer);
-  if (has(F.CLONE_SETTLS)) abi.setThreadPointer(cpu, tls);
   abi.clearExclusive(cpu);
   child.signals.blocked = parent.signals.blocked;
   // A thread, or a child that runs in the parent's memory while the parent does, must not share its signal stack.

@@ -127,6 +127,7 @@ function become(task: Task, { path }: ExecRequest, image: ProgramImage): void {
   old.release();
   process.kernel.scheduler.enter(image.space);
   process.kernel.options.target.reset(task.cpu, image.entry, image.stackPointer);
+  task.abi.resetState(task.cpu);
   process.memoryReleased.wake();
 
   if (process.files.shared) {

@@ -11,6 +11,7 @@ import { execCalls } from './exec.ts';
 import { fcntlCalls } from './fcntl.ts';
 import { fileCalls } from './file.ts';
 import { futexCalls } from './futex.ts';
+import { i386Calls } from './i386.ts';
 import { identityCalls } from './identity.ts';
 import { ioctlCalls } from './ioctl.ts';
 import { jobControlCalls } from './job-control.ts';
@@ -18,6 +19,7 @@ import { limitCalls } from './limits.ts';
 import { membarrierCalls } from './membarrier.ts';
 import { memoryCalls } from './memory.ts';
 import { armSyscallNames } from './nr/arm.ts';
+import { i386SyscallNames } from './nr/i386.ts';
 import { pollCalls } from './poll.ts';
 import { processCalls } from './process.ts';
 import type { Row, Rows } from './row.ts';
@@ -34,11 +36,9 @@ import { waitCalls } from './wait.ts';
 
 const log = createLog('syscalls');
 
-export type SyscallArch = 'arm';
+export type SyscallArch = 'arm' | 'i386';
 
 export interface SyscallTableOptions {
-  /** Whose numbers the guest uses (`Abi.name`): 'arm' unless said otherwise. */
-  readonly arch?: SyscallArch;
   /** -strace: takes pieces of lines, in order. */
   readonly strace?: ((text: string) => void) | null;
   /** -d unimp: takes a line, without its newline, for each unimplemented call the guest makes, once per number. */
@@ -52,6 +52,7 @@ export interface SyscallTableOptions {
 /** Number to name, for each guest architecture. */
 const syscallNames: Readonly<Record<SyscallArch, Readonly<Record<number, string>>>> = {
   arm: armSyscallNames,
+  i386: i386SyscallNames,
 };
 
 /** All calls that have a handler, by name. */
@@ -82,6 +83,7 @@ export function allRows(release: string | null, entropy: Entropy): Rows {
     ...limitCalls,
     ...systemCalls({ release, entropy }),
     ...armCalls,
+    ...i386Calls,
   };
 }
 
@@ -104,31 +106,54 @@ function failure(error: unknown): number {
   throw error;
 }
 
+/** The calls of one architecture by number. */
+interface NumberedCalls {
+  readonly names: Readonly<Record<number, string>>;
+  readonly rows: readonly (Row | undefined)[];
+}
+
 class Table implements SyscallTable {
-  private readonly names: Readonly<Record<number, string>>;
-  private readonly rows: (Row | undefined)[] = [];
+  private readonly rows: Rows;
+  private readonly byArchitecture = new Map<string, NumberedCalls>();
   private readonly tracer: SyscallTracer | null;
   private readonly unimplemented: ((line: string) => void) | null;
-  private readonly reported = new Set<number>();
+  private readonly reported = new Set<string>();
+  /** The architecture of the last call, and its calls. */
+  private last = '';
+  private calls: NumberedCalls = { names: {}, rows: [] };
 
   constructor(options: SyscallTableOptions) {
-    this.names = syscallNames[options.arch ?? 'arm'];
-    const rows = allRows(options.release ?? null, options.entropy ?? createEntropy(null));
-    for (const [number, name] of Object.entries(this.names)) {
-      if (Object.hasOwn(rows, name)) this.rows[Number(number)] = rows[name];
-    }
+    this.rows = allRows(options.release ?? null, options.entropy ?? createEntropy(null));
     this.tracer = options.strace ? new SyscallTracer(options.strace) : null;
     this.unimplemented = options.unimplemented ?? null;
   }
 
   dispatch(task: Task): SyscallResult {
-    const number = task.abi.syscallNumber(task.cpu);
-    const found = this.rows[number];
+    const { abi, cpu } = task;
+    if (abi.name !== this.last) this.enter(abi.name);
+    const number = abi.syscallNumber(cpu);
+    const found = this.calls.rows[number];
     if (this.tracer === null) return found === undefined ? this.refuse(number) : this.serve(found, task);
-    const name = this.names[number] ?? `syscall_${number}`;
+    const name = this.calls.names[number] ?? `syscall_${number}`;
     return this.tracer.trace(task, name, found ?? null, () =>
       found === undefined ? this.refuse(number) : this.serve(found, task),
     );
+  }
+
+  /** The calls that follow are those of another architecture. */
+  private enter(architecture: string): void {
+    let calls = this.byArchitecture.get(architecture);
+    if (calls === undefined) {
+      const names = syscallNames[architecture as SyscallArch];
+      const rows: (Row | undefined)[] = [];
+      for (const [number, name] of Object.entries(names)) {
+        if (Object.hasOwn(this.rows, name)) rows[Number(number)] = this.rows[name];
+      }
+      calls = { names, rows };
+      this.byArchitecture.set(architecture, calls);
+    }
+    this.last = architecture;
+    this.calls = calls;
   }
 
   private serve(found: Row, task: Task): SyscallResult {
@@ -141,9 +166,10 @@ class Table implements SyscallTable {
   }
 
   private refuse(number: number): number {
-    if (!this.reported.has(number)) {
-      this.reported.add(number);
-      const line = `unimplemented system call ${this.names[number] ?? 'of no name'} (${number})`;
+    const key = `${this.last} ${number}`;
+    if (!this.reported.has(key)) {
+      this.reported.add(key);
+      const line = `unimplemented system call ${this.calls.names[number] ?? 'of no name'} (${number})`;
       log('%s', line);
       this.unimplemented?.(line);
     }
@@ -151,7 +177,7 @@ class Table implements SyscallTable {
   }
 }
 
-/** The system calls of one guest architecture, as `src/` gives them to the kernel layer. */
+/** The system calls of all guest architectures, as `src/` gives them to the kernel layer. */
 export function createSyscallTable(options: SyscallTableOptions): SyscallTable {
   return new Table(options);
 }

@@ -61,6 +61,8 @@ export interface Abi {
   readonly pieBase: number;
   readonly hwcap: number;
   readonly hwcap2: number;
+  /** Further words of the auxiliary vector. */
+  readonly auxiliary: readonly (readonly [type: number, value: number])[];
   /** The text of /proc/cpuinfo; without it the guest sees the host's. */
   cpuInfo?(): string;
   readonly openFlags: OpenFlags;
@@ -88,9 +90,15 @@ export interface Abi {
   /** Plain address of the PC. */
   pc(cpu: CpuView): number;
   stackPointer(cpu: CpuView): number;
-  setThreadPointer(cpu: CpuView, value: number): void;
+  /**
+   * What CLONE_SETTLS asks of a new thread: `tls` is its thread pointer or what describes it in the caller's memory.
+   * Returns what sets it. Throws Errno.
+   */
+  readTls(caller: Task, tls: number): (cpu: CpuView) => void;
   threadPointer(cpu: CpuView): number;
   setStackPointer(cpu: CpuView, value: number): void;
+  /** Adds what the kernel decides to the state that `Target.reset` has made for a new program. */
+  resetState(cpu: CpuView): void;
   /** Another thread is about to run: an open exclusive access (load-linked) has failed. */
   clearExclusive(cpu: CpuView): void;
   /** Register names and values (u32) in the order a report prints them. */

@@ -50,6 +50,7 @@ export class ArmAbi implements Abi {
   readonly pieBase = 0x40_0000;
   readonly hwcap: number = Object.values(Hwcap).reduce((all, bit) => all | bit, 0);
   readonly hwcap2: number = Hwcap2.CRC32;
+  readonly auxiliary = [];
   readonly openFlags: OpenFlags = {
     O_DIRECTORY: 0o40000,
     O_NOFOLLOW: 0o100000,
@@ -152,8 +153,10 @@ export class ArmAbi implements Abi {
     this.registers_.setSlot(cpu, 'exclusiveAddress', -1);
   }
 
-  setThreadPointer(cpu: CpuView, value: number): void {
-    this.registers_.setSlot(cpu, 'tpidruro', value);
+  resetState(): void {}
+
+  readTls(_caller: Task, tls: number): (cpu: CpuView) => void {
+    return (cpu) => this.registers_.setSlot(cpu, 'tpidruro', tls);
   }
 
   threadPointer(cpu: CpuView): number {

@@ -33,6 +33,8 @@ export const i386State = stateLayout(
     ldtLimit: 'u32',
     /** Address of the `int 0x80` in the vDSO that SYSENTER comes to; 0 without a vDSO. */
     sysenter: 'u32',
+    /** EAX of the last system call, which its result overwrites. */
+    syscall: 'u32',
     /** x87: control word; status word without TOP; TOP (0…7); tag word with a bit per *physical* register, 1 if empty. */
     fctrl: 'u32',
     fstat: 'u32',

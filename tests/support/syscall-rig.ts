@@ -59,7 +59,6 @@ export class SyscallRig {
     const limits = new ResourceLimits(stackBytes);
     const entropy = createEntropy(options.seed ?? 1n);
     this.table = createSyscallTable({
-      arch: 'arm',
       entropy,
       strace: options.strace ? (text) => (this.trace += text) : null,
       unimplemented: (line) => this.unimplemented.push(line),
