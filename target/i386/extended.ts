@@ -60,7 +60,7 @@ export interface UnpackedExtended {
 }
 
 /** A format results are rounded to; exponents are those of a significand 1 ≤ s < 2. */
-interface Destination {
+export interface Destination {
   /** Bits of a normal significand. */
   readonly width: number;
   readonly minExponent: number;
@@ -68,8 +68,8 @@ interface Destination {
 }
 
 const extended: Destination = { width: 64, minExponent: -16382, maxExponent: 16383 };
-const single: Destination = { width: 24, minExponent: -126, maxExponent: 127 };
-const double: Destination = { width: 53, minExponent: -1022, maxExponent: 1023 };
+export const single: Destination = { width: 24, minExponent: -126, maxExponent: 127 };
+export const double: Destination = { width: 53, minExponent: -1022, maxExponent: 1023 };
 
 const bias = 16383;
 const integerBit = 1n << 63n;
@@ -137,7 +137,7 @@ export function noteDenormals(env: X87Env, a: bigint, b = 0n): void {
 }
 
 /** significand · 2^exponent cut to whole units of 2^unit and rounded; `sticky`: it is a little more. */
-function roundAt(
+export function roundAt(
   sign: boolean,
   significand: bigint,
   exponent: number,
@@ -231,6 +231,17 @@ function packNumber(sign: boolean, whole: bigint, unit: number): bigint {
   const significand = length > 64 ? whole >> BigInt(length - 64) : whole << BigInt(64 - length);
   return packed(sign, top + bias, significand);
 }
+
+/** `round` for results that are not kept in registers: nothing wraps. */
+export const roundTo = (
+  to: Destination,
+  precision: number,
+  sign: boolean,
+  significand: bigint,
+  exponent: number,
+  sticky: boolean,
+  env: X87Env,
+): Rounded => round(to, precision, sign, significand, exponent, sticky, env, false);
 
 /** Rounds to `precision` bits (by default what the control word says) of the register format. */
 export function roundExtended(

@@ -9,7 +9,7 @@ import { wait } from './x87.ts';
 import { controlHelper, X87Control } from './x87-helpers.ts';
 
 const slot = (name: 'fctrl' | 'fip' | 'fop' | 'fdp' | 'mxcsr' | 'ftag'): number => i386State.offset(name);
-const slotOperand = i386State.offset('x87Operand');
+const slotOperand = i386State.offset('operand');
 /** Bits of MXCSR that may be set; MXCSR_MASK of FXSAVE. */
 const mxcsrMask = 0xffff;
 
@@ -140,17 +140,4 @@ export function extendedRestore(c: X86Context): void {
   b.set32(slot('mxcsr'), mxcsr);
   for (let n = 0; n < 8; n++) loadRegister(c, n, 32 + 16 * n);
   for (let n = 0; n < 8; n++) c.setXmm(n, c.loadMemory(Op.load_v128, 160 + 16 * n));
-}
-
-/** LDMXCSR: reserved bits are #GP. */
-export function loadMxcsr(c: X86Context): void {
-  const { b } = c;
-  const value = c.loadMemory(Op.load_i32);
-  c.raiseIf(b.andImm(value, ~mxcsrMask), Vector.protection);
-  b.set32(slot('mxcsr'), value);
-}
-
-/** STMXCSR. */
-export function storeMxcsr(c: X86Context): void {
-  c.storeMemory(Op.store_i32, c.b.get32(slot('mxcsr')));
 }

@@ -31,7 +31,7 @@ function binary(operation: number, a: bigint, b: bigint, env: x87.X87Env): bigin
   }
 }
 
-/** A memory operand as a register has it: `low` and `high` are its first words, more of it is in `x87Operand`. */
+/** A memory operand as a register has it: `low` and `high` are its first words, more of it is in `operand`. */
 function decode(cpu: CpuView, format: number, low: number, high: number, env: x87.X87Env): bigint {
   const wide = (): bigint => (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
   switch (format) {
@@ -45,9 +45,9 @@ function decode(cpu: CpuView, format: number, low: number, high: number, env: x8
     case X87Format.int64:
       return x87.fromInteger(BigInt.asIntN(64, wide()));
     case X87Format.extended:
-      return state.read80(cpu, state.x87OperandSlot);
+      return state.read80(cpu, state.operandSlot);
     default:
-      return x87.fromBcd(state.read80(cpu, state.x87OperandSlot));
+      return x87.fromBcd(state.read80(cpu, state.operandSlot));
   }
 }
 
@@ -197,7 +197,7 @@ function encode(bits: bigint, format: number, truncate: boolean, env: x87.X87Env
 }
 
 /**
- * Puts ST(0) into `x87Operand` as it is to be stored. a: the format, bit 4: truncated. Returns 0 if nothing is stored,
+ * Puts ST(0) into `operand` as it is to be stored. a: the format, bit 4: truncated. Returns 0 if nothing is stored,
  * because of an exception that is not masked.
  */
 export const storeHelper = defineHelper({
@@ -208,7 +208,7 @@ export const storeHelper = defineHelper({
     const empty = state.isEmpty(cpu, 0);
     if (empty && state.stackUnderflow(cpu)) return 0;
     const bits = encode(empty ? x87.indefinite : state.readSt(cpu, 0), format, (a & 16) !== 0, env);
-    state.write80(cpu, state.x87OperandSlot, BigInt.asUintN(80, bits));
+    state.write80(cpu, state.operandSlot, BigInt.asUintN(80, bits));
     if (empty) return 1;
     state.endX87(cpu, env);
     // No unmasked exception but an inexact result lets the store happen.
@@ -509,7 +509,7 @@ export const X87Control = {
   loadTags: 6,
   /** The 16-bit word b of ST(0)…ST(7), five to each. */
   registerWord: 7,
-  /** Puts `x87Operand` into ST(b), whose tag stays. */
+  /** Puts `operand` into ST(b), whose tag stays. */
   loadRegister: 8,
 } as const;
 
@@ -544,7 +544,7 @@ export const controlHelper = defineHelper({
       case X87Control.registerWord:
         return registerWord(cpu, b);
       default:
-        state.write80(cpu, slotSt(state.physical(cpu, b)), state.read80(cpu, state.x87OperandSlot));
+        state.write80(cpu, slotSt(state.physical(cpu, b)), state.read80(cpu, state.operandSlot));
         return 0;
     }
   },

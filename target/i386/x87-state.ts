@@ -8,7 +8,7 @@ const fctrl = wordOf('fctrl');
 const fstat = wordOf('fstat');
 const ftop = wordOf('ftop');
 const ftag = wordOf('ftag');
-export const x87OperandSlot = i386State.offset('x87Operand');
+export const operandSlot = i386State.offset('operand');
 
 /** Bits of the status word beside the exception flags and TOP. */
 export const X87Status = {

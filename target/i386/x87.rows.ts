@@ -1,4 +1,5 @@
 import { row, type X86Row } from './row.ts';
+import { loadMxcsr, storeMxcsr } from './sse-float.ts';
 import * as x87 from './x87.ts';
 import * as environment from './x87-environment.ts';
 
@@ -139,6 +140,6 @@ export const x87Rows: readonly X86Row[] = [
   row('FCOMIP', 'DF F0+i', 'ST0,STi', x87.compareToFlags(false, 1)),
   row('FXSAVE', 'NP 0F AE /0', 'M', environment.extendedSave),
   row('FXRSTOR', 'NP 0F AE /1', 'M', environment.extendedRestore),
-  row('LDMXCSR', 'NP 0F AE /2', 'Md', environment.loadMxcsr),
-  row('STMXCSR', 'NP 0F AE /3', 'Md', environment.storeMxcsr),
+  row('LDMXCSR', 'NP 0F AE /2', 'Md', loadMxcsr),
+  row('STMXCSR', 'NP 0F AE /3', 'Md', storeMxcsr),
 ];

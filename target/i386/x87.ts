@@ -10,7 +10,7 @@ type Translate = (c: X86Context) => void;
 
 const slotStatus = i386State.offset('fstat');
 const slotControl = i386State.offset('fctrl');
-const slotOperand = i386State.offset('x87Operand');
+const slotOperand = i386State.offset('operand');
 
 /** #MF if an exception waits: what every instruction but the control ones begins with. */
 function checkPending(c: X86Context): void {
