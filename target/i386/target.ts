@@ -62,6 +62,7 @@ export const i386Target: Target<X86Block> = {
   layout: i386State,
   lazySlots: [[slotZf, slotAf + 4]],
   helpers: i386Helpers,
+  coherentCode: true,
   address: (pc) => pc >>> 0,
   mode: () => 0,
   begin: () => ({ c: undefined }),
