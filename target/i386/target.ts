@@ -63,6 +63,7 @@ export const i386Target: Target<X86Block> = {
   layout: i386State,
   lazySlots: [[slotZf, slotAf + 4]],
   helpers: i386Helpers,
+  coherentCode: true,
   address: (pc) => pc >>> 0,
   mode: sseMode,
   begin: () => ({ c: undefined }),
