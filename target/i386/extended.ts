@@ -110,6 +110,8 @@ export function unpackExtended(bits: bigint): UnpackedExtended {
 }
 
 const isNan = (x: UnpackedExtended): boolean => x.kind === 'quiet' || x.kind === 'signalling';
+/** Is it a NaN of either kind? */
+export const isNanExtended = (bits: bigint): boolean => isNan(unpackExtended(bits));
 /** Denormal or pseudo-denormal: the exponent field is 0. */
 const isDenormal = (bits: bigint): boolean => (bits & (0x7fffn << 64n)) === 0n && (bits & significandMask) !== 0n;
 
@@ -526,24 +528,24 @@ export function toInteger(a: bigint, width: number, rounding: number, env: X87En
   return least;
 }
 
-/** FLD of a single (8 exponent bits) or double: a signalling NaN is quieted, a denormal noted. */
-function load(bits: bigint, exponentBits: number, fractionBits: number, env: X87Env): bigint {
+/** FLD of a single (8 exponent bits) or double: a denormal is noted; with `quiet` a signalling NaN is raised and made quiet. */
+function load(bits: bigint, exponentBits: number, fractionBits: number, env: X87Env, quiet: boolean): bigint {
   const sign = bits >> BigInt(exponentBits + fractionBits) !== 0n;
   const top = (1 << exponentBits) - 1;
   const biased = Number((bits >> BigInt(fractionBits)) & BigInt(top));
   const fraction = bits & ((1n << BigInt(fractionBits)) - 1n);
   const shifted = fraction << BigInt(63 - fractionBits);
   if (biased === top) {
-    if (fraction !== 0n && (shifted & quietBit) === 0n) env.flags |= X87Flag.invalid;
-    return packed(sign, 0x7fff, integerBit | shifted | (fraction !== 0n ? quietBit : 0n));
+    if (quiet && fraction !== 0n && (shifted & quietBit) === 0n) env.flags |= X87Flag.invalid;
+    return packed(sign, 0x7fff, integerBit | shifted | (quiet && fraction !== 0n ? quietBit : 0n));
   }
   if (biased !== 0) return packed(sign, biased - (top >> 1) + bias, integerBit | shifted);
   if (fraction !== 0n) env.flags |= X87Flag.denormal;
   return packNumber(sign, fraction, 2 - (1 << (exponentBits - 1)) - fractionBits);
 }
 
-export const fromSingle = (bits: bigint, env: X87Env): bigint => load(bits, 8, 23, env);
-export const fromDouble = (bits: bigint, env: X87Env): bigint => load(bits, 11, 52, env);
+export const fromSingle = (bits: bigint, env: X87Env, quiet = true): bigint => load(bits, 8, 23, env, quiet);
+export const fromDouble = (bits: bigint, env: X87Env, quiet = true): bigint => load(bits, 11, 52, env, quiet);
 
 /** FST to a single or double. With an unmasked exception in the flags nothing is to be stored. */
 function store(a: bigint, to: Destination, exponentBits: number, env: X87Env): bigint {

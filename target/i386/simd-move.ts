@@ -1,7 +1,5 @@
 /** Moves, shuffles, insertions and extractions of MMX and SSE (SDM vol. 2). */
-import type { Value } from '#tcg/builder.ts';
 import { Op } from '#tcg/ops.ts';
-import type { X86Context } from './context.ts';
 import { Reg, slotR, slotXmm } from './state.ts';
 import {
   binary,
@@ -9,7 +7,6 @@ import {
   checkMmx,
   isMmx,
   load,
-  lowHalves,
   shuffleElements,
   store,
   storeMmx,
@@ -223,18 +220,21 @@ export const insertps: Translate = (c) => {
   store(c, 0, shuffleElements(c, 4, placed, zero(c), zeroed));
 };
 
-/** MASKMOVQ, MASKMOVDQU: the bytes of operand 0 whose bit 7 in operand 1 is set go to [EDI]. */
+/** MASKMOVQ, MASKMOVDQU: the bytes of operand 0 whose bit 7 in operand 1 is set go to [EDI]. It may
+ * fault even if there are none. */
 export const maskMove: Translate = (c) => {
   const { b } = c;
   const mmx = isMmx(c, 0);
   if (mmx) checkMmx(c);
   const value = load(c, 0);
   const mask = b.un(Op.bitmask_i8x16, load(c, 1));
-  const address = c.withBase(c.reg(Reg.edi));
+  const edi = c.reg(Reg.edi);
+  const address = c.withBase(c.insn.addressBytes === 2 ? b.andImm(edi, 0xffff) : edi);
+  if (mmx) touchMmx(c);
+  b.probe(address, mmx ? 8 : 16, 2);
   for (let i = 0; i < (mmx ? 8 : 16); i++) {
     b.if(b.andImm(mask, 1 << i));
     b.store(Op.store8, address, b.emit(Op.extract_lane_u_i8x16, value, -1, -1, i), i);
     b.endif();
   }
-  if (mmx) touchMmx(c);
 };

@@ -1,7 +1,9 @@
 import { Op } from '#tcg/ops.ts';
+import { cryptoRows } from './crypto.ts';
 import { row, type X86Row } from './row.ts';
 import * as integer from './simd-integer.ts';
 import * as move from './simd-move.ts';
+import { stringRows } from './string-compare.ts';
 import { emms, lanes, type Translate } from './vector.ts';
 
 /** An instruction on MMX registers and, with prefix 66, on XMM registers. */
@@ -213,4 +215,6 @@ export const simdRows: readonly X86Row[] = [
   xmm('PINSRB', '3A 20', move.insert(1), 'Vdq,Ed,Ib'),
   xmm('INSERTPS', '3A 21', move.insertps, 'Vdq,Wd,Ib'),
   xmm('PINSRD', '3A 22', move.insert(4), 'Vdq,Ed,Ib'),
+  ...stringRows,
+  ...cryptoRows,
 ];

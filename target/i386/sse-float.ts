@@ -113,7 +113,7 @@ function quieted(c: X86Context, form: SseForm, value: Value): Value {
       return b.un(Op.from_bits_f64, b.bin(Op.or_i64, b.un(Op.bits_f64, value), b.i64(0, 0x80000)));
     case 'ps':
       return b.bin(Op.or_v128, value, b.v128(0x400000, 0x400000, 0x400000, 0x400000));
-    default:
+    case 'pd':
       return b.bin(Op.or_v128, value, b.v128(0, 0x80000, 0, 0x80000));
   }
 }
@@ -129,7 +129,7 @@ function defaultNan(c: X86Context, form: SseForm): Value {
       return b.f64Bits(0, high);
     case 'ps':
       return b.v128(one, one, one, one);
-    default:
+    case 'pd':
       return b.v128(0, high, 0, high);
   }
 }
@@ -391,7 +391,7 @@ const conversion =
       (kind << 24);
     c.raiseIf(b.helper(convertHelper, false, b.i32(code), b.i32(how.rest ?? ConvertRest.keep)), Vector.simd);
     if (kind === ConvertKind.mmx) storeMmx(c, c.register(0), c.getMmx(c.register(0)));
-    else if (source === 'mmx') touchMmx(c);
+    else if (source === 'mmx' && c.register(1) >= 0) touchMmx(c);
   };
 
 /** CVTSI2SS, CVTSI2SD. */

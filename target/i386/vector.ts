@@ -64,6 +64,12 @@ export function load(c: X86Context, n: number): Value {
   }
 }
 
+/** XMM register or memory operand n, which need not be aligned. */
+export function loadUnaligned(c: X86Context, n: number): Value {
+  const number = c.register(n);
+  return number >= 0 ? c.getXmm(number) : c.loadMemory(Op.load_v128);
+}
+
 /** Writes register operand n: an MMX register takes the low half. */
 export function store(c: X86Context, n: number, value: Value): void {
   const number = c.register(n);

@@ -2,6 +2,7 @@
  * The x87 state in memory (SDM vol. 1, 8.1.10 and 10.5): FNSTENV, FNSAVE, FXSAVE and their ways back. The pointers to
  * the last instruction are 0: processors keep them only for exceptions that are not masked.
  */
+import { ExitReason } from '#tcg/cpu-page.ts';
 import type { X86Context } from './context.ts';
 import { Op } from './context.ts';
 import { i386State, Vector } from './state.ts';
@@ -127,7 +128,7 @@ export function extendedSave(c: X86Context): void {
   for (let n = 0; n < 8; n++) c.storeMemory(Op.store_v128, c.getXmm(n), 160 + 16 * n);
 }
 
-/** FXRSTOR. */
+/** FXRSTOR. It is no sign that the program cares for the flags of MXCSR, as LDMXCSR is: contexts are switched by it. */
 export function extendedRestore(c: X86Context): void {
   const { b } = c;
   checkAlignment(c);
@@ -140,4 +141,5 @@ export function extendedRestore(c: X86Context): void {
   b.set32(slot('mxcsr'), mxcsr);
   for (let n = 0; n < 8; n++) loadRegister(c, n, 32 + 16 * n);
   for (let n = 0; n < 8; n++) c.setXmm(n, c.loadMemory(Op.load_v128, 160 + 16 * n));
+  c.exit(ExitReason.mode, c.nextPc);
 }

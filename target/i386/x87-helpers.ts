@@ -31,14 +31,17 @@ function binary(operation: number, a: bigint, b: bigint, env: x87.X87Env): bigin
   }
 }
 
-/** A memory operand as a register has it: `low` and `high` are its first words, more of it is in `operand`. */
-function decode(cpu: CpuView, format: number, low: number, high: number, env: x87.X87Env): bigint {
+/**
+ * A memory operand as a register has it: `low` and `high` are its first words, more of it is in `operand`. `quiet`:
+ * a signalling NaN is raised and made quiet (FLD); else it is left to the operation.
+ */
+function decode(cpu: CpuView, format: number, low: number, high: number, env: x87.X87Env, quiet: boolean): bigint {
   const wide = (): bigint => (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
   switch (format) {
     case X87Format.single:
-      return x87.fromSingle(BigInt(low >>> 0), env);
+      return x87.fromSingle(BigInt(low >>> 0), env, quiet);
     case X87Format.double:
-      return x87.fromDouble(wide(), env);
+      return x87.fromDouble(wide(), env, quiet);
     case X87Format.int16:
     case X87Format.int32:
       return x87.fromInteger(BigInt(low));
@@ -49,6 +52,13 @@ function decode(cpu: CpuView, format: number, low: number, high: number, env: x8
     default:
       return x87.fromBcd(state.read80(cpu, state.operandSlot));
   }
+}
+
+/** What was raised so far; the environment begins anew. A denormal in memory counts only if no NaN comes before it. */
+function takeFlags(env: x87.X87Env): number {
+  const { flags } = env;
+  env.flags = 0;
+  return flags;
 }
 
 /** ST(destination) = ST(destination) operation source. Where an operand is empty, the indefinite. */
@@ -65,7 +75,9 @@ function arithmetic(
     state.writeSt(cpu, destination, x87.indefinite);
     return true;
   }
+  const denormal = takeFlags(env);
   const result = binary(operation, state.readSt(cpu, destination), source, env);
+  if (!x87.isNanExtended(result) && (env.flags & x87.X87Flag.divideByZero) === 0) env.flags |= denormal;
   if (!state.endX87(cpu, env)) return false;
   state.writeSt(cpu, destination, result);
   return true;
@@ -94,7 +106,7 @@ export const arithmeticMemoryHelper = defineHelper({
   name: 'x87_arithmetic_memory',
   call(cpu, a, b, c) {
     const env = state.beginX87(cpu);
-    arithmetic(cpu, a & 15, 0, decode(cpu, a >> 4, b, c, env), false, env);
+    arithmetic(cpu, a & 15, 0, decode(cpu, a >> 4, b, c, env, false), false, env);
     return 0;
   },
 });
@@ -114,14 +126,24 @@ const orderFlags: Readonly<Record<X87Order, number>> = {
   [X87Order.unordered]: 0x45,
 };
 
-/** How ST(0) compares with `source`; undefined where an unmasked exception leaves that open. */
-function order(cpu: CpuView, source: bigint, empty: boolean, quiet: boolean, env: x87.X87Env): X87Order | undefined {
-  if (empty || state.isEmpty(cpu, 0)) return state.stackUnderflow(cpu) ? undefined : X87Order.unordered;
+/** Whether an unmasked exception of the last comparison keeps registers from being popped. */
+const comparison = { prevented: false };
+
+/** How ST(0) compares with `source`. */
+function order(cpu: CpuView, source: bigint, empty: boolean, quiet: boolean, env: x87.X87Env): X87Order {
+  if (empty || state.isEmpty(cpu, 0)) {
+    comparison.prevented = state.stackUnderflow(cpu);
+    return X87Order.unordered;
+  }
+  const denormal = takeFlags(env);
   const result = x87.compare(state.readSt(cpu, 0), source, quiet, env);
-  return state.endX87(cpu, env) ? result : undefined;
+  if (result !== X87Order.unordered) env.flags |= denormal;
+  comparison.prevented = state.raiseFlags(cpu, env.flags);
+  return result;
 }
 
 function popTimes(cpu: CpuView, times: number): void {
+  if (comparison.prevented) return;
   for (let left = times; left > 0; left--) state.pop(cpu);
 }
 
@@ -132,7 +154,6 @@ export const compareHelper = defineHelper({
     const source = a & 7;
     const empty = state.isEmpty(cpu, source);
     const result = order(cpu, state.readSt(cpu, source), empty, (a & 16) !== 0, state.beginX87(cpu));
-    if (result === undefined) return -1;
     if ((a & 128) === 0) state.setConditions(cpu, orderConditions[result]);
     popTimes(cpu, (a >> 5) & 3);
     return orderFlags[result];
@@ -144,8 +165,7 @@ export const compareMemoryHelper = defineHelper({
   name: 'x87_compare_memory',
   call(cpu, a, b, c) {
     const env = state.beginX87(cpu);
-    const result = order(cpu, decode(cpu, a >> 4, b, c, env), false, false, env);
-    if (result === undefined) return 0;
+    const result = order(cpu, decode(cpu, a >> 4, b, c, env, false), false, false, env);
     state.setConditions(cpu, orderConditions[result]);
     popTimes(cpu, a & 15);
     return 0;
@@ -157,7 +177,7 @@ export const testHelper = defineHelper({
   name: 'x87_test',
   call(cpu) {
     const result = order(cpu, 0n, false, false, state.beginX87(cpu));
-    if (result !== undefined) state.setConditions(cpu, orderConditions[result]);
+    state.setConditions(cpu, orderConditions[result]);
     return 0;
   },
 });
@@ -167,7 +187,7 @@ export const loadHelper = defineHelper({
   name: 'x87_load',
   call(cpu, a, b, c) {
     const env = state.beginX87(cpu);
-    const bits = decode(cpu, a, b, c, env);
+    const bits = decode(cpu, a, b, c, env, true);
     // A full stack comes before what the operand would raise.
     if (!state.isEmpty(cpu, -1)) state.push(cpu, bits);
     else if (!state.raiseFlags(cpu, env.flags)) state.push(cpu, bits);
@@ -239,10 +259,27 @@ export const X87Register = {
   freePop: 7,
   increment: 8,
   decrement: 9,
-  /** FCMOVcc, whose condition holds. */
-  move: 10,
-  examine: 11,
+  examine: 10,
+  /** FSTP1: an empty ST(0) is just popped. */
+  storePopQuiet: 11,
 } as const;
+
+/** After a stack underflow, whatever there is room for. */
+function pushIndefinite(cpu: CpuView): void {
+  state.rotate(cpu, -1);
+  state.writeSt(cpu, 0, x87.indefinite);
+}
+
+/** FCMOVcc. a: the register; b: whether the condition holds. Both registers must not be empty, whether or not it does. */
+export const conditionalMoveHelper = defineHelper({
+  name: 'x87_conditional_move',
+  call(cpu, a, b) {
+    if (state.isEmpty(cpu, 0) || state.isEmpty(cpu, a)) {
+      if (!state.stackUnderflow(cpu)) state.writeSt(cpu, 0, x87.indefinite);
+    } else if (b !== 0) state.writeSt(cpu, 0, state.readSt(cpu, a));
+    return 0;
+  },
+});
 
 /** The value of a register, or undefined and what is due if it is empty and that is not masked. */
 function operand(cpu: CpuView, i: number): bigint | undefined {
@@ -283,16 +320,20 @@ export const registerHelper = defineHelper({
   call(cpu, a) {
     const i = a >> 8;
     switch (a & 255) {
-      case X87Register.load: {
-        const bits = operand(cpu, i);
-        if (bits !== undefined) state.push(cpu, bits);
+      case X87Register.load:
+        if (!state.isEmpty(cpu, i)) state.push(cpu, state.readSt(cpu, i));
+        else if (!state.stackUnderflow(cpu)) pushIndefinite(cpu);
         break;
-      }
       case X87Register.store:
         transfer(cpu, 0, i);
         break;
       case X87Register.storePop:
         if (transfer(cpu, 0, i)) state.pop(cpu);
+        break;
+      case X87Register.storePopQuiet:
+        state.setC1(cpu, false);
+        if (state.isEmpty(cpu, 0)) state.pop(cpu);
+        else if (transfer(cpu, 0, i)) state.pop(cpu);
         break;
       case X87Register.exchange:
         state.setC1(cpu, false);
@@ -305,9 +346,11 @@ export const registerHelper = defineHelper({
         transfer(cpu, 0, 0, x87.absoluteExtended);
         break;
       case X87Register.free:
+        state.setC1(cpu, false);
         state.setEmpty(cpu, i, true);
         break;
       case X87Register.freePop:
+        state.setC1(cpu, false);
         state.setEmpty(cpu, i, true);
         state.pop(cpu);
         break;
@@ -315,9 +358,6 @@ export const registerHelper = defineHelper({
       case X87Register.decrement:
         state.setC1(cpu, false);
         state.rotate(cpu, (a & 255) === X87Register.increment ? 1 : -1);
-        break;
-      case X87Register.move:
-        transfer(cpu, i, 0);
         break;
       default:
         examine(cpu);
@@ -430,6 +470,10 @@ function angle(cpu: CpuView, operation: number, a: bigint, env: x87.X87Env): voi
 function remainder(cpu: CpuView, nearest: boolean, a: bigint, b: bigint, env: x87.X87Env): void {
   const { value, partial, quotient } = x87.remainder(a, b, nearest, env);
   if (!finish(cpu, 0, value, env)) return;
+  if (x87.isNanExtended(value)) {
+    setC2(cpu, false);
+    return;
+  }
   const { c0, c1, c2, c3 } = X87Status;
   state.setConditions(
     cpu,
@@ -467,6 +511,15 @@ function apply(cpu: CpuView, operation: number, env: x87.X87Env): void {
   }
 }
 
+/** Operations that tell in C2 whether there is more to be done. */
+const setsC2 = (operation: number): boolean =>
+  operation === X87Function.remainder ||
+  operation === X87Function.remainder1 ||
+  operation === X87Function.sine ||
+  operation === X87Function.cosine ||
+  operation === X87Function.tangent ||
+  operation === X87Function.sineCosine;
+
 /** Operations that read ST(1) too. */
 const readsTwo = (operation: number): boolean =>
   popping[operation] !== undefined ||
@@ -476,6 +529,7 @@ const readsTwo = (operation: number): boolean =>
 
 /** An operand is missing: the indefinite in the place of each result. */
 function underflow(cpu: CpuView, operation: number): void {
+  if (setsC2(operation)) setC2(cpu, false);
   if (state.stackUnderflow(cpu)) return;
   if (popping[operation] !== undefined) {
     state.writeSt(cpu, 1, x87.indefinite);
@@ -485,7 +539,7 @@ function underflow(cpu: CpuView, operation: number): void {
   state.writeSt(cpu, 0, x87.indefinite);
   const two =
     operation === X87Function.tangent || operation === X87Function.sineCosine || operation === X87Function.extract;
-  if (two) state.push(cpu, x87.indefinite);
+  if (two) pushIndefinite(cpu);
 }
 
 /** a: one of `X87Function`. */

@@ -68,7 +68,8 @@ export const x87Rows: readonly X86Row[] = [
   row('FLD', 'D9 C0+i', 'STi', x87.register('load')),
   row('FXCH', 'D9 C8+i', 'STi', x87.register('exchange')),
   row('FNOP', 'D9 D0', '', x87.noOperation),
-  row('FSTP', 'D9 D8+i', 'STi', x87.register('storePop')),
+  // Not in the manual, but in all processors (sandpile.org).
+  row('FSTP1', 'D9 D8+i', 'STi', x87.register('storePopQuiet')),
   row('FCHS', 'D9 E0', '', x87.register('changeSign')),
   row('FABS', 'D9 E1', '', x87.register('absolute')),
   row('FTST', 'D9 E4', '', x87.test),

@@ -80,12 +80,9 @@ export const compareRegister =
 export const compareToFlags =
   (quiet: boolean, pops: number): Translate =>
   (c) => {
-    const { b } = c;
     checkPending(c);
     const flags = call(c, helpers.compareHelper, c.insn.rm | (quiet ? 16 : 0) | (pops << 5) | 128);
-    b.if(b.bin(Op.ge_s_i32, flags, b.i32(0)));
     c.flags.setStatus(flags);
-    b.endif();
   };
 
 export const test: Translate = (c) => {
@@ -200,7 +197,6 @@ export const conditionalMove: Translate = (c) => {
   const { b, insn } = c;
   checkPending(c);
   const condition = moveConditions[insn.reg]! | (insn.opcode === 0xdb ? 1 : 0);
-  b.if(c.flags.condition(condition));
-  call(c, helpers.registerHelper, X87Register.move | (insn.rm << 8));
-  b.endif();
+  const holds = b.bin(Op.ne_i32, c.flags.condition(condition), b.i32(0));
+  call(c, helpers.conditionalMoveHelper, insn.rm, holds);
 };
