@@ -3,6 +3,7 @@ import { Errno } from '#util/errno.ts';
 import { createLog } from '#util/log.ts';
 import { leaveMemory } from './exit.ts';
 import { HostProgram, type HostProgramRequest, isHostProgram } from './host-program.ts';
+import { elfMachine } from './loader/elf.ts';
 import { hostPathOf } from './loader/guest-path.ts';
 import { LoadError } from './loader/load-error.ts';
 import { resolveProgram } from './loader/load-program.ts';
@@ -48,15 +49,17 @@ export function execute(task: Task, request: ExecRequest): SyscallResult {
 
 /** What to run if the file is a program for the host, or a script for one; null for anything else. */
 function hostRequest(task: Task, request: ExecRequest): HostProgramRequest | null {
+  const { kernel } = task.process;
+  const isGuest = (program: Uint8Array): boolean => kernel.abis.some(({ elf }) => elf.machine === elfMachine(program));
   const start = readStart(request.hostPath);
-  if (start === null) return null;
+  if (start === null || isGuest(start)) return null;
   const { argv, environment } = request;
   if (isHostProgram(start)) return { hostPath: request.hostPath, argv, environment };
   const line = scriptLine(start);
   if (line === null || line.interpreter === '') return null;
-  const hostPath = hostPathOf(line.interpreter, task.process.kernel.options.prefix);
+  const hostPath = hostPathOf(line.interpreter, kernel.options.prefix);
   const interpreter = readStart(hostPath);
-  if (interpreter === null || !isHostProgram(interpreter)) return null;
+  if (interpreter === null || isGuest(interpreter) || !isHostProgram(interpreter)) return null;
   const words = [line.interpreter, ...(line.argument === null ? [] : [line.argument])].map((text) => Buffer.from(text));
   return { hostPath, argv: [...words, request.path, ...argv.slice(1)], environment };
 }
@@ -92,10 +95,10 @@ async function runOnHost(task: Task, request: HostProgramRequest): Promise<numbe
 }
 
 function load(task: Task, { path, hostPath, argv, environment }: ExecRequest): ProgramImage {
-  const { kernel, abi, credentials, limits } = task.process;
+  const { kernel, credentials, limits } = task.process;
   try {
     const name = Buffer.from(path).toString();
-    const resolved = resolveProgram(name, hostPath, argv, abi, kernel.options.prefix);
+    const resolved = resolveProgram(name, hostPath, argv, kernel.abis, kernel.options.prefix);
     return makeImage(kernel, { resolved, execPath: path, environment, credentials, limits });
   } catch (error) {
     if (!(error instanceof LoadError)) throw error;
@@ -126,8 +129,11 @@ function become(task: Task, { path }: ExecRequest, image: ProgramImage): void {
   image.space.seat(task);
   old.release();
   process.kernel.scheduler.enter(image.space);
-  process.kernel.options.target.reset(task.cpu, image.entry, image.stackPointer);
-  task.abi.resetState(task.cpu);
+  const { target, abi } = image.space.guest;
+  process.abi = abi;
+  task.abi = abi;
+  target.reset(task.cpu, image.entry, image.stackPointer);
+  abi.resetState(task.cpu);
   process.memoryReleased.wake();
 
   if (process.files.shared) {

@@ -64,7 +64,8 @@ export interface JobEvent {
 export class Process {
   readonly pid: number;
   readonly kernel: Kernel;
-  readonly abi: Abi;
+  /** exec may change it. */
+  abi: Abi;
   space: AddressSpace;
   files: FileTable;
   fs: FileSystem;

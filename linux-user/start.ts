@@ -48,6 +48,8 @@ export interface StartOptions {
   /** The source of randomness that the system calls use too, if it is shared; else one is made from `seed`. */
   readonly entropy?: Entropy;
   readonly target: Target;
+  /** Architectures whose programs the guest may exec too. */
+  readonly otherTargets?: readonly Target[];
   /** Where the host's page tables may refuse the guest's accesses: always, where possible, or never. */
   readonly protection: Protection;
   /** Takes a report of a fatal signal; null prints it on stderr. */
@@ -128,11 +130,16 @@ export function createProcess(
   const { target, prefix, program, stackBytes } = options;
   const abi = abiOf(target.name, target.layout);
   const bytes = (texts: readonly string[]): Buffer[] => texts.map((text) => Buffer.from(text));
-  const resolved = resolveProgram(program, program, bytes(options.argv), abi, prefix);
+  const resolved = resolveProgram(program, program, bytes(options.argv), [abi], prefix);
   const taskSize = Math.min(options.addressSpaceEnd ?? abi.taskSize, abi.taskSize);
   const entropy = options.entropy ?? createEntropy(options.seed);
   const newMemory = (): GuestMemory => createMemory(options.protection);
-  const kernel = new Kernel({ target, abi, prefix, entropy, taskSize, stackBytes, newMemory }, table, engineFactory);
+  const { otherTargets = [] } = options;
+  const kernel = new Kernel(
+    { target, abi, otherTargets, prefix, entropy, taskSize, stackBytes, newMemory },
+    table,
+    engineFactory,
+  );
   const limits = new ResourceLimits(stackBytes);
   const credentials = hostCredentials();
   const environment = bytes(options.environment);
@@ -183,7 +190,8 @@ function createMemory(protection: Protection): GuestMemory {
 /** Explains the signal that ended the first process, while its memory is still there. */
 function reportCore({ termination, space }: Process, options: StartOptions): void {
   if (termination?.kind !== 'signal' || !termination.core || termination.task === null) return;
-  printReport({ ...termination, task: termination.task }, options, space.images);
+  const { target } = space.guest;
+  printReport({ ...termination, task: termination.task }, { target, report: options.report }, space.images);
 }
 
 function finish(termination: Termination): number {

@@ -3,8 +3,9 @@ import { createEntropy } from '#linux-user/entropy.ts';
 import { Prot } from '#linux-user/mm/vma.ts';
 import type { Process } from '#linux-user/process.ts';
 import { detectArchitecture, LoadError, startProcess } from '#linux-user/start.ts';
-import { coverage, createSyscallTable } from '#syscalls/table.ts';
+import { coverage, createSyscallTable, type SyscallArch } from '#syscalls/table.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
+import type { Target } from '#tcg/target.ts';
 import { architectures } from './architectures.ts';
 import { createDump } from './dump.ts';
 import { interpreterBytes } from './interpreter.ts';
@@ -25,7 +26,8 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
     const arch = config.arch ?? detectArchitecture(config.program, config.ldPrefix);
     const target = architectures[arch];
     if (!target) throw new UsageError(`${config.program}: no translator for ${arch} in this build`);
-    const dump = config.log.size === 0 ? null : await createDump(config, target);
+    const otherTargets = Object.values(architectures).filter((other) => other !== target) as Target[];
+    const dump = config.log.size === 0 ? null : await createDump(config, [target, ...otherTargets]);
     const log = dump?.log;
     let busy = onBusy === undefined;
     const becomeBusy = (): void => {
@@ -34,7 +36,7 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
     };
     const interpreter = interpreterBytes();
     const observed = config.stats || config.statsFile !== null || config.profile !== null;
-    const names = () => ({ syscalls: coverage('arm'), exitReasons: Object.keys(ExitReason) });
+    const names = () => ({ syscalls: coverage(arch as SyscallArch), exitReasons: Object.keys(ExitReason) });
     const observer = observed ? await (await import('./observe.ts')).createObserver(config, target, names()) : null;
     const table = createSyscallTable({
       strace: log && config.log.has('strace') ? log : null,
@@ -53,6 +55,7 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
         seed: config.seed,
         protection: config.protection,
         target,
+        otherTargets,
         report: null,
         watch(process, images) {
           dump?.watch(process);
@@ -62,14 +65,14 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
         ...(observer && { ended: observer.end }),
       },
       observer?.named(table) ?? table,
-      (memory) => {
-        const engine = new Engine(target, memory, {
+      (memory, guest) => {
+        const engine = new Engine(guest, memory, {
           interpreter,
           tier: config.tier,
           oneInstruction: config.oneInsnPerTb,
           onWarm: becomeBusy,
           ...observer?.engineOptions,
-          ...dump?.engineOptions(memory),
+          ...dump?.engineOptions(memory, guest),
         });
         observer?.addEngine(engine);
         return engine;

@@ -57,7 +57,7 @@ const syscallNames: Readonly<Record<SyscallArch, Readonly<Record<number, string>
 
 /** All calls that have a handler, by name. */
 export function allRows(release: string | null, entropy: Entropy): Rows {
-  return {
+  const rows: Rows = {
     ...fileCalls,
     ...directoryCalls,
     ...statCalls,
@@ -83,8 +83,8 @@ export function allRows(release: string | null, entropy: Entropy): Rows {
     ...limitCalls,
     ...systemCalls({ release, entropy }),
     ...armCalls,
-    ...i386Calls,
   };
+  return { ...rows, ...i386Calls(rows) };
 }
 
 /** Node's own refusals of arguments that a kernel would refuse too. */

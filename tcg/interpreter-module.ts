@@ -296,6 +296,8 @@ class InterpreterGenerator {
     const { code } = this;
     const access = memoryAccess[name]!;
     this.loadCell('i32', 2);
+    this.word(5);
+    code.u8(W.i32_add);
     code.set(t0);
     this.memory.emitCheck(code, t0, 0, access.bytes, 3, this.faultDepth);
     this.word(1);
@@ -306,7 +308,7 @@ class InterpreterGenerator {
     code.u8(Math.log2(access.bytes));
     code.uleb(offset);
     this.storeCell(access.type);
-    this.next(5);
+    this.next(6);
   }
 
   private fpnan(name: string): void {

@@ -39,7 +39,7 @@ interface Loaded extends LoadedProgram {
 const bytesOf = (texts: readonly string[]): Buffer[] => texts.map((text) => Buffer.from(text));
 
 function load(path: string, prefix: string | null = null, mm = newMm(), argv = [path]): Loaded {
-  const resolved = resolveProgram(path, path, bytesOf(argv), abi, prefix);
+  const resolved = resolveProgram(path, path, bytesOf(argv), [abi], prefix);
   mapStack(mm, stackBytes, resolved.image.executableStack);
   return { mm, resolved, ...loadProgram(mm, abi, resolved, prefix) };
 }

@@ -165,6 +165,6 @@ export class I386Tls {
   }
 }
 
-/** Is the descriptor one that modify_ldt refuses: conforming code that is not marked absent? */
-export const isRefusedInLdt = ({ flags }: UserDesc): boolean =>
-  (flags & Desc.contents) >>> 1 === contentsConforming && (flags & Desc.notPresent) === 0;
+/** Conforming code; not marked absent. */
+export const isConforming = ({ flags }: UserDesc): boolean => (flags & Desc.contents) >>> 1 === contentsConforming;
+export const isPresent = ({ flags }: UserDesc): boolean => (flags & Desc.notPresent) === 0;

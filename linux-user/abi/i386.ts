@@ -135,6 +135,12 @@ export class I386Abi implements Abi {
     this.registers_.setSlot(cpu, 'sysenter', sysenterAddress);
   }
 
+  /** modify_ldt has made a table. */
+  setLdt(cpu: CpuView, address: number, bytes: number): void {
+    this.registers_.setSlot(cpu, 'ldt', address);
+    this.registers_.setSlot(cpu, 'ldtLimit', bytes);
+  }
+
   registers(cpu: CpuView): readonly (readonly [string, number])[] {
     const { registers_: registers } = this;
     const rows: [string, number][] = generalNames.map((name, n) => [name, registers.get(cpu, n)]);

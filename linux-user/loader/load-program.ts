@@ -16,43 +16,54 @@ export interface ResolvedProgram {
   readonly file: ProgramFile;
   readonly image: ElfImage;
   readonly argv: readonly Uint8Array[];
+  readonly abi: Abi;
 }
 
 /** Scripts that interpret scripts. */
 const maximumScripts = 4;
 
 /**
- * Opens and checks the program at `hostPath`, which the guest calls `name`. A `#!` script runs by its interpreter if that is a program for this guest (below the
- * -L folder, or the host's). Throws LoadError.
+ * Opens and checks the program at `hostPath`, which the guest calls `name`: it must be for one of `abis`. A `#!` script
+ * runs by its interpreter if that is such a program (below the -L folder, or the host's). Throws LoadError.
  */
 export function resolveProgram(
   name: string,
   hostPath: string,
   argv: readonly Uint8Array[],
-  abi: Abi,
+  abis: readonly Abi[],
   prefix: string | null,
   depth = 0,
 ): ResolvedProgram {
   const file = new ProgramFile(name, hostPath);
   try {
-    const line = scriptLine(file.read(0, 256));
+    const start = file.read(0, 256);
+    const line = scriptLine(start);
     if (line === null) {
       if (file.size === 0) throw new LoadError(`${name}: the file is empty`, 126);
-      return { file, image: readElf(file, abi), argv };
+      const machine = elfMachine(start);
+      const abi = abis.find(({ elf }) => elf.machine === machine) ?? abis[0];
+      return { file, image: readElf(file, abi), argv, abi };
     }
     if (line.interpreter === '') throw new LoadError(`${name}: a script whose #! line names no interpreter`, 126);
     if (depth >= maximumScripts) throw new LoadError(`${name}: too many scripts interpret one another`, 126, 'ELOOP');
     const interpreter = hostPathOf(line.interpreter, prefix);
-    if (!isGuestProgram(interpreter, abi)) {
+    if (!isGuestProgram(interpreter, abis)) {
       throw new LoadError(
-        `${name}: a script for ${line.interpreter}, which is no ${abi.name} program here; -L names a folder with one`,
+        `${name}: a script for ${line.interpreter}, which is no ${abis[0].name} program here; -L names a folder with one`,
         126,
       );
     }
     const rest = [line.interpreter, ...(line.argument === null ? [] : [line.argument]), name].map((text) =>
       Buffer.from(text),
     );
-    const resolved = resolveProgram(line.interpreter, interpreter, [...rest, ...argv.slice(1)], abi, prefix, depth + 1);
+    const resolved = resolveProgram(
+      line.interpreter,
+      interpreter,
+      [...rest, ...argv.slice(1)],
+      abis,
+      prefix,
+      depth + 1,
+    );
     file.release();
     return resolved;
   } catch (error) {
@@ -61,12 +72,13 @@ export function resolveProgram(
   }
 }
 
-function isGuestProgram(hostPath: string, abi: Abi): boolean {
+function isGuestProgram(hostPath: string, abis: readonly Abi[]): boolean {
   try {
     const file = new ProgramFile(hostPath);
     const start = file.read(0, 256);
     file.release();
-    return elfMachine(start) === abi.elf.machine || scriptLine(start) !== null;
+    const machine = elfMachine(start);
+    return abis.some(({ elf }) => elf.machine === machine) || scriptLine(start) !== null;
   } catch (error) {
     if (error instanceof LoadError) return false;
     throw error;

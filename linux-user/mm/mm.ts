@@ -111,6 +111,16 @@ export class Mm {
     memory.protect(start, end, this.access(prot));
   }
 
+  /** Writes into pages that `mapKernelPage` has mapped, whatever the program may do with them. */
+  writeKernelPages(address: number, bytes: Uint8Array): void {
+    const { memory } = this;
+    const [start, end] = [pageFloor(address), pageCeil(address + bytes.length)];
+    const { prot } = this.vmas.at(address)!;
+    memory.protect(start, end, Access.read | Access.write);
+    memory.write(address, bytes);
+    memory.protect(start, end, this.access(prot));
+  }
+
   /** mmap(2); returns the address. */
   mmap(request: MapRequest): number {
     const { prot, flags, file, offset } = request;

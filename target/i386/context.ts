@@ -277,8 +277,10 @@ export class X86Context {
 
   /** Moves the memory operand by `bytes`. */
   addToAddress(bytes: Value): void {
-    this.computeAddress();
-    this.addressValue = this.b.add(this.addressValue, bytes);
+    const { b, insn } = this;
+    const offset = b.add(this.effectiveAddress(), bytes);
+    this.addressValue = this.withBase(insn.addressBytes === 2 ? b.andImm(offset, 0xffff) : offset);
+    this.addressOffset = 0;
   }
 
   /** Loads the memory operand, or what is `plus` bytes after its start, with a load op. */

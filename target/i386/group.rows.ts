@@ -125,5 +125,6 @@ export const groupRows: readonly X86Row[] = [
   row('BTC', '0F BA /7', 'Ev,Ib', btc, lock),
   row('CMPXCHG8B', '0F C7 /1', 'Mq', cmpxchg8b, lock),
   // Prefetches and hints, ENDBR32 among them.
-  ...['0D', '18', '19', '1A', '1B', '1C', '1D', '1E', '1F'].map((opcode) => row('NOP', `0F ${opcode}`, 'Ev', nop)),
+  row('PREFETCHW', '0F 0D', 'Mb', nop),
+  ...['18', '19', '1A', '1B', '1C', '1D', '1E', '1F'].map((opcode) => row('NOP', `0F ${opcode}`, 'Ev', nop)),
 ];

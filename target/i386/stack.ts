@@ -29,7 +29,8 @@ export function pusha(c: X86Context): void {
   const { b } = c;
   const bytes = pushBytes(c);
   const top = b.addImm(c.reg(Reg.esp), -8 * bytes);
-  b.probe(top, 8 * bytes, 2);
+  // All or nothing; the first element that is refused is the one told of.
+  for (let n = 0; n < 8; n++) b.probe(b.addImm(top, (7 - n) * bytes), bytes, 2);
   for (let n = 0; n < 8; n++) b.store(bytes === 2 ? Op.store16 : Op.store_i32, top, c.reg(n), (7 - n) * bytes);
   c.setReg(Reg.esp, top);
 }
@@ -40,7 +41,7 @@ export function popa(c: X86Context): void {
   const bytes = pushBytes(c);
   const top = c.reg(Reg.esp);
   const values: Value[] = [];
-  for (let n = 0; n < 8; n++) {
+  for (let n = 7; n >= 0; n--) {
     if (n !== Reg.esp) values[n] = b.load(bytes === 2 ? Op.load16_u : Op.load_i32, top, (7 - n) * bytes);
   }
   c.adjustStack(8 * bytes);

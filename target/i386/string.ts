@@ -139,8 +139,9 @@ export function cmps(c: X86Context): void {
   repeat(
     c,
     () => {
-      const left = c.b.load(loads[bytes]!, source(c));
+      // Hardware faults on the destination first.
       const right = c.b.load(loads[bytes]!, destination(c));
+      const left = c.b.load(loads[bytes]!, source(c));
       advance(c, Reg.esi, bytes);
       advance(c, Reg.edi, bytes);
       compare(c, left, right, bytes);

@@ -21,6 +21,13 @@ export const undefined_ = (c: X86Context): void => c.undefined();
 /** What user mode may not do: HLT, CLI, IN, MOV CR0… */
 export const privileged = (c: X86Context): void => c.protectionFault();
 
+/** MOV from and to control registers, of which there are four */
+export function moveControl(c: X86Context): void {
+  const number = c.insn.reg;
+  if (number === 1 || number > 4) c.undefined();
+  else c.protectionFault();
+}
+
 /** SALC: AL = CF ? FF : 0 */
 export const salc = (c: X86Context): void => c.setRegister(Reg.eax, 1, c.b.sub(c.b.i32(0), c.flags.getCf()));
 

@@ -9,7 +9,7 @@ import { row, type X86Row } from './row.ts';
 import { lar, loadFar, lsl, popSegment, pushSegment } from './segment.ts';
 import { shld, shrd } from './shift.ts';
 import { Seg } from './state.ts';
-import { privileged, rdtsc, undefined_ } from './system.ts';
+import { moveControl, privileged, rdtsc, undefined_ } from './system.ts';
 
 const lock = { lock: true } as const;
 
@@ -27,9 +27,9 @@ export const twoByteRows: readonly X86Row[] = [
   row('INVD', '0F 08', '', privileged),
   row('WBINVD', '0F 09', '', privileged),
   row('UD2', '0F 0B', '', undefined_),
-  row('MOV', '0F 20', 'Rd,Cd', privileged),
+  row('MOV', '0F 20', 'Rd,Cd', moveControl),
   row('MOV', '0F 21', 'Rd,Dd', privileged),
-  row('MOV', '0F 22', 'Cd,Rd', privileged),
+  row('MOV', '0F 22', 'Cd,Rd', moveControl),
   row('MOV', '0F 23', 'Dd,Rd', privileged),
   row('WRMSR', '0F 30', '', privileged),
   row('RDTSC', '0F 31', '', rdtsc),

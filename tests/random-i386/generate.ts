@@ -63,9 +63,14 @@ const shifts = /^(SHL|SHR|SAR|ROL|ROR|RCL|RCR|SHLD|SHRD)$/;
 
 /** What is not tried: it would leave the rig, or looks at the host. */
 const excluded =
-  /^(CALL|JMP|RET|RETF|IRET|INT|SYSENTER|SYSEXIT|CPUID|RDTSC|RDTSCP|POPF|SLDT|STR|SMSW|SGDT|SIDT|LAR|LSL|VERR|VERW|LDS|LES|LSS|LFS|LGS|PUSHF|INVLPG|LMSW|RDPMC|FXSAVE|FXRSTOR|FNSAVE|FNSTENV|STMXCSR)$/;
+  /^(INT1|CALL|JMP|RET|RETF|IRET|INT|SYSENTER|SYSEXIT|CPUID|RDTSC|RDTSCP|POPF|SLDT|STR|SMSW|SGDT|SIDT|LAR|LSL|VERR|VERW|LDS|LES|LSS|LFS|LGS|PUSHF|INVLPG|LMSW|RDPMC|FXSAVE|FXRSTOR|FNSAVE|FNSTENV|STMXCSR)$/;
 const touchesSegments = (row: X86Row): boolean => /\b(ES|CS|SS|DS|FS|GS|Sw)\b/.test(row.codes);
 const isJump = (row: X86Row): boolean => /\bJ[bz]\b/.test(row.codes);
+
+/** What mostly ends a sequence with a signal is tried rarely. */
+const fatal =
+  /^(INS|OUTS|IN|OUT|HLT|CLI|STI|CLTS|INVD|WBINVD|WRMSR|RDMSR|LLDT|LTR|LGDT|LIDT|INT3|UD2|BOUND|LEAVE|DIV|IDIV|INTO|MOVBE)$/;
+const isFatal = (row: X86Row): boolean => fatal.test(row.name) || /[CD]d/.test(row.codes);
 
 /** Classes of instructions: those on general registers, and those on the registers of FXSAVE. */
 export const classes: Readonly<Record<string, (row: X86Row) => boolean>> = {
@@ -139,12 +144,12 @@ function memoryOperand(
   if (address16) return [0x40 | field | prng.below(8), prng.below(256)];
   const way = prng.below(10);
   if (way === 0) return [field | 5, ...word(randomPointer(prng), 4)];
-  const base = prng.chance(96) && pointers.length > 0 ? prng.pick(pointers) : prng.below(8);
+  const base = prng.chance(99) && pointers.length > 0 ? prng.pick(pointers) : prng.below(8);
   if (way < 6) {
     if (base === 4) return [0x44 | field, 0x24, prng.below(64)];
     return prng.chance(50) || base === 5 ? [0x40 | field | base, prng.below(128)] : [field | base];
   }
-  if (way < 8)
+  if (way < 9)
     return [0x80 | field | (base === 4 ? 4 : base), ...(base === 4 ? [0x24] : []), ...word(prng.below(1000) - 500, 4)];
   // An index that is most likely too far.
   const index = prng.chance(50) ? 4 : prng.below(8);
@@ -240,6 +245,10 @@ export function generate(rows: readonly X86Row[], seed: number, length: number, 
     for (const n of pointers) registers.r[n] = (registers.r[n]! & ~15) >>> 0;
   }
   const count = 1 + prng.below(length);
-  const pieces = Array.from({ length: count }, () => piece(prng.pick(rows), prng, pointers));
+  const pieces = Array.from({ length: count }, () => {
+    let row = prng.pick(rows);
+    while (isFatal(row) && !prng.chance(10)) row = prng.pick(rows);
+    return piece(row, prng, pointers);
+  });
   return { seed, registers, scratchSeed: prng.u32() >>> 1, pieces };
 }
