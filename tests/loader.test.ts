@@ -16,10 +16,11 @@ import { hostPrograms } from '#linux-user/loader/program-opener.ts';
 import { Mm } from '#linux-user/mm/mm.ts';
 import { ResourceLimits } from '#linux-user/resource-limits.ts';
 import { armState } from '#target/arm/state.ts';
+import { armTarget } from '#target/arm/target.ts';
 import { repoRoot } from './support/cache.ts';
 import { protectedMemory } from './support/guest-memory.ts';
 
-const abi = new ArmAbi(armState);
+const abi = new ArmAbi(armState, armTarget.identity);
 const stackBytes = 8 << 20;
 const helloPath = join(repoRoot, 'fixtures/arm/hello');
 const hello = readFileSync(helloPath);
@@ -41,7 +42,7 @@ interface Loaded extends LoadedProgram {
 const bytesOf = (texts: readonly string[]): Buffer[] => texts.map((text) => Buffer.from(text));
 
 function load(path: string, prefix: string | null = null, mm = newMm(), argv = [path]): Loaded {
-  const resolved = resolveProgram(new ProgramFile(path), bytesOf(argv), abi, hostPrograms(prefix));
+  const resolved = resolveProgram(new ProgramFile(path), bytesOf(argv), [abi], hostPrograms(prefix));
   mapStack(mm, stackBytes, resolved.image.executableStack);
   return { mm, resolved, ...loadProgram(mm, abi, resolved, hostPrograms(prefix)) };
 }
