@@ -1,5 +1,6 @@
 import { Access } from '#accel/guest-memory.ts';
 import type { Task } from '#linux-user/task.ts';
+import { Open } from '#linux-user/vfs/flags.ts';
 import type { DirectoryEntry } from '#linux-user/vfs/open-file.ts';
 import { Errno } from '#util/errno.ts';
 import {
@@ -376,7 +377,9 @@ export const directoryCalls: Rows = {
     },
   ),
   fchmod: row({ fd, mode }, (task, { fd: which, mode: bits }) => {
-    task.process.files.get(which).chmod(bits & 0o7777);
+    const file = task.process.files.get(which);
+    if ((file.flags & Open.path) !== 0) throw new Errno('EBADF');
+    file.chmod(bits & 0o7777);
     return 0;
   }),
   chown: row({ path, uid: id, gid: id }, (task, { path: name, uid, gid }) =>

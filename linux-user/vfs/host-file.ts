@@ -75,6 +75,11 @@ export class HostPath extends HostBacked {
   override write(): number {
     throw new Errno('EBADF');
   }
+
+  /** By its name below /proc/self/fd, which is how glibc changes the mode of what must not be a link. */
+  override chmod(mode: number): void {
+    fs.chmodSync(`/proc/self/fd/${this.hostFd}`, mode);
+  }
 }
 
 /**
