@@ -50,6 +50,7 @@ export class LinkWords {
 }
 
 const noWords: readonly number[] = [];
+const noConstants: readonly (readonly [number, number])[] = [];
 
 export const newCodeSpace = (mode: number): CodeSpace => ({
   mode,
@@ -111,7 +112,8 @@ export class TranslationReader implements CodeReader {
   /** Byte ranges [start, end) taken for constant since the last call. */
   takeConstants(): readonly (readonly [number, number])[] {
     const { constants } = this;
-    if (constants.length > 0) this.constants = [];
+    if (constants.length === 0) return noConstants;
+    this.constants = [];
     return constants;
   }
 }

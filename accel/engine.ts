@@ -4,6 +4,7 @@ import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import { leftRegion } from '#tcg/interpreter-module.ts';
 import { engineMemory, t0Opcodes } from '#tcg/interpreter-ops.ts';
 import type { IrBlock } from '#tcg/ir.ts';
+import { Op } from '#tcg/ops.ts';
 import { Optimizer } from '#tcg/optimize.ts';
 import { type PredecodedBlock, Predecoder } from '#tcg/predecode.ts';
 import { t0AccessBytes, t0AccessKind } from '#tcg/predecode-tables.ts';
@@ -20,6 +21,8 @@ import { type CompiledRegion, compileRegions, outlineOf, passesWithout } from '.
 import type { BlockOutline } from './region/discovery.ts';
 import type { Region } from './region/emitter.ts';
 import type { FaultSite, TrapSites } from './region/sites.ts';
+import { blockAt, type CodeStore, type PlacedUnit, StoredCode, type Text } from './stored/stored-code.ts';
+import type { StoredBlock } from './stored/unit.ts';
 import { trapPlace } from './trap-place.ts';
 import {
   coldBudget,
@@ -71,6 +74,8 @@ export interface EngineOptions {
   readonly everyBlock?: boolean;
   /** What to do without. */
   readonly without?: ReadonlySet<Optimization>;
+  /** Where interpreter code is kept from run to run. Only if none of the options before changes it. */
+  readonly store?: CodeStore;
 }
 
 /** What an engine did, for `--stats`. What a run of the dispatcher or a system call adds is not worth a switch. */
@@ -113,6 +118,8 @@ export interface EngineHoldings {
 interface InterpreterExports {
   readonly run: (address: number) => void;
   readonly miss: () => number;
+  readonly checksum: (start: number, end: number) => number;
+  readonly matches: (ranges: number, end: number, bytes: number) => number;
 }
 
 const headerWord = (field: keyof typeof cpuHeader.fields): number => cpuHeader.fields[field].offset >> 2;
@@ -177,8 +184,11 @@ export class Engine {
   private codeEnd: number = engineMemory.code;
   /** Bytes of interpreter code that belong to dropped blocks. */
   private deadBytes = 0;
-  /** All predecoded blocks by ascending address, for fault addresses. */
+  /** All predecoded blocks, for fault addresses; by ascending address if `sorted`. */
   private predecoded: PredecodedBlock[] = [];
+  private sorted = true;
+  /** Interpreter code of earlier runs; null without a store. */
+  private readonly stored: StoredCode | null;
   /** By number, which compiled code knows; those of dropped modules are undefined. */
   private sites: (FaultSite | undefined)[] = [];
   /** The unchecked accesses of live modules, by name. */
@@ -217,6 +227,8 @@ export class Engine {
     const instance = new WebAssembly.Instance(new WebAssembly.Module(options.interpreter), this.imports);
     this.interpreter = instance.exports as unknown as InterpreterExports;
     this.table.set(0, this.interpreter.miss);
+    const { store } = options;
+    this.stored = store === undefined ? null : new StoredCode(store, memory, this.engineWords, this.interpreter);
     this.space = this.spaceOf(0);
     this.clearCaches();
     memory.onUnprotected = () => this.flush();
@@ -241,7 +253,9 @@ export class Engine {
   private warmUp(): void {
     this.options.onWarm?.();
     this.cold = false;
+    this.adoptExecuted();
     this.profile.beginAt(hotThreshold, this.predecoded);
+    for (const unit of this.stored?.placed ?? []) this.beginProfile(unit);
   }
 
   /** The same with one block to each visit of the dispatcher. */
@@ -320,6 +334,8 @@ export class Engine {
 
   /** Translated code of guest [start, end) is stale: whatever was made from its pages is dropped. */
   invalidate(start: number, end: number): void {
+    if (this.stored?.touches(start, end)) this.adoptAll();
+    this.stored?.forget(start, end);
     const stale = this.codePages.take(start, end);
     if (!stale) return;
     // What runs now may be stale itself: it leaves when it has been served.
@@ -374,6 +390,7 @@ export class Engine {
   setExactState(on: boolean): void {
     if (this.exactState === on) return;
     if (!on && this.exactReturns++ >= maxExactReturns) return;
+    this.keepCode();
     this.exactState = on;
     this.flush();
   }
@@ -406,6 +423,7 @@ export class Engine {
     this.codeEnd = engineMemory.code;
     this.deadBytes = 0;
     this.predecoded = [];
+    this.stored?.clear();
   }
 
   /** Throws all interpreter code away and keeps the modules. No generated code may be running. */
@@ -512,7 +530,7 @@ export class Engine {
 
   /** The interpreter code for `pc`, translating it if need be. */
   private codeAddress(pc: number): number {
-    return this.space.addresses.get(pc) ?? this.translate(pc);
+    return this.space.addresses.get(pc) ?? this.storedAddress(pc) ?? this.translate(pc);
   }
 
   private translate(pc: number): number {
@@ -535,6 +553,9 @@ export class Engine {
     const outline = space.outlines.get(pc) ?? this.keepOutline(block);
     outline.executed = true;
     for (const callee of outline.calls) space.functions.add(callee);
+    // A block that ends where nothing can be fetched may go on there in another run.
+    const last = block.length - 1;
+    const cutShort = block.op[last] === Op.exit && block.x[last] === ExitReason.fetchFault;
     this.optimizer.run(block, { exactState: this.exactState, ...this.passes });
     this.options.trace?.block?.(block, 'op_opt');
     const counts = this.options.count === undefined ? undefined : countingPoints(block);
@@ -543,24 +564,101 @@ export class Engine {
     this.predecoded.push(code);
     this.stats.blocks++;
     this.stats.blockInstructions += block.instructions;
-    this.note(block.start, block.end, { kind: 'block', pages: [], space, pc, code });
-    this.link(code);
-    for (const { pc: returnPc, address } of code.indirectCalls) space.indirectCalls.set(returnPc, address);
+    const constants = this.reader.takeConstants();
+    this.know(space, code, block.start, block.end, constants);
+    if (space.mode === 0 && !cutShort) this.stored?.add(code, outline, constants);
     return code;
   }
 
-  /** Lists a translation by the pages of its code and of what was read as constant since the last call. */
-  private note(start: number, end: number, translation: Translation): void {
-    this.codePages.note(start, end, translation);
-    for (const [from, to] of this.reader.takeConstants()) this.codePages.note(from, to - 1, translation);
+  /** Lists T0 code by what it was made from, and links it. */
+  private know(
+    space: CodeSpace,
+    code: PredecodedBlock,
+    start: number,
+    end: number,
+    constants: StoredBlock['constants'],
+  ): void {
+    this.note(start, end, { kind: 'block', pages: [], space, pc: code.pc, code }, constants);
+    this.link(space, code);
+    for (const { pc, address } of code.indirectCalls) space.indirectCalls.set(pc, address);
   }
 
-  private link(code: PredecodedBlock): void {
-    const { addresses, incoming } = this.space;
+  /** Lists a translation by the pages of its code and of what was read as constant, since the last call if not given. */
+  private note(start: number, end: number, translation: Translation, constants = this.reader.takeConstants()): void {
+    this.codePages.note(start, end, translation);
+    for (const [from, to] of constants) this.codePages.note(from, to - 1, translation);
+  }
+
+  private link({ addresses, incoming }: CodeSpace, code: PredecodedBlock): void {
     for (const { address, pc } of code.links) {
       incoming.add(pc, address);
-      this.engineWords[address >> 2] = addresses.get(pc) ?? 0;
+      this.engineWords[address >> 2] = addresses.get(pc) ?? this.stored?.at(pc) ?? 0;
     }
+  }
+
+  // ---- T0 code of earlier runs
+
+  /** Tells where mapped files are whose code may be kept. */
+  set textAt(textAt: (address: number) => Text | null) {
+    if (this.stored !== null) this.stored.textAt = textAt;
+  }
+
+  /** Keeps what was translated for later runs. */
+  keepCode(): void {
+    const { addresses } = this.spaceOf(0);
+    this.stored?.save(({ pc, address }) => addresses.get(pc) === address, this.codeEnd, codeLimit);
+  }
+
+  /** The interpreter code for `pc` if an earlier run has left it. */
+  private storedAddress(pc: number): number | undefined {
+    const { stored, space } = this;
+    if (stored === null || space.mode !== 0) return undefined;
+    for (const placed of stored.bring(this.target.address(pc) >>> 0, this.exactState, this.codeEnd, codeLimit)) {
+      const { unit, address } = placed;
+      this.codeEnd = address + unit.codeWords * 4;
+      for (let i = 0; i < unit.blocks; i++) this.cacheJump(unit.pcs[i]!, address + unit.offsets[i]!);
+      if (this.profile.threshold !== neverHot) this.beginProfile(placed);
+    }
+    return stored.at(pc);
+  }
+
+  /** Blocks of earlier runs count from now on. */
+  private beginProfile({ unit, address, adopted }: PlacedUnit): void {
+    for (let i = 0; i < unit.blocks; i++) {
+      if (adopted[i] === 0) this.profile.set(address + unit.offsets[i]!, this.profile.threshold);
+    }
+  }
+
+  /** What has run of earlier runs' blocks becomes like blocks of this run: the region compiler needs to know them. */
+  private adoptExecuted(): void {
+    for (const placed of this.stored?.placed ?? []) {
+      const { unit, address, adopted } = placed;
+      for (let i = 0; i < unit.blocks; i++) {
+        const counter = (address + unit.offsets[i]!) / 4 + 1;
+        if (adopted[i] === 0 && this.engineWords[counter] !== this.profile.threshold) this.adopt(placed, i);
+      }
+    }
+  }
+
+  private adoptAll(): void {
+    for (const placed of this.stored!.placed) {
+      for (let i = 0; i < placed.unit.blocks; i++) if (placed.adopted[i] === 0) this.adopt(placed, i);
+    }
+    this.stored!.release();
+  }
+
+  private adopt(placed: PlacedUnit, index: number): void {
+    const space = this.spaceOf(0);
+    const block = placed.unit.block(index);
+    placed.adopted[index] = 1;
+    const code = blockAt(block, placed.address + placed.unit.offsets[index]!);
+    space.addresses.set(block.pc, code.address);
+    if (!space.outlines.has(block.pc)) this.noteOutline(space, { ...block, executed: true });
+    for (const callee of block.calls) space.functions.add(callee);
+    for (const word of space.incoming.of(block.pc)) this.engineWords[word >> 2] = code.address;
+    this.predecoded.push(code);
+    this.sorted = false;
+    this.know(space, code, block.start, block.end, block.constants);
   }
 
   // ---- T1
@@ -576,15 +674,19 @@ export class Engine {
 
   /** Makes the outline of a block as translated, which outlives its T0 code. */
   private keepOutline(block: IrBlock): BlockOutline {
-    const { space } = this;
-    const outline = outlineOf(block);
-    space.outlines.set(block.pc, outline);
-    this.codePages.note(outline.start, outline.end, { kind: 'outline', pages: [], space, pc: block.pc });
+    return this.noteOutline(this.space, outlineOf(block));
+  }
+
+  private noteOutline(space: CodeSpace, outline: BlockOutline): BlockOutline {
+    const { pc, start, end } = outline;
+    space.outlines.set(pc, outline);
+    this.codePages.note(start, end, { kind: 'outline', pages: [], space, pc });
     return outline;
   }
 
   /** Compiles the function the hot block at `pc` belongs to; if it is being run for long already, from there on. */
   private compileAround(pc: number): void {
+    this.adoptExecuted();
     const { profile, space } = this;
     const entry = profile.functionOf(space, pc);
     if (entry === pc || space.compiled.has(entry) || profile.entered(space, entry) < functionEntries) {
@@ -715,6 +817,9 @@ export class Engine {
 
   /** The access at interpreter code `address`. */
   private interpreterSite(address: number): FaultSite {
+    if (this.stored?.placed.length) this.adoptAll();
+    if (!this.sorted) this.predecoded.sort((a, b) => a.address - b.address);
+    this.sorted = true;
     let low = 0;
     let high = this.predecoded.length - 1;
     while (low < high) {

@@ -17,7 +17,7 @@ function run(command) {
     process.exitCode = 1;
     return;
   }
-  evaluate(compile(source)).then((exports) => exports.main(command));
+  evaluate(compile(source), idOf(source)).then((exports) => exports.main(command));
 }
 
 /** The bundle's text as a script, out of the code cache if there is one that fits. */
@@ -27,8 +27,9 @@ function compile(source) {
 }
 
 /** Promise of the bundle's exports. */
-function evaluate(script) {
+function evaluate(script, build) {
   const meta = {
+    build,
     dirname: dist,
     get url() {
       return require('node:url').pathToFileURL(bundle).href;
@@ -44,8 +45,13 @@ function evaluate(script) {
  * knows a bundle by its length only: the bundle says in its first words who it is.
  */
 function cacheFile(source) {
-  const id = /^\/\*(\w+)\*\//.exec(source);
-  return id && `${dist}/main.${id[1]}.${process.versions.v8}-${process.arch}.cache`;
+  const id = idOf(source);
+  return id && `${dist}/main.${id}.${process.versions.v8}-${process.arch}.cache`;
+}
+
+function idOf(source) {
+  const [, id] = /^\/\*(\w+)\*\//.exec(source) ?? [];
+  return id;
 }
 
 /** A file of the bundle, which is all ASCII; null if there is none. */
@@ -63,4 +69,4 @@ function readFile(file) {
   }
 }
 
-module.exports = { bundle, cacheFile, compile, evaluate, read, run };
+module.exports = { bundle, cacheFile, compile, evaluate, idOf, read, run };

@@ -109,7 +109,9 @@ export class Kernel {
 
   private wrap(mm: Mm, machine: Machine, program: string): AddressSpace {
     const images = new ImageDirectory(mm, this.options.abi, this.options.prefix);
+    machine.engine.textAt = (address) => mm.textAt(address);
     return new AddressSpace(mm, machine, images, () => {
+      machine.engine.keepCode();
       mm.retire();
       this.machines.give(machine, program);
     });

@@ -59,6 +59,8 @@ export interface StartOptions {
    * tsemu at once ends the guest.
    */
   readonly ended?: () => void;
+  /** Called when no guest runs any more, before a fatal signal of its ends tsemu too. */
+  readonly settle?: () => void;
 }
 
 /**
@@ -108,6 +110,7 @@ export async function startProcess(
     kernel.hostSignals.stop();
     kernel.shutDown();
     options.ended?.();
+    options.settle?.();
   }
   await first.network.flushed();
   return finish(first.termination!);

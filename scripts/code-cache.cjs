@@ -2,9 +2,10 @@
 // and writes what V8 has compiled. The programs' output goes to stdout.
 'use strict';
 
-const { renameSync, writeFileSync } = require('node:fs');
+const { mkdtempSync, renameSync, rmSync, writeFileSync } = require('node:fs');
+const { tmpdir } = require('node:os');
 const { join } = require('node:path');
-const { bundle, cacheFile, compile, evaluate, read } = require('../bin/run.cjs');
+const { bundle, cacheFile, compile, evaluate, idOf, read } = require('../bin/run.cjs');
 
 const fixtures = join(__dirname, '..', 'fixtures', 'arm');
 /**
@@ -16,8 +17,12 @@ const programs = ['hello', 'warmup'];
 async function train() {
   const source = read(bundle);
   const script = compile(source);
-  const { runCommand } = await evaluate(script);
-  for (const program of programs) await runCommand('tsemu-arm', [join(fixtures, program)]);
+  const { runCommand } = await evaluate(script, idOf(source));
+  // The first run of each keeps its translations, the second one takes them.
+  const folder = mkdtempSync(join(tmpdir(), 'tsemu-training-'));
+  process.env.XDG_CACHE_HOME = folder;
+  for (const program of [...programs, ...programs]) await runCommand('tsemu-arm', [join(fixtures, program)]);
+  rmSync(folder, { recursive: true });
   const file = cacheFile(source);
   writeFileSync(`${file}.new`, script.createCachedData());
   renameSync(`${file}.new`, file);

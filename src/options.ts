@@ -42,6 +42,8 @@ export interface UserConfig {
   readonly oneInsnPerTb: boolean;
   readonly tier: Tier;
   readonly protection: Protection;
+  /** Folder to keep translations in, or null. */
+  readonly cache: string | null;
   /** What to log; `strace` is here too, whichever option asked for it. */
   readonly log: ReadonlySet<LogItem>;
   /** File for the log, or null for stderr. */
@@ -105,6 +107,7 @@ export async function readCommandLine(command: string, args: readonly string[], 
       oneInsnPerTb: values['one-insn-per-tb'] ?? false,
       tier: values.tier ?? 'auto',
       protection: values.protection ?? 'auto',
+      cache: values.cache === 'off' ? null : (values.cache ?? userCacheFolder(env)),
       log: new Set<LogItem>([...(values.d ?? []), ...(values.strace ? (['strace'] as const) : [])]),
       logFile: values.D ?? null,
       logFilter: values.dfilter ?? [],
@@ -156,6 +159,13 @@ function guestEnvironment(env: Environment, given: readonly Given[]): string[] {
     }
   }
   return [...guest].map(([name, value]) => `${name}=${value}`);
+}
+
+/** The folder of the user's for what can be made again (XDG Base Directory Specification), or null. */
+function userCacheFolder({ XDG_CACHE_HOME, HOME }: Environment): string | null {
+  // A relative path is to be ignored.
+  if (XDG_CACHE_HOME?.startsWith('/')) return `${XDG_CACHE_HOME}/tsemu`;
+  return HOME?.startsWith('/') ? `${HOME}/.cache/tsemu` : null;
 }
 
 async function versionText(command: string): Promise<string> {

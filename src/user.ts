@@ -6,6 +6,7 @@ import { detectArchitecture, LoadError, startProcess } from '#linux-user/start.t
 import { coverage, createSyscallTable } from '#syscalls/table.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import { architectures } from './architectures.ts';
+import { FileCodeStore } from './code-store.ts';
 import { createDump } from './dump.ts';
 import { interpreterBytes } from './interpreter.ts';
 import { UsageError, type UserConfig } from './options.ts';
@@ -17,6 +18,13 @@ function codeBytes({ mm }: Process): number {
   let bytes = 0;
   for (const { start, end, prot } of mm.vmas) if ((prot & Prot.EXEC) !== 0) bytes += end - start;
   return bytes;
+}
+
+/** Where translations are kept, if they are the usual ones: not while they are looked at, counted or made otherwise. */
+function codeStore({ cache, tier, oneInsnPerTb }: UserConfig): FileCodeStore | null {
+  const { build } = import.meta as { readonly build?: string };
+  if (cache === null || build === undefined || tier === 'region' || oneInsnPerTb) return null;
+  return new FileCodeStore(cache, build);
 }
 
 /** Runs one guest program to its end; `onBusy` is called before much of our JavaScript runs. Returns its exit code. */
@@ -36,6 +44,7 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
     const observed = config.stats || config.statsFile !== null || config.profile !== null;
     const names = () => ({ syscalls: coverage('arm'), exitReasons: Object.keys(ExitReason) });
     const observer = observed ? await (await import('./observe.ts')).createObserver(config, target, names()) : null;
+    const store = dump === null && observer === null ? codeStore(config) : null;
     const table = createSyscallTable({
       strace: log && config.log.has('strace') ? log : null,
       unimplemented: log && config.log.has('unimp') ? (line) => log(`${line}\n`) : null,
@@ -60,6 +69,7 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
           if (config.tier === 'region' || codeBytes(process) > smallCode) becomeBusy();
         },
         ...(observer && { ended: observer.end }),
+        ...(store && { settle: () => store.flush() }),
       },
       observer?.named(table) ?? table,
       (memory) => {
@@ -68,6 +78,7 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
           tier: config.tier,
           oneInstruction: config.oneInsnPerTb,
           onWarm: becomeBusy,
+          ...(store !== null && { store }),
           ...observer?.engineOptions,
           ...dump?.engineOptions(memory),
         });

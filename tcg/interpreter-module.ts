@@ -11,6 +11,7 @@ import {
 import type { MemoryModel } from './memory-model.ts';
 import { memoryAccess } from './memory-ops.ts';
 import { Op, type OpName, opDefs, type ValueType } from './ops.ts';
+import { checksumCode, matchesCode } from './stored-code.ts';
 import { Code, emptyBlockType, W, type WasmType, wasmTypes } from './wasm/code.ts';
 import { emitFpNan } from './wasm/fpnan.ts';
 import { encodeModule, type FunctionType } from './wasm/module.ts';
@@ -140,11 +141,18 @@ class InterpreterGenerator {
     code.u8(W.end);
     code.u8(W.unreachable);
     return encodeModule({
-      types: sharedTypes,
+      types: [...sharedTypes, { params: [wasmTypes.i32, wasmTypes.i32, wasmTypes.i32], results: [wasmTypes.i32] }],
       imports: sharedImports(this.layout),
       functions: [
         { type: typeIndex.run, locals: localTypes, code, exportName: 'run', debugName: 'interpreter' },
         { type: typeIndex.region, locals: [], code: missStub(), exportName: 'miss', debugName: 'miss' },
+        { type: typeIndex.region, locals: [wasmTypes.i32], code: checksumCode(), exportName: 'checksum' },
+        {
+          type: sharedTypes.length,
+          locals: [wasmTypes.i32, wasmTypes.i32],
+          code: matchesCode(),
+          exportName: 'matches',
+        },
       ],
     });
   }
@@ -635,7 +643,7 @@ function missStub(): Code {
   return code;
 }
 
-/** The bytes of the interpreter module. Exports `run(code address)` and `miss`. */
+/** The bytes of the interpreter module. Exports `run(code address)`, `miss`, and those of `stored-code.ts`. */
 export function generateInterpreter(memory: MemoryModel, layout: SpaceLayout): Uint8Array<ArrayBuffer> {
   const unknown = [...immediateOps, ...fusedCompares].filter((name) => !plainOps.includes(name));
   if (unknown.length > 0) throw new Error(`interpreter: no plain handler for ${unknown.join(', ')}`);

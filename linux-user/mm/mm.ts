@@ -1,4 +1,5 @@
 import { Access, type GuestMemory, pageSize } from '#accel/guest-memory.ts';
+import type { Text } from '#accel/stored/stored-code.ts';
 import { Errno } from '#util/errno.ts';
 import { createLog } from '#util/log.ts';
 import { ResourceLimit, type ResourceLimits } from '../resource-limits.ts';
@@ -386,6 +387,14 @@ export class Mm {
   /** Writes all shared file mappings back: at exit and exec. */
   writeBackAll(): void {
     for (const vma of this.vmas) writeBack(this.memory, vma);
+  }
+
+  /** What file is mapped at `address`, as long as nobody could have written to it: the same in other runs. */
+  textAt(address: number): Text | null {
+    const vma = this.vmas.at(address);
+    if (vma === null || vma.shared || vma.pristine === null) return null;
+    const { start, end, offset, pristine } = vma;
+    return { name: `${pristine}:${offset}:${start}:${end}`, start, end };
   }
 
   /** What a futex at `address` is known by: the same in all address spaces that share the memory. */
