@@ -84,6 +84,10 @@ export type Translation = {
 
 /** Guest code as translations read it, with a list of what they took for constant besides their own instructions. */
 export class TranslationReader implements CodeReader {
+  /** Where constants are taken from; null: anywhere. */
+  limit: { readonly start: number; readonly end: number } | null = null;
+  /** A constant has not been taken because it is elsewhere. */
+  narrowed = false;
   private readonly memory: CodeReader;
   private constants: (readonly [number, number])[] = [];
 
@@ -105,6 +109,11 @@ export class TranslationReader implements CodeReader {
 
   constant(address: number, bytes: number): boolean {
     if (!this.memory.constant(address, bytes)) return false;
+    const { limit } = this;
+    if (limit !== null && (address < limit.start || address + bytes > limit.end)) {
+      this.narrowed = true;
+      return false;
+    }
     this.constants.push([address, address + bytes]);
     return true;
   }

@@ -1,28 +1,25 @@
-import { Builder } from '#tcg/builder.ts';
-import { countingPoints } from '#tcg/counting.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import { leftRegion } from '#tcg/interpreter-module.ts';
 import { engineMemory, t0Opcodes } from '#tcg/interpreter-ops.ts';
 import type { IrBlock } from '#tcg/ir.ts';
-import { Op } from '#tcg/ops.ts';
-import { Optimizer } from '#tcg/optimize.ts';
-import { type PredecodedBlock, Predecoder } from '#tcg/predecode.ts';
+import type { PredecodedBlock } from '#tcg/predecode.ts';
 import { t0AccessBytes, t0AccessKind } from '#tcg/predecode-tables.ts';
 import type { CpuView, Target } from '#tcg/target.ts';
-import { translateBlock } from '#tcg/translator.ts';
 import { createLog } from '#util/log.ts';
 import { PageProtectedMemory, PlaneCheckedMemory } from './checked-memory.ts';
 import { CodePages, type CodeSpace, newCodeSpace, type Translation, TranslationReader } from './code-space.ts';
 import { cpuBase, type GuestMemory, memoryPages } from './guest-memory.ts';
 import { cacheEntry, clearJumpCaches, forgetJump } from './jump-caches.ts';
+import { loadCompiler, loadTranslator } from './lazy.ts';
 import type { Optimization } from './optimizations.ts';
 import { neverHot, Profile } from './profile.ts';
-import { type CompiledRegion, compileRegions, outlineOf, passesWithout } from './region/compiler.ts';
+import type { CompiledRegion } from './region/compiler.ts';
 import type { BlockOutline } from './region/discovery.ts';
 import type { Region } from './region/emitter.ts';
 import type { FaultSite, TrapSites } from './region/sites.ts';
 import { blockAt, type CodeStore, type PlacedUnit, StoredCode, type Text } from './stored/stored-code.ts';
 import type { StoredBlock } from './stored/unit.ts';
+import type { Translator } from './translator.ts';
 import { trapPlace } from './trap-place.ts';
 import {
   coldBudget,
@@ -63,6 +60,8 @@ export interface EngineOptions {
   /** Bytes of the interpreter module (`generateInterpreter`), prebuilt. */
   readonly interpreter: Uint8Array<ArrayBuffer>;
   readonly tier: Tier;
+  /** Called before the first block is translated. */
+  readonly onTranslate?: () => void;
   /** Called before the region compiler begins to work (`tier` auto). */
   readonly onWarm?: () => void;
   /** Translate one guest instruction per block (-one-insn-per-tb). */
@@ -169,11 +168,9 @@ export class Engine {
   private readonly table: WebAssembly.Table;
   private readonly imports: WebAssembly.Imports;
   private readonly interpreter: InterpreterExports;
-  private readonly builder = new Builder();
-  private readonly optimizer: Optimizer;
+  /** Null until something has to be translated. */
+  private usedTranslator: Translator | null = null;
   private readonly without: ReadonlySet<Optimization>;
-  private readonly passes: ReturnType<typeof passesWithout>;
-  private readonly predecoder: Predecoder;
   private readonly profile = new Profile(this.engineWords);
   /** True until the program has run long enough for the region compiler to be worth its start. */
   private cold: boolean;
@@ -210,18 +207,14 @@ export class Engine {
     this.profile.threshold = options.tier === 'region' ? 1 : neverHot;
     this.cold = options.tier === 'auto';
     this.without = options.without ?? new Set();
-    this.passes = passesWithout(this.without);
-    this.optimizer = new Optimizer(target);
-    this.predecoder = new Predecoder(cpuBase, this.engineMemory);
     this.table = new WebAssembly.Table({ element: 'anyfunc', initial: 1, maximum: tableSize });
-    const { helpers } = target;
     this.imports = {
       e: {
         guest: memory.memory,
         engine: this.engineMemory,
         regions: this.table,
         syscall: () => this.syscall(),
-        helper: (id: number, a: number, b: number, c: number) => helpers[id]!.call(this.cpu, a, b, c),
+        helper: (id: number, a: number, b: number, c: number) => target.helpers[id]!.call(this.cpu, a, b, c),
       },
     };
     const instance = new WebAssembly.Instance(new WebAssembly.Module(options.interpreter), this.imports);
@@ -528,6 +521,16 @@ export class Engine {
 
   // ---- T0
 
+  private get translator(): Translator {
+    if (this.usedTranslator === null) {
+      const { target, reader, engineWords, without } = this;
+      const { Translator } = loadTranslator();
+      this.options.onTranslate?.();
+      this.usedTranslator = new Translator(target, reader, engineWords, without);
+    }
+    return this.usedTranslator;
+  }
+
   /** The interpreter code for `pc`, translating it if need be. */
   private codeAddress(pc: number): number {
     return this.space.addresses.get(pc) ?? this.storedAddress(pc) ?? this.translate(pc);
@@ -546,28 +549,36 @@ export class Engine {
   private predecode(pc: number, maxInstructions: number): PredecodedBlock {
     const wasteful = this.deadBytes > maxDeadCode && this.deadBytes > (this.codeEnd - engineMemory.code) / 2;
     if (wasteful || this.codeEnd > codeLimit) this.restartInterpreter();
-    const { space, builder } = this;
-    const { block } = builder;
-    translateBlock(this.target, builder, this.reader, pc, space.mode, { maxInstructions });
+    const { space, translator, reader } = this;
+    // Constants elsewhere may be what a dynamic linker has made in this run.
+    const text = space.mode === 0 ? (this.stored?.textOf(this.target.address(pc) >>> 0) ?? null) : null;
+    reader.limit = text;
+    reader.narrowed = false;
+    const block = translator.translate(pc, space.mode, maxInstructions);
+    reader.limit = null;
     this.options.trace?.block?.(block, 'op');
-    const outline = space.outlines.get(pc) ?? this.keepOutline(block);
+    const outline = space.outlines.get(pc) ?? this.outlineFor(block, reader.narrowed);
     outline.executed = true;
     for (const callee of outline.calls) space.functions.add(callee);
-    // A block that ends where nothing can be fetched may go on there in another run.
-    const last = block.length - 1;
-    const cutShort = block.op[last] === Op.exit && block.x[last] === ExitReason.fetchFault;
-    this.optimizer.run(block, { exactState: this.exactState, ...this.passes });
+    // A block that is cut short may go on in another run.
+    const cutShort = translator.isCutShort(block);
+    translator.optimize(block, this.exactState);
     this.options.trace?.block?.(block, 'op_opt');
-    const counts = this.options.count === undefined ? undefined : countingPoints(block);
-    const code = this.predecoder.encode(block, this.codeEnd, this.profile.threshold, counts);
+    const counts = this.options.count !== undefined;
+    const code = translator.encode(block, this.codeEnd, this.profile.threshold, counts);
     this.codeEnd += code.bytes;
     this.predecoded.push(code);
     this.stats.blocks++;
     this.stats.blockInstructions += block.instructions;
-    const constants = this.reader.takeConstants();
+    const constants = reader.takeConstants();
     this.know(space, code, block.start, block.end, constants);
-    if (space.mode === 0 && !cutShort) this.stored?.add(code, outline, constants);
+    if (text !== null && !cutShort) this.stored!.add(code, outline, constants, reader.narrowed);
     return code;
+  }
+
+  /** The outline of a block as translated; kept if the region compiler would find nothing more in it. */
+  private outlineFor(block: IrBlock, narrowed: boolean): BlockOutline {
+    return narrowed ? this.translator.outlineOf(block) : this.keepOutline(block);
   }
 
   /** Lists T0 code by what it was made from, and links it. */
@@ -653,7 +664,7 @@ export class Engine {
     placed.adopted[index] = 1;
     const code = blockAt(block, placed.address + placed.unit.offsets[index]!);
     space.addresses.set(block.pc, code.address);
-    if (!space.outlines.has(block.pc)) this.noteOutline(space, { ...block, executed: true });
+    if (!block.narrowed && !space.outlines.has(block.pc)) this.noteOutline(space, { ...block, executed: true });
     for (const callee of block.calls) space.functions.add(callee);
     for (const word of space.incoming.of(block.pc)) this.engineWords[word >> 2] = code.address;
     this.predecoded.push(code);
@@ -664,17 +675,19 @@ export class Engine {
   // ---- T1
 
   private outline(pc: number): BlockOutline {
-    const known = this.space.outlines.get(pc);
+    const { space } = this;
+    const known = space.outlines.get(pc);
     if (known) return known;
-    translateBlock(this.target, this.builder, this.reader, pc, this.space.mode, {
-      maxInstructions: this.options.oneInstruction ? 1 : interpreterBlockInstructions,
-    });
-    return this.keepOutline(this.builder.block);
+    const maxInstructions = this.options.oneInstruction ? 1 : interpreterBlockInstructions;
+    const outline = this.keepOutline(this.translator.translate(pc, space.mode, maxInstructions));
+    // The code of an earlier run may have run in this one.
+    outline.executed = this.profile.entered(space, pc) > 0;
+    return outline;
   }
 
   /** Makes the outline of a block as translated, which outlives its T0 code. */
   private keepOutline(block: IrBlock): BlockOutline {
-    return this.noteOutline(this.space, outlineOf(block));
+    return this.noteOutline(this.space, this.translator.outlineOf(block));
   }
 
   private noteOutline(space: CodeSpace, outline: BlockOutline): BlockOutline {
@@ -711,10 +724,11 @@ export class Engine {
     const entries = this.profile.batch(this.space, entry);
     const moduleName = `regions-${moduleNumber++}`;
     const pages = !this.exactState && this.memory.protectPages();
-    const { bytes, regions, trapSites } = compileRegions(entries, {
+    const { builder, optimizer } = this.translator;
+    const { bytes, regions, trapSites } = loadCompiler().compileRegions(entries, {
       target: this.target,
-      builder: this.builder,
-      optimizer: this.optimizer,
+      builder,
+      optimizer,
       code: this.reader,
       memory: pages ? this.unchecked : this.checked,
       moduleName,

@@ -67,3 +67,5 @@ export const maxExactReturns = 4;
 export const maxStoredBlocks = 20_000;
 /** Units kept of one text before they are made one: each run that translates something adds one. */
 export const maxUnits = 8;
+/** Bytes of guest code after a block that its translation may have looked at. */
+export const translationLookAhead = 64;

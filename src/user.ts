@@ -36,6 +36,7 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
     const dump = config.log.size === 0 ? null : await createDump(config, target);
     const log = dump?.log;
     let busy = onBusy === undefined;
+    let hasMuchCode = false;
     const becomeBusy = (): void => {
       if (!busy) onBusy?.();
       busy = true;
@@ -66,7 +67,7 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
         watch(process, images) {
           dump?.watch(process);
           observer?.addImages(images);
-          if (config.tier === 'region' || codeBytes(process) > smallCode) becomeBusy();
+          hasMuchCode = config.tier === 'region' || codeBytes(process) > smallCode;
         },
         ...(observer && { ended: observer.end }),
         ...(store && { settle: () => store.flush() }),
@@ -78,6 +79,9 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
           tier: config.tier,
           oneInstruction: config.oneInsnPerTb,
           onWarm: becomeBusy,
+          onTranslate() {
+            if (hasMuchCode) becomeBusy();
+          },
           ...(store !== null && { store }),
           ...observer?.engineOptions,
           ...dump?.engineOptions(memory),

@@ -62,9 +62,10 @@ export class Predecoder {
   private indirectCalls: LinkSite[] = [];
   private targets: number[] = [];
 
-  constructor(cpuBase: number, engine: WebAssembly.Memory) {
+  /** `words`: memory 1. */
+  constructor(cpuBase: number, words: Int32Array) {
     this.cpuBase = cpuBase;
-    this.words = new Int32Array(engine.buffer);
+    this.words = words;
   }
 
   /**

@@ -4,7 +4,7 @@ import type { GuestMemory } from '../guest-memory.ts';
 import { Access, pageShift } from '../guest-memory.ts';
 import { neverHot } from '../profile.ts';
 import type { BlockOutline } from '../region/discovery.ts';
-import { maxStoredBlocks, maxUnits } from '../tunables.ts';
+import { maxStoredBlocks, maxUnits, translationLookAhead } from '../tunables.ts';
 import { checkedOffset, codeOffset, makeUnit, type StoredBlock, seal, splitUnits, type Unit } from './unit.ts';
 
 /** A part of a file that is mapped and has not been written to: what is translated of it is of use to other runs. */
@@ -53,6 +53,7 @@ interface Fresh {
   readonly code: PredecodedBlock;
   readonly outline: BlockOutline;
   readonly constants: StoredBlock['constants'];
+  readonly narrowed: boolean;
 }
 
 /** Units whose checksum was right: they are used again for each process. */
@@ -163,15 +164,20 @@ export class StoredCode {
     return this.checks.matches(at + rangesAt * 4, at + bytesAt * 4, at + bytesAt * 4) === 1;
   }
 
-  /** Notes a block that was translated, for `save`, if all it was made from belongs to one text. */
-  add(code: PredecodedBlock, outline: BlockOutline, constants: StoredBlock['constants']): void {
-    const within = ({ text }: Source, [start, end]: readonly [number, number]): boolean =>
-      text.start <= start && end <= text.end;
-    const source = this.sources.find((each) => within(each, [outline.start, outline.end]));
-    // Constants elsewhere may be what a dynamic linker makes.
-    if (constants.every((range) => source !== undefined && within(source, range))) {
-      source?.fresh.push({ code, outline, constants });
-    }
+  /** The text that guest `address` is in, if it was asked for already. */
+  textOf(address: number): Text | null {
+    const source = this.sources.find(({ text }) => text.start <= address && address < text.end);
+    return source?.text ?? null;
+  }
+
+  /**
+   * Notes a block that was translated from a text alone, for `save`. `narrowed`: it might have been translated better
+   * with constants from elsewhere.
+   */
+  add(code: PredecodedBlock, outline: BlockOutline, constants: StoredBlock['constants'], narrowed: boolean): void {
+    const { start, end } = outline;
+    const source = this.sources.find(({ text }) => text.start <= start && end <= text.end);
+    source?.fresh.push({ code, outline, constants, narrowed });
   }
 
   /**
@@ -186,7 +192,7 @@ export class StoredCode {
       // What is not true of this memory goes.
       const old = unitsOf(this.store.load(name)).filter((unit) => this.isTrue(unit, scratch, limit));
       const isNew = ({ code }: Fresh): boolean => isLive(code) && old.every((unit) => unit.indexOf(code.pc) < 0);
-      const blocks = fresh.filter(isNew).map((block) => this.portable(block));
+      const blocks = fresh.filter(isNew).map((block) => this.portable(block, source.text));
       if (old.reduce((sum, unit) => sum + unit.blocks, blocks.length) > maxStoredBlocks) continue;
       if (old.length >= maxUnits) {
         for (const unit of old.splice(0)) for (let i = 0; i < unit.blocks; i++) blocks.push(unit.block(i));
@@ -207,14 +213,14 @@ export class StoredCode {
     return unit;
   }
 
-  private isReadable({ start, end, constants }: StoredBlock): boolean {
-    return [[start, end] as const, ...constants].every(
+  private isReadable({ start, seen, constants }: StoredBlock): boolean {
+    return [[start, seen] as const, ...constants].every(
       ([from, to]) => this.memory.refused(from, to - from, Access.read) < 0,
     );
   }
 
   /** A block as it was before it ran, and independent of where it is. */
-  private portable({ code, outline, constants }: Fresh): StoredBlock {
+  private portable({ code, outline, constants, narrowed }: Fresh, text: Text): StoredBlock {
     const { address, bytes, targets } = code;
     const words = this.words.slice(address >> 2, (address + bytes) >> 2);
     // It may lead to a region by now.
@@ -228,12 +234,14 @@ export class StoredCode {
     for (const target of targets) words[(target - address) >> 2]! -= address;
     return {
       ...outline,
+      seen: Math.min(outline.end + translationLookAhead, text.end),
       words,
       marks: code.marks.map((value, i) => (i % 3 === 0 ? value - address : value)),
       links,
       indirectCalls,
       targets: targets.map((target) => target - address),
       constants,
+      narrowed,
     };
   }
 

@@ -17,6 +17,8 @@ export interface StoredBlock {
   /** Guest addresses [start, end). */
   readonly start: number;
   readonly end: number;
+  /** Guest address up to which code was looked at. */
+  readonly seen: number;
   readonly instructions: number;
   /** `BlockOutline.runsOn`, `successors` and `calls`. */
   readonly runsOn: boolean;
@@ -31,6 +33,8 @@ export interface StoredBlock {
   readonly targets: readonly number[];
   /** Guest addresses [start, end) read as constant. */
   readonly constants: readonly (readonly [number, number])[];
+  /** The region compiler may make more of it than what is here tells. */
+  readonly narrowed: boolean;
 }
 
 /** 'T0c1' */
@@ -53,7 +57,8 @@ const head = {
   last: 10,
   words: 16,
 } as const;
-const detailWords = 11;
+const detailWords = 12;
+const Flag = { runsOn: 1, narrowed: 2 } as const;
 
 /** Byte offset of the code in a unit, and of the words that the checksum is of. */
 export const codeOffset: number = head.words * 4;
@@ -138,7 +143,7 @@ export class Unit {
     const { words } = this;
     const offset = this.offsets[index]!;
     let at = this.detailsAt + this.blocks + words[this.detailsAt + index]!;
-    const [start, end, instructions, runsOn, codeWords, ...counts] = words.subarray(at, at + detailWords);
+    const [start, end, seen, instructions, flags, codeWords, ...counts] = words.subarray(at, at + detailWords);
     at += detailWords;
     const take = (count: number): number[] => {
       at += count;
@@ -164,8 +169,10 @@ export class Unit {
       pc: this.pcs[index]!,
       start: start! >>> 0,
       end: end! >>> 0,
+      seen: seen! >>> 0,
       instructions: instructions!,
-      runsOn: runsOn !== 0,
+      runsOn: (flags! & Flag.runsOn) !== 0,
+      narrowed: (flags! & Flag.narrowed) !== 0,
       successors,
       calls,
       words: code,
@@ -259,14 +266,16 @@ export function makeUnit(blocks: readonly StoredBlock[], word: (address: number)
       relocations.push(at);
     }
     detailsAt.push(details.length);
-    const { start, end, instructions, runsOn, successors, calls, marks, indirectCalls, targets } = block;
+    const { start, end, seen, instructions, successors, calls, marks, indirectCalls, targets } = block;
+    const flags = (block.runsOn ? Flag.runsOn : 0) | (block.narrowed ? Flag.narrowed : 0);
     const links = flat(block.links);
     const others = [indirectCalls.length, ...flat(indirectCalls), ...targets];
     const lists = [successors, calls, marks, links, others, block.constants.flat()];
-    details.push(start, end, instructions, Number(runsOn), block.words.length, ...lists.map(({ length }) => length));
+    details.push(start, end, seen, instructions, flags, block.words.length);
+    details.push(...lists.map(({ length }) => length));
     for (const list of lists) details.push(...list);
   }
-  const codeRanges = merged(sorted.map(({ start, end }) => [start, end] as const));
+  const codeRanges = merged(sorted.map(({ start, seen }) => [start, seen] as const));
   const constantRanges = merged(sorted.flatMap(({ constants }) => constants));
   const ranges = [...codeRanges, ...constantRanges];
   const bytes: number[] = [];

@@ -389,12 +389,13 @@ export class Mm {
     for (const vma of this.vmas) writeBack(this.memory, vma);
   }
 
-  /** What file is mapped at `address`, as long as nobody could have written to it: the same in other runs. */
+  /** What is mapped at `address`, if it is the same in other runs: a file that nobody here could have written to. */
   textAt(address: number): Text | null {
     const vma = this.vmas.at(address);
-    if (vma === null || vma.shared || vma.pristine === null) return null;
-    const { start, end, offset, pristine } = vma;
-    return { name: `${pristine}:${offset}:${start}:${end}`, start, end };
+    if (vma === null || vma.shared) return null;
+    const { start, end, offset } = vma;
+    const content = vma.pristine ?? (vma.name === '[vectors]' ? vma.name : null);
+    return content === null ? null : { name: `${content}:${offset}:${start}:${end}`, start, end };
   }
 
   /** What a futex at `address` is known by: the same in all address spaces that share the memory. */

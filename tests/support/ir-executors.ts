@@ -59,7 +59,7 @@ class Bench {
     maximum: engineMemory.pages,
     shared: true,
   });
-  readonly predecoder = new Predecoder(cpuBase, this.engine);
+  readonly predecoder = new Predecoder(cpuBase, new Int32Array(this.engine.buffer));
   readonly imports: WebAssembly.Imports;
   readonly interpreter: { run(address: number): void };
 
