@@ -1,16 +1,14 @@
-import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
-import { leftRegion } from '#tcg/interpreter-module.ts';
+import { cpuHeader, ExitReason, leftRegion } from '#tcg/cpu-page.ts';
 import { engineMemory, t0Opcodes } from '#tcg/interpreter-ops.ts';
 import type { IrBlock } from '#tcg/ir.ts';
 import type { PredecodedBlock } from '#tcg/predecode.ts';
 import { t0AccessBytes, t0AccessKind } from '#tcg/predecode-tables.ts';
 import type { CpuView, Target } from '#tcg/target.ts';
 import { createLog } from '#util/log.ts';
-import { PageProtectedMemory, PlaneCheckedMemory } from './checked-memory.ts';
 import { CodePages, type CodeSpace, newCodeSpace, type Translation, TranslationReader } from './code-space.ts';
 import { cpuBase, type GuestMemory, memoryPages } from './guest-memory.ts';
 import { cacheEntry, clearJumpCaches, forgetJump } from './jump-caches.ts';
-import { loadCompiler, loadTranslator } from './lazy.ts';
+import { loadCompiler, loadMemoryModels, loadTranslator } from './lazy.ts';
 import type { Optimization } from './optimizations.ts';
 import { neverHot, Profile } from './profile.ts';
 import type { CompiledRegion } from './region/compiler.ts';
@@ -161,8 +159,6 @@ export class Engine {
   private readonly target: Target;
   private readonly memory: GuestMemory;
   private readonly options: EngineOptions;
-  private readonly checked = new PlaneCheckedMemory();
-  private readonly unchecked = new PageProtectedMemory();
   private readonly engineMemory = reserveMemory(engineMemory.pages);
   private readonly engineWords = new Int32Array(this.engineMemory.buffer);
   private readonly table: WebAssembly.Table;
@@ -725,12 +721,13 @@ export class Engine {
     const moduleName = `regions-${moduleNumber++}`;
     const pages = !this.exactState && this.memory.protectPages();
     const { builder, optimizer } = this.translator;
+    const { PageProtectedMemory, PlaneCheckedMemory } = loadMemoryModels();
     const { bytes, regions, trapSites } = loadCompiler().compileRegions(entries, {
       target: this.target,
       builder,
       optimizer,
       code: this.reader,
-      memory: pages ? this.unchecked : this.checked,
+      memory: pages ? new PageProtectedMemory() : new PlaneCheckedMemory(),
       moduleName,
       layout: { cpuBase, memoryPages },
       mode: this.space.mode,

@@ -35,19 +35,18 @@ function open() {
   const scripts = new Map();
   const loaded = new Map();
 
-  const script = (name, source = read(name)) => {
-    let known = scripts.get(name);
-    if (known === undefined) {
-      const compiled = compile(source, `${dist}/${name}.js`, cacheFile(name));
-      known = { compiled, chunks: compiled.runInThisContext() };
-      scripts.set(name, known);
-    }
+  const addScript = (name, source) => {
+    const compiled = compile(source, `${dist}/${name}.js`, cacheFile(name));
+    const known = { compiled, chunks: compiled.runInThisContext() };
+    scripts.set(name, known);
     return known;
   };
   const load = (chunk) => {
     let exports = loaded.get(chunk);
     if (exports === undefined) {
-      exports = script(scriptOf.get(chunk) ?? 'main').chunks[chunk](require, meta);
+      const name = scriptOf.get(chunk) ?? 'main';
+      const { chunks } = scripts.get(name) ?? addScript(name, read(name));
+      exports = chunks[chunk](require, meta);
       loaded.set(chunk, exports);
     }
     return exports;
@@ -68,7 +67,7 @@ function open() {
     import: (name) => (name.startsWith('./') ? Promise.resolve(name.slice(2, -3)).then(load) : import(name)),
     load,
   };
-  script('main', text);
+  addScript('main', text);
   return { load, cacheFile, scripts };
 }
 

@@ -102,7 +102,7 @@ const isNumbers = (value: unknown): value is Record<string, number> =>
 
 /** A typed array, an object with typed arrays in it, or JSON. */
 function literal(value: unknown): string {
-  if (ArrayBuffer.isView(value)) return `new ${value.constructor.name}([${(value as Int32Array).join()}])`;
+  if (ArrayBuffer.isView(value)) return `/* @__PURE__ */ new ${value.constructor.name}([${(value as Int32Array).join()}])`;
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return JSON.stringify(value);
   const members = Object.entries(value).map(([key, member]) => `${key}:${literal(member)}`);
   return `{${members.join()}}`;
@@ -123,7 +123,11 @@ const prebuiltInterpreter: Plugin = {
  * returns. Scripts can be loaded at once, other than modules, and have code caches of their own.
  */
 const lazy: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  'accel/lazy.ts': { loadTranslator: 'accel/translator.ts', loadCompiler: 'accel/region/compiler.ts' },
+  'accel/lazy.ts': {
+    loadTranslator: 'accel/translator.ts',
+    loadMemoryModels: 'accel/checked-memory.ts',
+    loadCompiler: 'accel/region/compiler.ts',
+  },
   'target/arm/lazy.ts': { loadTranslation: 'target/arm/translation.ts' },
 };
 
@@ -201,7 +205,7 @@ function scripts(): Map<string, string[]> {
   const groups: Readonly<Record<string, readonly string[]>> = {
     main: ['main'],
     translate: ['translator', 'translation'],
-    compile: ['compiler'],
+    compile: ['compiler', 'checked-memory'],
     rest: outputFiles.map(({ path }) => chunkName(path)),
   };
   const taken = new Set<string>();

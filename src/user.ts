@@ -7,7 +7,6 @@ import { coverage, createSyscallTable } from '#syscalls/table.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import { architectures } from './architectures.ts';
 import { FileCodeStore } from './code-store.ts';
-import { createDump } from './dump.ts';
 import { interpreterBytes } from './interpreter.ts';
 import { UsageError, type UserConfig } from './options.ts';
 
@@ -33,7 +32,7 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
     const arch = config.arch ?? detectArchitecture(config.program, config.ldPrefix);
     const target = architectures[arch];
     if (!target) throw new UsageError(`${config.program}: no translator for ${arch} in this build`);
-    const dump = config.log.size === 0 ? null : await createDump(config, target);
+    const dump = config.log.size === 0 ? null : await (await import('./dump.ts')).createDump(config, target);
     const log = dump?.log;
     let busy = onBusy === undefined;
     let hasMuchCode = false;

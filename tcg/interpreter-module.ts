@@ -1,4 +1,4 @@
-import { cpuHeader, ExitReason } from './cpu-page.ts';
+import { cpuHeader, ExitReason, leftRegion } from './cpu-page.ts';
 import {
   engineMemory,
   fusedCompares,
@@ -45,8 +45,6 @@ export const sharedImports = (layout: SpaceLayout) =>
 export const importedFunction = { syscall: 0, helper: 1 } as const;
 export const importedFunctionCount = 2;
 
-/** What a region returns when it has left for the host: `cpuHeader.exitReason` tells why. No guest PC. */
-export const leftRegion = -1;
 /**
  * Wasm calls regions may nest before they unwind to the dispatcher: frames of up to 3 KiB then fit into V8's default
  * stack of 984 KiB, with room for a system call on top.

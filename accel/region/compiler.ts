@@ -1,4 +1,3 @@
-import { ExitReason } from '#tcg/cpu-page.ts';
 import {
   importedFunctionCount,
   type SpaceLayout,
