@@ -110,11 +110,17 @@ export class Kernel {
   private wrap(mm: Mm, machine: Machine, program: string): AddressSpace {
     const images = new ImageDirectory(mm, this.options.abi, this.options.prefix);
     machine.engine.textAt = (address) => mm.textAt(address);
-    return new AddressSpace(mm, machine, images, () => {
+    const space = new AddressSpace(mm, machine, images, () => {
       machine.engine.keepCode();
+      // Making it all zero for the next one takes a millisecond, and there will be none after the last.
+      if ([...this.processes].every((process) => process.zombie || process.space === space)) {
+        mm.writeBackAll();
+        return;
+      }
       mm.retire();
       this.machines.give(machine, program);
     });
+    return space;
   }
 
   /** A process that runs no guest code has been stopped. */

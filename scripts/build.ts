@@ -14,17 +14,30 @@ import manifest from '../package.json' with { type: 'json' };
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
 
-/** elfy requires node:assert, which takes 3 ms to load, for checks that it makes only when it is used. */
-const lazyAssert: Plugin = {
-  name: 'lazy-assert',
+/**
+ * Modules of Node that take milliseconds to load and are hardly ever used: loaded by the first call of a function of
+ * theirs. Of elfy, which checks its arguments with node:assert, and ours.
+ */
+const lazyModules: Readonly<Record<string, string>> = {
+  assert: functionsOf('assert', ['strictEqual', 'notStrictEqual']),
+  'node:os': `${functionsOf('node:os', ['cpus', 'freemem', 'hostname', 'loadavg', 'totalmem', 'uptime'])}
+    export const constants = { get signals() { return process.getBuiltinModule('node:os').constants.signals; } };`,
+};
+
+function functionsOf(id: string, names: readonly string[]): string {
+  const functions = names.map(
+    (name) => `export const ${name} = (...values) => process.getBuiltinModule('${id}').${name}(...values);`,
+  );
+  return functions.join('\n');
+}
+
+const lazyBuiltins: Plugin = {
+  name: 'lazy-builtins',
   setup(setup) {
-    setup.onResolve({ filter: /^assert$/ }, ({ kind }) =>
-      kind === 'require-call' ? { path: 'assert', namespace: 'lazy' } : null,
+    setup.onResolve({ filter: /^(assert|node:os)$/ }, ({ path, importer }) =>
+      importer.includes('/yargs/') ? null : { path, namespace: 'lazy' },
     );
-    const contents = ['strictEqual', 'notStrictEqual']
-      .map((name) => `export const ${name} = (...values) => process.getBuiltinModule('assert').${name}(...values);`)
-      .join('\n');
-    setup.onLoad({ filter: /.*/, namespace: 'lazy' }, () => ({ contents }));
+    setup.onLoad({ filter: /.*/, namespace: 'lazy' }, ({ path }) => ({ contents: lazyModules[path] }));
   },
 };
 
@@ -193,7 +206,7 @@ const { outputFiles, metafile } = await build({
   // Only for the asm dumps of -d: large, so they stay in node_modules.
   external: ['capstone-wasm', 'wabt'],
   define: { 'import.meta': '__meta' },
-  plugins: [constants, lazyScripts, prebuiltInterpreter, plainStringWidth, lazyAssert],
+  plugins: [constants, lazyScripts, prebuiltInterpreter, plainStringWidth, lazyBuiltins],
   logLevel: 'warning',
 });
 

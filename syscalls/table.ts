@@ -54,36 +54,40 @@ const syscallNames: Readonly<Record<SyscallArch, Readonly<Record<number, string>
   arm: armSyscallNames,
 };
 
-/** All calls that have a handler, by name. */
-export function allRows(release: string | null, entropy: Entropy): Rows {
-  return {
-    ...fileCalls,
-    ...directoryCalls,
-    ...statCalls,
-    ...fcntlCalls,
-    ...ioctlCalls,
-    ...pollCalls,
-    ...epollCalls,
-    ...socketCalls,
-    ...socketMessageCalls,
-    ...socketOptionCalls,
-    ...memoryCalls,
-    ...processCalls,
-    ...cloneCalls,
-    ...execCalls,
-    ...waitCalls,
-    ...jobControlCalls,
-    ...scheduleCalls,
-    ...membarrierCalls,
-    ...signalCalls,
-    ...futexCalls,
-    ...timeCalls,
-    ...identityCalls,
-    ...limitCalls,
-    ...systemCalls({ release, entropy }),
-    ...armCalls,
-  };
+/** The calls that have a handler, by subject and name. */
+function rowsBySubject(release: string | null, entropy: Entropy): readonly Rows[] {
+  return [
+    fileCalls,
+    directoryCalls,
+    statCalls,
+    fcntlCalls,
+    ioctlCalls,
+    pollCalls,
+    epollCalls,
+    socketCalls,
+    socketMessageCalls,
+    socketOptionCalls,
+    memoryCalls,
+    processCalls,
+    cloneCalls,
+    execCalls,
+    waitCalls,
+    jobControlCalls,
+    scheduleCalls,
+    membarrierCalls,
+    signalCalls,
+    futexCalls,
+    timeCalls,
+    identityCalls,
+    limitCalls,
+    systemCalls({ release, entropy }),
+    armCalls,
+  ];
 }
+
+/** All calls that have a handler, by name. */
+export const allRows = (release: string | null, entropy: Entropy): Rows =>
+  Object.assign({}, ...rowsBySubject(release, entropy));
 
 /** Node's own refusals of arguments that a kernel would refuse too. */
 const nodeRefusals: Readonly<Record<string, number>> = {
@@ -106,29 +110,35 @@ function failure(error: unknown): number {
 
 class Table implements SyscallTable {
   private readonly names: Readonly<Record<number, string>>;
+  /** By number; those that were called. */
   private readonly rows: (Row | undefined)[] = [];
+  private readonly subjects: readonly Rows[];
   private readonly tracer: SyscallTracer | null;
   private readonly unimplemented: ((line: string) => void) | null;
   private readonly reported = new Set<number>();
 
   constructor(options: SyscallTableOptions) {
     this.names = syscallNames[options.arch ?? 'arm'];
-    const rows = allRows(options.release ?? null, options.entropy ?? createEntropy(null));
-    for (const [number, name] of Object.entries(this.names)) {
-      if (Object.hasOwn(rows, name)) this.rows[Number(number)] = rows[name];
-    }
+    this.subjects = rowsBySubject(options.release ?? null, options.entropy ?? createEntropy(null));
     this.tracer = options.strace ? new SyscallTracer(options.strace) : null;
     this.unimplemented = options.unimplemented ?? null;
   }
 
   dispatch(task: Task): SyscallResult {
     const number = task.abi.syscallNumber(task.cpu);
-    const found = this.rows[number];
+    const found = this.rows[number] ?? this.find(number);
     if (this.tracer === null) return found === undefined ? this.refuse(number) : this.serve(found, task);
     const name = this.names[number] ?? `syscall_${number}`;
     return this.tracer.trace(task, name, found ?? null, () =>
       found === undefined ? this.refuse(number) : this.serve(found, task),
     );
+  }
+
+  private find(number: number): Row | undefined {
+    const name = Object.hasOwn(this.names, number) ? this.names[number] : '';
+    const found = this.subjects.find((rows) => Object.hasOwn(rows, name))?.[name];
+    if (found !== undefined) this.rows[number] = found;
+    return found;
   }
 
   private serve(found: Row, task: Task): SyscallResult {
