@@ -15,7 +15,7 @@ import type { CompiledRegion } from './region/compiler.ts';
 import type { BlockOutline } from './region/discovery.ts';
 import type { Region } from './region/emitter.ts';
 import type { FaultSite, TrapSites } from './region/sites.ts';
-import { blockAt, type CodeStore, type PlacedUnit, StoredCode, type Text } from './stored/stored-code.ts';
+import { blockAt, type CodeStore, type PlacedUnit, StoredCode, type Text, type UnitLoops } from './stored/stored-code.ts';
 import type { StoredBlock } from './stored/unit.ts';
 import type { Translator } from './translator.ts';
 import { trapPlace } from './trap-place.ts';
@@ -112,11 +112,9 @@ export interface EngineHoldings {
   listed: number;
 }
 
-interface InterpreterExports {
+interface InterpreterExports extends UnitLoops {
   readonly run: (address: number) => void;
   readonly miss: () => number;
-  readonly checksum: (start: number, end: number) => number;
-  readonly matches: (ranges: number, end: number, bytes: number) => number;
 }
 
 const headerWord = (field: keyof typeof cpuHeader.fields): number => cpuHeader.fields[field].offset >> 2;
@@ -623,7 +621,6 @@ export class Engine {
     for (const placed of stored.bring(this.target.address(pc) >>> 0, this.exactState, this.codeEnd, codeLimit)) {
       const { unit, address } = placed;
       this.codeEnd = address + unit.codeWords * 4;
-      for (let i = 0; i < unit.blocks; i++) this.cacheJump(unit.pcs[i]!, address + unit.offsets[i]!);
       if (this.profile.threshold !== neverHot) this.beginProfile(placed);
     }
     return stored.at(pc);

@@ -11,7 +11,7 @@ import {
 import type { MemoryModel } from './memory-model.ts';
 import { memoryAccess } from './memory-ops.ts';
 import { Op, type OpName, opDefs, type ValueType } from './ops.ts';
-import { checksumCode, matchesCode } from './stored-code.ts';
+import { checksumCode, matchesCode, relocateCode, rememberCode } from './stored-code.ts';
 import { Code, emptyBlockType, W, type WasmType, wasmTypes } from './wasm/code.ts';
 import { emitFpNan } from './wasm/fpnan.ts';
 import { encodeModule, type FunctionType } from './wasm/module.ts';
@@ -145,12 +145,9 @@ class InterpreterGenerator {
         { type: typeIndex.run, locals: localTypes, code, exportName: 'run', debugName: 'interpreter' },
         { type: typeIndex.region, locals: [], code: missStub(), exportName: 'miss', debugName: 'miss' },
         { type: typeIndex.region, locals: [wasmTypes.i32], code: checksumCode(), exportName: 'checksum' },
-        {
-          type: sharedTypes.length,
-          locals: [wasmTypes.i32, wasmTypes.i32],
-          code: matchesCode(),
-          exportName: 'matches',
-        },
+        { type: sharedTypes.length, locals: [wasmTypes.i32, wasmTypes.i32], code: matchesCode(), exportName: 'matches' },
+        { type: sharedTypes.length, locals: [], code: relocateCode(), exportName: 'relocate' },
+        { type: sharedTypes.length, locals: [wasmTypes.i32], code: rememberCode(), exportName: 'remember' },
       ],
     });
   }

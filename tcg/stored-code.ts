@@ -1,4 +1,5 @@
 /** WebAssembly for interpreter code that comes from a file: cold JavaScript would take milliseconds for these loops. */
+import { engineMemory, jumpCacheMask } from './interpreter-ops.ts';
 import { Code, emptyBlockType, W } from './wasm/code.ts';
 
 const i32Mul = 0x6c;
@@ -78,6 +79,84 @@ export function matchesCode(): Code {
   code.u8(W.end);
   code.u8(W.unreachable);
   return code;
+}
+
+/** (list, end, code): adds `code` to the words of the code at address `code` whose indices are in `list` up to `end`. */
+export function relocateCode(): Code {
+  const [list, end, base] = [0, 1, 2];
+  const code = new Code(64);
+  code.op2(W.block, emptyBlockType);
+  code.op2(W.loop, emptyBlockType);
+  code.get(list);
+  code.get(end);
+  code.u8(W.i32_ge_u);
+  code.brIf(1);
+  wordOf(code, list, base);
+  wordOf(code, list, base);
+  code.mem1(W.i32_load, 2, 0);
+  code.get(base);
+  code.u8(W.i32_add);
+  code.mem1(W.i32_store, 2, 0);
+  advance(code, list);
+  code.br(0);
+  code.u8(W.end);
+  code.u8(W.end);
+  code.i32(0);
+  return code;
+}
+
+/** Pushes the address of the word at `base` whose index the word at `list` is. */
+function wordOf(code: Code, list: number, base: number): void {
+  code.get(list);
+  code.mem1(W.i32_load, 2, 0);
+  code.i32(2);
+  code.u8(W.i32_shl);
+  code.get(base);
+  code.u8(W.i32_add);
+}
+
+/**
+ * (pcs, end, code): puts blocks into the interpreter's jump cache; their PCs are at `pcs` up to `end`, and their byte
+ * offsets from `code` follow. One local.
+ */
+export function rememberCode(): Code {
+  const [pcs, end, base, offsets] = [0, 1, 2, 3];
+  const code = new Code(96);
+  code.get(end);
+  code.set(offsets);
+  code.op2(W.block, emptyBlockType);
+  code.op2(W.loop, emptyBlockType);
+  code.get(pcs);
+  code.get(end);
+  code.u8(W.i32_ge_u);
+  code.brIf(1);
+  cacheEntryOf(code, pcs);
+  code.get(pcs);
+  code.mem1(W.i32_load, 2, 0);
+  code.mem1(W.i32_store, 2, engineMemory.jumpCache);
+  cacheEntryOf(code, pcs);
+  code.get(offsets);
+  code.mem1(W.i32_load, 2, 0);
+  code.get(base);
+  code.u8(W.i32_add);
+  code.mem1(W.i32_store, 2, engineMemory.jumpCache + 4);
+  advance(code, pcs);
+  advance(code, offsets);
+  code.br(0);
+  code.u8(W.end);
+  code.u8(W.end);
+  code.i32(0);
+  return code;
+}
+
+/** Pushes the offset in the jump cache of the entry for the PC at `pcs`. */
+function cacheEntryOf(code: Code, pcs: number): void {
+  code.get(pcs);
+  code.mem1(W.i32_load, 2, 0);
+  code.i32(2);
+  code.u8(W.i32_shl);
+  code.i32(jumpCacheMask);
+  code.u8(W.i32_and);
 }
 
 function advance(code: Code, local: number): void {

@@ -1,7 +1,7 @@
 import { t0Opcodes } from '#tcg/interpreter-ops.ts';
 import type { PredecodedBlock } from '#tcg/predecode.ts';
 import type { GuestMemory } from '../guest-memory.ts';
-import { Access, pageShift } from '../guest-memory.ts';
+import { pageShift } from '../guest-memory.ts';
 import { neverHot } from '../profile.ts';
 import type { BlockOutline } from '../region/discovery.ts';
 import { maxStoredBlocks, maxUnits, translationLookAhead } from '../tunables.ts';
@@ -26,9 +26,11 @@ export interface CodeStore {
 }
 
 /** What `tcg/stored-code.ts` does. */
-export interface UnitChecks {
+export interface UnitLoops {
   readonly checksum: (start: number, end: number) => number;
   readonly matches: (ranges: number, end: number, bytes: number) => number;
+  readonly relocate: (list: number, end: number, code: number) => number;
+  readonly remember: (pcs: number, end: number, code: number) => number;
 }
 
 /** A unit in memory 1, prepared to run. */
@@ -90,17 +92,17 @@ export class StoredCode {
   private readonly memory: GuestMemory;
   /** Memory 1. */
   private readonly words: Int32Array;
-  private readonly checks: UnitChecks;
+  private readonly loops: UnitLoops;
   private units: PlacedUnit[] = [];
   private sources: Source[] = [];
   /** Guest pages whose text is known, or known not to be there. */
   private readonly asked = new Set<number>();
 
-  constructor(store: CodeStore, memory: GuestMemory, words: Int32Array, checks: UnitChecks) {
+  constructor(store: CodeStore, memory: GuestMemory, words: Int32Array, loops: UnitLoops) {
     this.store = store;
     this.memory = memory;
     this.words = words;
-    this.checks = checks;
+    this.loops = loops;
   }
 
   /** Units with blocks that are not adopted. */
@@ -133,9 +135,10 @@ export class StoredCode {
     const placed: PlacedUnit[] = [];
     let end = at;
     for (const unit of unitsOf(this.store.load(name))) {
-      if (!this.isTrue(unit, end, limit)) continue;
+      if (!this.isTrue(unit, text, end, limit)) continue;
       const start = end + codeOffset;
-      for (const word of unit.relocations) this.words[(start >> 2) + word]! += start;
+      this.loops.relocate(end + unit.relocationsAt * 4, end + unit.rangesAt * 4, start);
+      this.loops.remember(end + unit.pcsAt * 4, end + (unit.pcsAt + unit.blocks) * 4, start);
       placed.push({ unit, address: start, adopted: new Uint8Array(unit.blocks) });
       end = start + unit.codeWords * 4;
     }
@@ -144,24 +147,19 @@ export class StoredCode {
   }
 
   /**
-   * Copies a unit to byte address `at` of memory 1, if it is whole and what it was made from is in guest memory, with
-   * the same permissions; else returns false.
+   * Copies a unit to byte address `at` of memory 1, if it is whole and what it was made from is in `text`, which is
+   * mapped and cannot be written to; else returns false.
    */
-  private isTrue(unit: Unit, at: number, limit: number): boolean {
+  private isTrue(unit: Unit, text: Text, at: number, limit: number): boolean {
     const { words, rangesAt, bytesAt } = unit;
     const end = at + words.length * 4;
-    if (end > limit) return false;
+    if (end > limit || unit.first < text.start || unit.last > text.end) return false;
     this.words.set(words, at >> 2);
     if (!checked.has(words)) {
-      if (this.checks.checksum(at + checkedOffset, end) !== unit.checksum) return false;
+      if (this.loops.checksum(at + checkedOffset, end) !== unit.checksum) return false;
       checked.add(words);
     }
-    for (let i = rangesAt; i < bytesAt; i += 2) {
-      const [start, bytes] = [words[i]! >>> 0, words[i + 1]! * 4];
-      const isCode = i < rangesAt + 2 * unit.codeRanges;
-      if (!(isCode ? this.memory.fetchable(start, bytes) : this.memory.constant(start, bytes))) return false;
-    }
-    return this.checks.matches(at + rangesAt * 4, at + bytesAt * 4, at + bytesAt * 4) === 1;
+    return this.loops.matches(at + rangesAt * 4, at + bytesAt * 4, at + bytesAt * 4) === 1;
   }
 
   /** The text that guest `address` is in, if it was asked for already. */
@@ -190,7 +188,7 @@ export class StoredCode {
       if (fresh.length === 0) continue;
       source.fresh = [];
       // What is not true of this memory goes.
-      const old = unitsOf(this.store.load(name)).filter((unit) => this.isTrue(unit, scratch, limit));
+      const old = unitsOf(this.store.load(name)).filter((unit) => this.isTrue(unit, source.text, scratch, limit));
       const isNew = ({ code }: Fresh): boolean => isLive(code) && old.every((unit) => unit.indexOf(code.pc) < 0);
       const blocks = fresh.filter(isNew).map((block) => this.portable(block, source.text));
       if (old.reduce((sum, unit) => sum + unit.blocks, blocks.length) > maxStoredBlocks) continue;
@@ -202,21 +200,14 @@ export class StoredCode {
     }
   }
 
-  /** A unit of blocks that are true of guest memory; null if there are none, or too many. */
+  /** A unit of blocks of mapped texts; null if there are none, or too many. */
   private newUnit(blocks: readonly StoredBlock[], scratch: number, limit: number): Int32Array | null {
-    const readable = blocks.filter((block) => this.isReadable(block));
-    if (readable.length === 0) return null;
-    const unit = makeUnit(readable, (address) => this.memory.fetch32(address));
+    if (blocks.length === 0) return null;
+    const unit = makeUnit(blocks, (address) => this.memory.fetch32(address));
     if (scratch + unit.length * 4 > limit) return null;
     this.words.set(unit, scratch >> 2);
-    seal(unit, this.checks.checksum(scratch + checkedOffset, scratch + unit.length * 4));
+    seal(unit, this.loops.checksum(scratch + checkedOffset, scratch + unit.length * 4));
     return unit;
-  }
-
-  private isReadable({ start, seen, constants }: StoredBlock): boolean {
-    return [[start, seen] as const, ...constants].every(
-      ([from, to]) => this.memory.refused(from, to - from, Access.read) < 0,
-    );
   }
 
   /** A block as it was before it ran, and independent of where it is. */

@@ -5,7 +5,7 @@
  *     code              T0 code of all blocks; words that hold T0 addresses count from its first byte
  *     pcs, offsets      of each block, by ascending PC (signed): its PC, its byte offset in the code
  *     relocations       indices of the code words that hold T0 addresses
- *     ranges            guest address and length in words of what the blocks were made from: code, then constants
+ *     ranges            guest address and length in words of what the blocks were made from
  *     bytes             what the guest had there
  *     details           of each block, by an index each: `StoredBlock`
  */
@@ -49,12 +49,11 @@ const head = {
   blocks: 3,
   codeWords: 4,
   relocations: 5,
-  codeRanges: 6,
-  constantRanges: 7,
-  byteWords: 8,
+  ranges: 6,
+  byteWords: 7,
   /** Guest addresses [first, last) that hold all ranges. */
-  first: 9,
-  last: 10,
+  first: 8,
+  last: 9,
   words: 16,
 } as const;
 const detailWords = 12;
@@ -69,24 +68,22 @@ export class Unit {
   readonly words: Int32Array;
   readonly pcs: Int32Array;
   readonly offsets: Int32Array;
-  readonly relocations: Int32Array;
-  /** Index of the ranges in the words, and of the bytes. */
+  /** Where in the words the PCs are, with the offsets after them, the relocations, the ranges and the bytes. */
+  readonly pcsAt: number;
+  readonly relocationsAt: number;
   readonly rangesAt: number;
   readonly bytesAt: number;
   private readonly detailsAt: number;
 
   constructor(words: Int32Array) {
     this.words = words;
-    let at = head.words + this.codeWords;
-    const take = (count: number): Int32Array => {
-      at += count;
-      return words.subarray(at - count, at);
-    };
-    this.pcs = take(this.blocks);
-    this.offsets = take(this.blocks);
-    this.relocations = take(words[head.relocations]!);
-    this.rangesAt = at;
-    this.bytesAt = at + 2 * (this.codeRanges + words[head.constantRanges]!);
+    const { blocks } = this;
+    this.pcsAt = head.words + this.codeWords;
+    this.relocationsAt = this.pcsAt + 2 * blocks;
+    this.pcs = words.subarray(this.pcsAt, this.pcsAt + blocks);
+    this.offsets = words.subarray(this.pcsAt + blocks, this.relocationsAt);
+    this.rangesAt = this.relocationsAt + words[head.relocations]!;
+    this.bytesAt = this.rangesAt + 2 * words[head.ranges]!;
     this.detailsAt = this.bytesAt + words[head.byteWords]!;
   }
 
@@ -100,11 +97,6 @@ export class Unit {
 
   get codeWords(): number {
     return this.words[head.codeWords]!;
-  }
-
-  /** Number of ranges that are code; those after them are constants. */
-  get codeRanges(): number {
-    return this.words[head.codeRanges]!;
   }
 
   get first(): number {
@@ -202,8 +194,8 @@ function isWellFormed(unit: Int32Array): boolean {
   if (unit.length < head.words) return false;
   const counts = unit.subarray(head.blocks, head.byteWords + 1);
   if (counts.some((count) => count < 0 || count > unit.length)) return false;
-  const [blocks, code, relocations, codeRanges, constantRanges, bytes] = counts;
-  const least = code! + 2 * blocks! + relocations! + 2 * (codeRanges! + constantRanges!) + bytes!;
+  const [blocks, code, relocations, ranges, bytes] = counts;
+  const least = code! + 2 * blocks! + relocations! + 2 * ranges! + bytes!;
   return blocks! > 0 && head.words + least + blocks! * (1 + detailWords) <= unit.length;
 }
 
@@ -275,9 +267,7 @@ export function makeUnit(blocks: readonly StoredBlock[], word: (address: number)
     details.push(...lists.map(({ length }) => length));
     for (const list of lists) details.push(...list);
   }
-  const codeRanges = merged(sorted.map(({ start, seen }) => [start, seen] as const));
-  const constantRanges = merged(sorted.flatMap(({ constants }) => constants));
-  const ranges = [...codeRanges, ...constantRanges];
+  const ranges = merged(sorted.flatMap(({ start, seen, constants }) => [[start, seen] as const, ...constants]));
   const bytes: number[] = [];
   for (const [start, count] of ranges) for (let i = 0; i < count; i++) bytes.push(word(start + 4 * i));
   const header = new Int32Array(head.words);
@@ -285,8 +275,7 @@ export function makeUnit(blocks: readonly StoredBlock[], word: (address: number)
   header[head.blocks] = sorted.length;
   header[head.codeWords] = codeWords;
   header[head.relocations] = relocations.length;
-  header[head.codeRanges] = codeRanges.length;
-  header[head.constantRanges] = constantRanges.length;
+  header[head.ranges] = ranges.length;
   header[head.byteWords] = bytes.length;
   header[head.first] = Math.min(...ranges.map(([start]) => start));
   header[head.last] = Math.max(...ranges.map(([start, count]) => start + 4 * count));
