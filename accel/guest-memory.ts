@@ -317,11 +317,14 @@ export class GuestMemory implements CodeReader {
 
   store32(address: number, value: number): void {
     this.require(address, 4, Access.write);
-    const i = address;
-    this.u8[i] = value;
-    this.u8[i + 1] = value >> 8;
-    this.u8[i + 2] = value >> 16;
-    this.u8[i + 3] = value >> 24;
+    this.setRawWord(address, value);
+  }
+
+  /** Two words, one after the other. */
+  storePair(address: number, first: number, second: number): void {
+    this.require(address, 8, Access.write);
+    this.setRawWord(address, first);
+    this.setRawWord(address + 4, second);
   }
 
   store64(address: number, value: bigint): void {
@@ -369,6 +372,14 @@ export class GuestMemory implements CodeReader {
       if (this.permissions[page]! & Access.write) return false;
     }
     return true;
+  }
+
+  private setRawWord(i: number, value: number): void {
+    const { u8 } = this;
+    u8[i] = value;
+    u8[i + 1] = value >> 8;
+    u8[i + 2] = value >> 16;
+    u8[i + 3] = value >> 24;
   }
 
   /** Unaligned little-endian i32 at a wasm address. */
