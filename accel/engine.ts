@@ -15,7 +15,14 @@ import type { CompiledRegion } from './region/compiler.ts';
 import type { BlockOutline } from './region/discovery.ts';
 import type { Region } from './region/emitter.ts';
 import type { FaultSite, TrapSites } from './region/sites.ts';
-import { blockAt, type CodeStore, type PlacedUnit, StoredCode, type Text, type UnitLoops } from './stored/stored-code.ts';
+import {
+  blockAt,
+  type CodeStore,
+  type PlacedUnit,
+  StoredCode,
+  type Text,
+  type UnitLoops,
+} from './stored/stored-code.ts';
 import type { StoredBlock } from './stored/unit.ts';
 import type { Translator } from './translator.ts';
 import { trapPlace } from './trap-place.ts';

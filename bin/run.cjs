@@ -63,6 +63,8 @@ function open() {
       return require('node:url').pathToFileURL(`${dist}/main.js`).href;
     },
     main: false,
+    /** Compiles a script that may be needed soon: V8 refuses its code cache once flags have been set. */
+    prepare: (name) => void (scripts.get(name) ?? addScript(name, read(name))),
     // A chunk's name is that of its file.
     import: (name) => (name.startsWith('./') ? Promise.resolve(name.slice(2, -3)).then(load) : import(name)),
     load,

@@ -115,7 +115,8 @@ const isNumbers = (value: unknown): value is Record<string, number> =>
 
 /** A typed array, an object with typed arrays in it, or JSON. */
 function literal(value: unknown): string {
-  if (ArrayBuffer.isView(value)) return `/* @__PURE__ */ new ${value.constructor.name}([${(value as Int32Array).join()}])`;
+  if (ArrayBuffer.isView(value))
+    return `/* @__PURE__ */ new ${value.constructor.name}([${(value as Int32Array).join()}])`;
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return JSON.stringify(value);
   const members = Object.entries(value).map(([key, member]) => `${key}:${literal(member)}`);
   return `{${members.join()}}`;

@@ -145,7 +145,12 @@ class InterpreterGenerator {
         { type: typeIndex.run, locals: localTypes, code, exportName: 'run', debugName: 'interpreter' },
         { type: typeIndex.region, locals: [], code: missStub(), exportName: 'miss', debugName: 'miss' },
         { type: typeIndex.region, locals: [wasmTypes.i32], code: checksumCode(), exportName: 'checksum' },
-        { type: sharedTypes.length, locals: [wasmTypes.i32, wasmTypes.i32], code: matchesCode(), exportName: 'matches' },
+        {
+          type: sharedTypes.length,
+          locals: [wasmTypes.i32, wasmTypes.i32],
+          code: matchesCode(),
+          exportName: 'matches',
+        },
         { type: sharedTypes.length, locals: [], code: relocateCode(), exportName: 'relocate' },
         { type: sharedTypes.length, locals: [wasmTypes.i32], code: rememberCode(), exportName: 'remember' },
       ],

@@ -279,10 +279,12 @@ describe('launcher', () => {
   test('the build leaves code caches that V8 takes', () => {
     const { load, scripts } = (createRequire(import.meta.url)('../bin/run.cjs') as Runner).open();
     load('translator');
+    load('compiler');
     const rejected = [...scripts].map(([name, { compiled }]) => [name, compiled.cachedDataRejected]);
     expect(rejected).toEqual([
       ['main', false],
       ['translate', false],
+      ['compile', false],
     ]);
   });
 

@@ -125,8 +125,7 @@ export class HostSignals {
 }
 
 /** Does Node know the signal? Linux has all that have a name; asking would load node:os at each start. */
-const hostHas = (name: string): boolean =>
-  process.platform === 'linux' ? name in Signal : name in constants.signals;
+const hostHas = (name: string): boolean => (process.platform === 'linux' ? name in Signal : name in constants.signals);
 
 /**
  * Ends tsemu as the guest ended: by the same signal, default action restored. Returns only where the host has no such
