@@ -40,6 +40,8 @@ const guestPages: readonly (readonly [number, number])[] = [
   [0, permissionsBase >>> pageShift],
   [(cpuBase + cpuAreaBytes) >>> pageShift, pageCount],
 ];
+/** Pages of the permission bytes: regions without checks must not write there. */
+const planePages = [permissionsBase >>> pageShift, cpuBase >>> pageShift] as const;
 /** Pages are noted as in use in groups of 2^8. */
 const groupShift = 8;
 
@@ -122,13 +124,15 @@ export class GuestMemory implements CodeReader {
     const closed = guestPages.every(([first, end]) =>
       this.pageProtection!.close(first, end, (page) => this.nextUsed(page)),
     );
-    if (!closed) this.unprotectPages();
+    if (closed) this.pageProtection.allowWrites(...planePages, false);
+    else this.unprotectPages();
     return closed;
   }
 
   private unprotectPages(): void {
     this.refusal = 'the guest has too many mappings for the host';
     log('no page protection any more: %s', this.refusal);
+    this.pageProtection!.allowWrites(...planePages, true);
     this.pageProtection!.open(guestPages);
     this.pageProtection = null;
     this.onUnprotected();
@@ -156,7 +160,6 @@ export class GuestMemory implements CodeReader {
    * executed may be read: neither the host's pages nor ARM's can tell these apart.
    */
   protect(start: number, end: number, allowed: number): void {
-    const { permissions } = this;
     const first = start >>> pageShift;
     const last = Math.ceil(end / pageSize) - 1;
     if (last < first) return;
@@ -166,6 +169,15 @@ export class GuestMemory implements CodeReader {
     const access = allowed === 0 ? 0 : allowed | Access.read;
     if (access !== 0) this.usedGroups.fill(1, first >>> groupShift, (last >>> groupShift) + 1);
     if (this.pageProtection?.change(first, last + 1, access) === false) this.unprotectPages();
+    const { pageProtection } = this;
+    pageProtection?.allowWrites(...planePages, true);
+    this.writePlanes(first, last, access);
+    pageProtection?.allowWrites(...planePages, false);
+  }
+
+  /** Puts `access` into the permission bytes of the pages first to last. */
+  private writePlanes(first: number, last: number, access: number): void {
+    const { permissions } = this;
     permissions.fill(access, first, last + 1);
     const before = Math.max(0, first - 1);
     const after = last + 1 < pageCount ? permissions[last + 1]! : 0;

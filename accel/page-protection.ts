@@ -70,6 +70,13 @@ export class PageProtection {
     return this.host.protect(changedFrom * pageSize, changedTo * pageSize, wanted);
   }
 
+  /** Lets the host's writes to the pages [first, end), which stay readable, through or not. */
+  allowWrites(first: number, end: number, allowed: boolean): void {
+    const access = allowed ? HostAccess.write : HostAccess.read;
+    if (this.host.protect(first * pageSize, end * pageSize, access)) return;
+    throw new Error("the host does not change the protection of the engine's own pages");
+  }
+
   /** Allows everything in the pages of `ranges` again: this object has had its time. */
   open(ranges: readonly (readonly [first: number, end: number])[]): void {
     for (const [first, end] of ranges) {

@@ -48,7 +48,7 @@ function statsOf({ stderr }: Outcome): { protection: string; modules: number } {
 
 describe.skipIf(reason !== undefined)(`faults of hot code${reason ? ` (skipped: ${reason})` : ''}`, () => {
   describe.each<Tier>(['auto', 'region', 'interp'])('tier %s', (tier) => {
-    test.each(['load', 'store', 'unmapped', 'multiple', 'far', 'many', 'handled'])('%s', async (how) => {
+    test.each(['load', 'store', 'unmapped', 'multiple', 'far', 'high', 'many', 'handled'])('%s', async (how) => {
       const cwd = freshWorkdir('faults', {});
       const expected = seen(await runQemu([path, how], { cwd, env: plainEnvironment }));
       expect(expected).toMatchObject({ status: 139 });
