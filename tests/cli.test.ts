@@ -212,7 +212,7 @@ describe('options', () => {
 
 /** bin/run.cjs. */
 interface Runner {
-  open(): { load(chunk: string): unknown; readonly scripts: ReadonlyMap<string, { readonly compiled: Script }> };
+  open(): { readonly load: (chunk: string) => unknown; readonly scripts: ReadonlyMap<string, { readonly compiled: Script }> };
 }
 
 describe('launcher', () => {
