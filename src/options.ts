@@ -8,6 +8,7 @@ import {
   type LogItem,
   OPTION_ROWS,
   type OptionName,
+  type OptionValues,
   type Protection,
   type Tier,
   takesValue,
@@ -80,10 +81,10 @@ export interface Given {
 export async function readCommandLine(command: string, args: readonly string[], env: Environment): Promise<Invocation> {
   const given = fromEnvironment(env);
   const programAt = takeOptions(args, given);
-  // Loading yargs costs more than running a small program, and most runs have no option.
-  const values = given.length === 0 ? {} : await (await import('./options-yargs.ts')).parseGiven(command, given);
+  const values = valuesOf(given);
 
-  if (values.help) return { kind: 'print', text: await (await import('./options-yargs.ts')).helpText(command) };
+  // Loading yargs costs more than running a small program.
+  if (values.help) return { kind: 'print', text: await (await import('./options-help.ts')).helpText(command) };
   if (values.version) return { kind: 'print', text: await versionText(command) };
   if (values.cpu === 'help') return { kind: 'print', text: list('CPU models', CPU_MODELS) };
   if (values.d === 'help') return { kind: 'print', text: list('Log items (several with commas, or all)', LOG_ITEMS) };
@@ -145,6 +146,17 @@ function takeOptions(args: readonly string[], given: Given[]): number {
     given.push({ name, text: text ?? args[at++] });
   }
   return at;
+}
+
+/** The typed values of the options given; of one given twice, the last. Throws UsageError. */
+function valuesOf(given: readonly Given[]): OptionValues {
+  const texts = new Map(given.map(({ name, text }) => [name, text]));
+  const values: Record<string, unknown> = {};
+  for (const [name, row] of OPTION_ROWS) {
+    const text = texts.get(name);
+    if (text !== undefined) values[name] = row.read === undefined ? true : row.read(text);
+  }
+  return values as OptionValues;
 }
 
 /** The host's environment with the -E and -U given applied in their order, so that the last one wins. */
