@@ -142,6 +142,7 @@ const lazy: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     loadMemoryModels: 'accel/checked-memory.ts',
     loadCompiler: 'accel/region/compiler.ts',
   },
+  'syscalls/lazy.ts': { loadSockets: 'syscalls/sockets.ts' },
   'target/arm/lazy.ts': { loadTranslation: 'target/arm/translation.ts' },
 };
 
@@ -220,6 +221,7 @@ function scripts(): Map<string, string[]> {
     main: ['main'],
     translate: ['translator', 'translation'],
     compile: ['compiler', 'checked-memory'],
+    sockets: ['sockets'],
     rest: outputFiles.map(({ path }) => chunkName(path)),
   };
   const taken = new Set<string>();

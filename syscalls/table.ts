@@ -14,6 +14,7 @@ import { futexCalls } from './futex.ts';
 import { identityCalls } from './identity.ts';
 import { ioctlCalls } from './ioctl.ts';
 import { jobControlCalls } from './job-control.ts';
+import { loadSockets } from './lazy.ts';
 import { limitCalls } from './limits.ts';
 import { membarrierCalls } from './membarrier.ts';
 import { memoryCalls } from './memory.ts';
@@ -23,9 +24,6 @@ import { processCalls } from './process.ts';
 import type { Row, Rows } from './row.ts';
 import { scheduleCalls } from './schedule.ts';
 import { signalCalls } from './signal.ts';
-import { socketCalls } from './socket.ts';
-import { socketMessageCalls } from './socket-message-calls.ts';
-import { socketOptionCalls } from './socket-option.ts';
 import { statCalls } from './stat.ts';
 import { systemCalls } from './system.ts';
 import { timeCalls } from './time.ts';
@@ -54,7 +52,7 @@ const syscallNames: Readonly<Record<SyscallArch, Readonly<Record<number, string>
   arm: armSyscallNames,
 };
 
-/** The calls that have a handler, by subject and name. */
+/** The calls that have a handler, by subject and name; those of sockets are apart. */
 function rowsBySubject(release: string | null, entropy: Entropy): readonly Rows[] {
   return [
     fileCalls,
@@ -64,9 +62,6 @@ function rowsBySubject(release: string | null, entropy: Entropy): readonly Rows[
     ioctlCalls,
     pollCalls,
     epollCalls,
-    socketCalls,
-    socketMessageCalls,
-    socketOptionCalls,
     memoryCalls,
     processCalls,
     cloneCalls,
@@ -87,7 +82,7 @@ function rowsBySubject(release: string | null, entropy: Entropy): readonly Rows[
 
 /** All calls that have a handler, by name. */
 export const allRows = (release: string | null, entropy: Entropy): Rows =>
-  Object.assign({}, ...rowsBySubject(release, entropy));
+  Object.assign({}, ...rowsBySubject(release, entropy), ...loadSockets().socketSubjects);
 
 /** Node's own refusals of arguments that a kernel would refuse too. */
 const nodeRefusals: Readonly<Record<string, number>> = {
@@ -136,7 +131,8 @@ class Table implements SyscallTable {
 
   private find(number: number): Row | undefined {
     const name = Object.hasOwn(this.names, number) ? this.names[number] : '';
-    const found = this.subjects.find((rows) => Object.hasOwn(rows, name))?.[name];
+    const has = (rows: Rows): boolean => Object.hasOwn(rows, name);
+    const found = (this.subjects.find(has) ?? loadSockets().socketSubjects.find(has))?.[name];
     if (found !== undefined) this.rows[number] = found;
     return found;
   }

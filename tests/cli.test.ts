@@ -212,7 +212,10 @@ describe('options', () => {
 
 /** bin/run.cjs. */
 interface Runner {
-  open(): { readonly load: (chunk: string) => unknown; readonly scripts: ReadonlyMap<string, { readonly compiled: Script }> };
+  open(): {
+    readonly load: (chunk: string) => unknown;
+    readonly scripts: ReadonlyMap<string, { readonly compiled: Script }>;
+  };
 }
 
 describe('launcher', () => {
@@ -280,11 +283,13 @@ describe('launcher', () => {
     const { load, scripts } = (createRequire(import.meta.url)('../bin/run.cjs') as Runner).open();
     load('translator');
     load('compiler');
+    load('sockets');
     const rejected = [...scripts].map(([name, { compiled }]) => [name, compiled.cachedDataRejected]);
     expect(rejected).toEqual([
       ['main', false],
       ['translate', false],
       ['compile', false],
+      ['sockets', false],
     ]);
   });
 
