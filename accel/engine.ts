@@ -601,10 +601,11 @@ export class Engine {
     for (const [from, to] of constants) this.codePages.note(from, to - 1, translation);
   }
 
-  private link({ addresses, incoming }: CodeSpace, code: PredecodedBlock): void {
+  private link({ mode, addresses, incoming }: CodeSpace, code: PredecodedBlock): void {
+    const stored = mode === 0 ? this.stored : null;
     for (const { address, pc } of code.links) {
       incoming.add(pc, address);
-      this.engineWords[address >> 2] = addresses.get(pc) ?? this.stored?.at(pc) ?? 0;
+      this.engineWords[address >> 2] = addresses.get(pc) ?? stored?.at(pc) ?? 0;
     }
   }
 

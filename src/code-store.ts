@@ -13,6 +13,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
 import type { CodeStore } from '#accel/stored/stored-code.ts';
 
 const ending = '.t0';
@@ -103,12 +104,14 @@ function writeWhole(path: string, words: Int32Array): void {
 
 /** Makes the folder and the one it is in, but nothing above: what the user has not got is not made up. */
 function makeFolder(folder: string): void {
-  for (const path of [folder.slice(0, folder.lastIndexOf('/')), folder]) {
-    try {
-      mkdirSync(path, { mode: 0o700 });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT') throw error;
+    mkdirSync(dirname(folder), { mode: 0o700 });
+    mkdirSync(folder, { mode: 0o700 });
   }
 }
 

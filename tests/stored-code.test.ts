@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Engine, type EngineOptions } from '#accel/engine.ts';
+import { Engine } from '#accel/engine.ts';
 import { GuestMemory } from '#accel/guest-memory.ts';
 import { buildInterpreter } from '#accel/interpreter.ts';
 import type { CodeStore } from '#accel/stored/stored-code.ts';
@@ -58,13 +58,14 @@ interface Run {
 }
 
 /** Runs the program, patched, in a new engine. */
-function go(store: Store, r1 = 0, r2 = dataPage, patch: Record<number, number> = {}, options?: EngineOptions): Run {
+function go(store: Store, r1 = 0, r2 = dataPage, patch: Record<number, number> = {}, words = program): Run {
   const memory = new GuestMemory();
   memory.protect(textStart, text.end, 3);
-  program.forEach((word, i) => memory.store32(textStart + 4 * i, patch[i] ?? word));
+  words.forEach((word, i) => memory.store32(textStart + 4 * i, patch[i] ?? word));
   memory.protect(textStart, text.end, 5);
   memory.protect(dataPage, dataPage + 0x1000, 3);
-  const engine = new Engine(armTarget, memory, { interpreter, tier: 'auto', store, ...options });
+  memory.store32(dataPage, 1);
+  const engine = new Engine(armTarget, memory, { interpreter, tier: 'auto', store });
   engine.textAt = () => text;
   armTarget.reset(memory.cpu, textStart, 0);
   const register = (n: number): number => armState.offset('r', n) >> 2;
@@ -134,6 +135,27 @@ describe('code of earlier runs', () => {
       expect(damaged((words) => words.slice(0, length))).toEqual(expected);
     }
     expect(damaged((words) => words)).toEqual({ ...expected, blocks: 0 });
+  });
+
+  test('it is of one mode, and code of another does not lead to it', () => {
+    const bothEnds = [
+      0xe3a00000, // mov r0, #0
+      0xeb000003, // bl add
+      0xf1010200, // setend be
+      0xeb000001, // bl add
+      0xf1010000, // setend le
+      0xef000000, // svc
+      0xe5924000, // add: ldr r4, [r2]
+      0xe0800004, // add r0, r0, r4
+      0xe12fff1e, // bx lr
+    ];
+    const store = new Store();
+    const cold = go(store, 0, dataPage, {}, bothEnds);
+    expect(cold).toMatchObject({ r0: 0x0100_0001, reason: syscall });
+    const warm = go(store, 0, dataPage, {}, bothEnds);
+    expect(warm).toMatchObject({ r0: 0x0100_0001, reason: syscall });
+    expect(warm.blocks).toBeGreaterThan(0);
+    expect(warm.blocks).toBeLessThan(cold.blocks);
   });
 
   test('with exact state there is code of its own', () => {

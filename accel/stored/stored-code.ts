@@ -1,7 +1,7 @@
 import { t0Opcodes } from '#tcg/interpreter-ops.ts';
 import type { PredecodedBlock } from '#tcg/predecode.ts';
 import type { GuestMemory } from '../guest-memory.ts';
-import { pageShift } from '../guest-memory.ts';
+import { pageShift, pageSize } from '../guest-memory.ts';
 import { neverHot } from '../profile.ts';
 import type { BlockOutline } from '../region/discovery.ts';
 import { maxStoredBlocks, maxUnits, translationLookAhead } from '../tunables.ts';
@@ -190,8 +190,9 @@ export class StoredCode {
       // What is not true of this memory goes.
       const old = unitsOf(this.store.load(name)).filter((unit) => this.isTrue(unit, source.text, scratch, limit));
       const isNew = ({ code }: Fresh): boolean => isLive(code) && old.every((unit) => unit.indexOf(code.pc) < 0);
-      const blocks = fresh.filter(isNew).map((block) => this.portable(block, source.text));
-      if (old.reduce((sum, unit) => sum + unit.blocks, blocks.length) > maxStoredBlocks) continue;
+      const kept = fresh.filter(isNew);
+      if (old.reduce((sum, unit) => sum + unit.blocks, kept.length) > maxStoredBlocks) continue;
+      const blocks = kept.map((block) => this.portable(block, source.text));
       if (old.length >= maxUnits) {
         for (const unit of old.splice(0)) for (let i = 0; i < unit.blocks; i++) blocks.push(unit.block(i));
       }
@@ -236,9 +237,12 @@ export class StoredCode {
     };
   }
 
-  /** Was any block that has not been adopted made from guest [start, end)? */
+  /** Was any block that has not been adopted made from the guest's pages of [start, end)? */
   touches(start: number, end: number): boolean {
-    return this.units.some(({ unit }) => unit.overlaps(start, end));
+    if (this.units.length === 0) return false;
+    const first = start - (start % pageSize);
+    const last = Math.ceil(end / pageSize) * pageSize;
+    return this.units.some(({ unit }) => unit.overlaps(first, last));
   }
 
   /** Everything has been adopted. */
@@ -249,9 +253,8 @@ export class StoredCode {
   /** What is mapped in guest [start, end) changes. */
   forget(start: number, end: number): void {
     if (this.sources.length === 0) return;
-    const pageBytes = 2 ** pageShift;
     for (const page of this.asked) {
-      if (page * pageBytes < end && start < (page + 1) * pageBytes) this.asked.delete(page);
+      if (page * pageSize < end && start < (page + 1) * pageSize) this.asked.delete(page);
     }
     this.sources = this.sources.filter(({ text }) => text.end <= start || end <= text.start);
   }
