@@ -4,9 +4,9 @@ import { ExitReason } from '#tcg/cpu-page.ts';
 import type { IrBlock } from '#tcg/ir.ts';
 import { Op } from '#tcg/ops.ts';
 import { Optimizer } from '#tcg/optimize.ts';
-import { type PredecodedBlock, Predecoder } from '#tcg/predecode.ts';
+import { type CodeKeys, type PredecodedBlock, Predecoder } from '#tcg/predecode.ts';
 import type { CodeReader, Target } from '#tcg/target.ts';
-import { translateBlock } from '#tcg/translator.ts';
+import { type TranslationLimits, translateBlock } from '#tcg/translator.ts';
 import { cpuBase } from './guest-memory.ts';
 import { type Optimization, passesWithout } from './optimizations.ts';
 import type { BlockOutline } from './region/discovery.ts';
@@ -31,8 +31,8 @@ export class Translator {
   }
 
   /** Translates the block at `pc`; the result is valid until the next call. */
-  translate(pc: number, mode: number, maxInstructions: number): IrBlock {
-    translateBlock(this.target, this.builder, this.reader, pc, mode, { maxInstructions });
+  translate(pc: number, mode: number, limits: TranslationLimits): IrBlock {
+    translateBlock(this.target, this.builder, this.reader, pc, mode, limits);
     return this.builder.block;
   }
 
@@ -41,12 +41,12 @@ export class Translator {
   }
 
   /** Writes T0 code at byte `address` of memory 1. `threshold`: the start of its profile counter. */
-  encode(block: IrBlock, address: number, threshold: number, count: boolean): PredecodedBlock {
-    return this.predecoder.encode(block, address, threshold, count ? countingPoints(block) : undefined);
+  encode(block: IrBlock, address: number, threshold: number, count: boolean, keys?: CodeKeys): PredecodedBlock {
+    return this.predecoder.encode(block, address, threshold, count ? countingPoints(block) : undefined, keys);
   }
 
-  outlineOf(block: IrBlock): BlockOutline {
-    return outlineOf(block);
+  outlineOf(block: IrBlock, constants: BlockOutline['constants']): BlockOutline {
+    return outlineOf(block, this.target, constants);
   }
 
   /** True if the block ends where nothing could be fetched. */

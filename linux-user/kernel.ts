@@ -1,12 +1,16 @@
 import type { GuestMemory } from '#accel/guest-memory.ts';
 import type { Target } from '#tcg/target.ts';
+import { Errno } from '#util/errno.ts';
 import type { Abi } from './abi/abi.ts';
 import { AddressSpace, type Machine } from './address-space.ts';
 import type { Entropy } from './entropy.ts';
 import { FutexTable } from './futex.ts';
 import type { EngineFactory } from './guest-engine.ts';
 import { ImageDirectory } from './images.ts';
+import { IpcSpace } from './ipc/ipc-space.ts';
 import { continueProcess, stopProcess } from './job-control.ts';
+import { ourRelease } from './kernel-name.ts';
+import type { ProgramOpener } from './loader/program-opener.ts';
 import { MachinePool } from './machine-pool.ts';
 import { Mm } from './mm/mm.ts';
 import type { Process } from './process.ts';
@@ -22,13 +26,17 @@ import type { SyscallTable } from './syscall-table.ts';
 export interface KernelOptions {
   readonly target: Target;
   readonly abi: Abi;
-  /** -L, or null. */
-  readonly prefix: string | null;
+  /** How the programs that others need are found. */
+  readonly programs: ProgramOpener;
   readonly entropy: Entropy;
   /** First address that the guest cannot map. */
   readonly taskSize: number;
   /** Stack of a program whose RLIMIT_STACK is unlimited. */
   readonly stackBytes: number;
+  /** uname -r; null for ours. */
+  readonly release?: string | null;
+  /** Bytes that all guest memory together may have; left out for no limit. */
+  readonly memoryLimit?: number;
   /** A memory for an address space. Throws LoadError. */
   readonly newMemory: () => GuestMemory;
 }
@@ -43,7 +51,9 @@ export class Kernel {
   readonly options: KernelOptions;
   readonly processes: ProcessTable = new ProcessTable();
   readonly scheduler: Scheduler;
+  readonly syscalls: SyscallTable;
   readonly futexes: FutexTable = new FutexTable();
+  readonly ipc: IpcSpace = new IpcSpace(this.processes);
   readonly hostSignals: HostSignals;
   /** The process that tsemu was started for; its end is tsemu's exit status. */
   first: Process | null = null;
@@ -53,6 +63,7 @@ export class Kernel {
 
   constructor(options: KernelOptions, table: SyscallTable, engines: EngineFactory) {
     this.options = options;
+    this.syscalls = table;
     this.machines = new MachinePool(options.newMemory, engines);
     this.scheduler = new Scheduler(table, options.target.layout.end);
     this.hostSignals = new HostSignals(this);
@@ -64,6 +75,29 @@ export class Kernel {
     !this.hostSignals.active &&
     ![...this.processes].some(({ timers, network }) => timers.active || network.active);
 
+  /** uname -r. */
+  get release(): string {
+    return this.options.release ?? ourRelease;
+  }
+
+  /** Bytes mapped by all processes. */
+  get memoryInUse(): number {
+    let bytes = 0;
+    const seen = new Set<AddressSpace>();
+    for (const { space, zombie } of this.processes) {
+      if (zombie || seen.has(space)) continue;
+      seen.add(space);
+      bytes += space.mm.vmas.bytes;
+    }
+    return bytes;
+  }
+
+  /** May the guests together map so many bytes more? */
+  private readonly mayGrow = (bytes: number): boolean => {
+    const { memoryLimit } = this.options;
+    return memoryLimit === undefined || this.memoryInUse + bytes <= memoryLimit;
+  };
+
   /** getppid of a process without a guest parent. */
   parentPid(process: Process): number {
     return process === this.first ? globalThis.process.ppid : initPid;
@@ -74,13 +108,18 @@ export class Kernel {
     const machine = this.machines.take(program);
     const { abi, taskSize, stackBytes } = this.options;
     const effectiveAccess = (prot: number): number => abi.effectiveAccess(prot);
-    const mm = new Mm(machine.memory, { taskSize, stackBytes, limits, effectiveAccess }, machine.residue);
+    const mm = new Mm(
+      machine.memory,
+      { taskSize, stackBytes, limits, effectiveAccess, mayGrow: this.mayGrow },
+      machine.residue,
+    );
     mm.onCodeChange = (start, end) => machine.engine.invalidate(start, end);
     return this.wrap(mm, machine, program);
   }
 
   /** A copy of an address space in which `program` runs: fork. */
   copySpace(space: AddressSpace, limits: ResourceLimits, program: string): AddressSpace {
+    if (!this.mayGrow(space.mm.vmas.bytes)) throw new Errno('ENOMEM');
     const machine = this.machines.take(program);
     const { memory, engine, residue } = machine;
     const mm = space.mm.fork(memory, residue, limits, (start, end) => engine.invalidate(start, end));
@@ -108,7 +147,7 @@ export class Kernel {
   }
 
   private wrap(mm: Mm, machine: Machine, program: string): AddressSpace {
-    const images = new ImageDirectory(mm, this.options.abi, this.options.prefix);
+    const images = new ImageDirectory(mm, this.options.abi, this.options.programs);
     machine.engine.textAt = (address) => mm.textAt(address);
     const space = new AddressSpace(mm, machine, images, () => {
       machine.engine.keepCode();

@@ -13,6 +13,7 @@ import manifest from '../package.json' with { type: 'json' };
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
+const system = join(dist, 'system.js');
 
 /**
  * Modules of Node that take milliseconds to load and are hardly ever used: loaded by the first call of a function of
@@ -189,6 +190,16 @@ function withoutImports(code: string): string {
   });
 }
 
+/** Machine mode is a bundle of its own: the launcher resolves its name from bin/. */
+const systemBundle: Plugin = {
+  name: 'system-bundle',
+  setup(setup) {
+    setup.onResolve({ filter: /^\.\/system\.ts$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: `../dist/${basename(system)}`, external: true } : undefined,
+    );
+  },
+};
+
 const { outputFiles, metafile } = await build({
   absWorkingDir: root,
   entryPoints: ['src/main.ts', ...Object.values(lazy).flatMap((functions) => Object.values(functions))],
@@ -208,7 +219,23 @@ const { outputFiles, metafile } = await build({
   // Only for the asm dumps of -d: large, so they stay in node_modules.
   external: ['capstone-wasm', 'wabt'],
   define: { 'import.meta': '__meta' },
-  plugins: [constants, lazyScripts, prebuiltInterpreter, plainStringWidth, lazyBuiltins],
+  plugins: [constants, lazyScripts, prebuiltInterpreter, plainStringWidth, lazyBuiltins, systemBundle],
+  logLevel: 'warning',
+});
+const systemOutput = await build({
+  absWorkingDir: root,
+  entryPoints: ['src/system.ts'],
+  outdir: 'dist',
+  bundle: true,
+  platform: 'node',
+  target: 'node24',
+  format: 'esm',
+  minifySyntax: true,
+  minifyWhitespace: true,
+  legalComments: 'none',
+  write: false,
+  external: ['debug'],
+  plugins: [constants],
   logLevel: 'warning',
 });
 
@@ -255,8 +282,9 @@ const header = `/*${id} ${places.map((place) => place.join(':')).join()}*/`;
 await mkdir(dist, { recursive: true });
 await replaceFile(join(dist, interpreterFile), buildInterpreter());
 for (const [script, text] of texts) await replaceFile(join(dist, `${script}.js`), `${header}${text}`);
+await replaceFile(system, systemOutput.outputFiles[0].text);
 train();
-const kept = [...[...texts.keys()].map((script) => `${script}.js`), interpreterFile];
+const kept = [...[...texts.keys()].map((script) => `${script}.js`), basename(system), interpreterFile];
 for (const name of await readdir(dist)) {
   if (!kept.includes(name) && !name.includes(id)) await rm(join(dist, name), { recursive: true });
 }

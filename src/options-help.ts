@@ -2,7 +2,13 @@
 import yargs, { type Argv } from 'yargs';
 import { OPTION_ROWS } from './option-table.ts';
 
-const GROUPS = { program: 'Program:', machine: 'Machine:', debug: 'Debugging:', other: 'Other:' } as const;
+const GROUPS = {
+  program: 'Program:',
+  confinement: 'Confinement:',
+  machine: 'Machine:',
+  debug: 'Debugging:',
+  other: 'Other:',
+} as const;
 
 /** The text of --help. */
 export async function helpText(command: string): Promise<string> {

@@ -5,8 +5,9 @@ import type { Process } from '#linux-user/process.ts';
 import { detectArchitecture, LoadError, startProcess } from '#linux-user/start.ts';
 import { coverage, createSyscallTable } from '#syscalls/table.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
-import { architectures } from './architectures.ts';
+import { targetFor } from './architectures.ts';
 import { FileCodeStore } from './code-store.ts';
+import { confine } from './confinement.ts';
 import { interpreterBytes } from './interpreter.ts';
 import { UsageError, type UserConfig } from './options.ts';
 
@@ -20,17 +21,19 @@ function codeBytes({ mm }: Process): number {
 }
 
 /** Where translations are kept, if they are the usual ones: not while they are looked at, counted or made otherwise. */
-function codeStore({ cache, tier, oneInsnPerTb }: UserConfig): FileCodeStore | null {
+function codeStore({ cache, tier, oneInsnPerTb, cpu }: UserConfig): FileCodeStore | null {
   const { build } = import.meta as { readonly build?: string };
   if (cache === null || build === undefined || tier === 'region' || oneInsnPerTb) return null;
-  return new FileCodeStore(cache, build);
+  return new FileCodeStore(cache, `${build}-${cpu}`);
 }
 
 /** Runs one guest program to its end; `onBusy` is called before much of our JavaScript runs. Returns its exit code. */
 export async function runUser(config: UserConfig, onBusy?: () => void): Promise<number> {
   try {
-    const arch = config.arch ?? detectArchitecture(config.program, config.ldPrefix);
-    const target = architectures[arch];
+    const entropy = createEntropy(config.seed);
+    const { fs, credentials, networkGate } = confine(config, entropy);
+    const arch = config.arch ?? detectArchitecture(config.program, fs.programs(null));
+    const target = targetFor(arch, config.cpu);
     if (!target) throw new UsageError(`${config.program}: no translator for ${arch} in this build`);
     const dump = config.log.size === 0 ? null : await (await import('./dump.ts')).createDump(config, target);
     const log = dump?.log;
@@ -47,19 +50,26 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
     const store = dump === null && observer === null ? codeStore(config) : null;
     const table = createSyscallTable({
       strace: log && config.log.has('strace') ? log : null,
+      traceForm: config.strace,
       unimplemented: log && config.log.has('unimp') ? (line) => log(`${line}\n`) : null,
       release: config.uname,
-      entropy: config.seed === null ? null : createEntropy(config.seed),
+      entropy,
     });
     return await startProcess(
       {
         program: config.program,
         argv: config.argv,
         environment: config.env,
-        prefix: config.ldPrefix,
+        fs,
+        credentials,
+        networkGate,
+        release: config.uname,
+        ...(config.memory !== null && { memoryLimit: config.memory }),
+        ...(config.cpuTime !== null && { cpuLimit: config.cpuTime }),
         stackBytes: config.stackSize,
         addressSpaceEnd: config.reservedVa,
         seed: config.seed,
+        entropy,
         protection: config.protection,
         target,
         report: null,

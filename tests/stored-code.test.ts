@@ -212,6 +212,7 @@ test('a unit gives its blocks back', () => {
     narrowed: pc !== 0x10001,
     successors: links,
     calls: [0x10020],
+    lazy: { read: 5, ways: [{ pc: 0x10031, set: 3 }] },
     words: Int32Array.from({ length: 8 }, (_, i) => (i >= 4 && i < 4 + links.length ? 0 : 100 + i)),
     marks: [0, pc, 0, 8, pc + 2, 5],
     links: links.map((to, i) => ({ address: 16 + 4 * i, pc: to })),

@@ -1,4 +1,4 @@
-import { cpuHeader, leftRegion } from '#tcg/cpu-page.ts';
+import { accessScratch, cpuHeader, leftRegion } from '#tcg/cpu-page.ts';
 import type { ValueType } from '#tcg/ops.ts';
 import { Code, W, type WasmType, wasmTypes } from '#tcg/wasm/code.ts';
 import type { RegionVariables, Variable, VariableSet } from './variables.ts';
@@ -70,6 +70,11 @@ export class RegionFrame {
 
   release(type: WasmType, ...locals: number[]): void {
     this.freeTemporaries[type].push(...locals);
+  }
+
+  /** wasm address of `accessScratch`. */
+  get scratchAddress(): number {
+    return this.cpuBase + accessScratch;
   }
 
   /** The local of variable `index`. */

@@ -1,6 +1,6 @@
 import { t0Opcodes } from '#tcg/interpreter-ops.ts';
 import type { PredecodedBlock } from '#tcg/predecode.ts';
-import type { GuestMemory } from '../guest-memory.ts';
+import type { CodeReader } from '#tcg/target.ts';
 import { pageShift, pageSize } from '../guest-memory.ts';
 import { neverHot } from '../profile.ts';
 import type { BlockOutline } from '../region/discovery.ts';
@@ -89,7 +89,7 @@ export class StoredCode {
   /** The text at a guest address, if code there may be kept. */
   textAt: (address: number) => Text | null = () => null;
   private readonly store: CodeStore;
-  private readonly memory: GuestMemory;
+  private readonly memory: Pick<CodeReader, 'fetch32'>;
   /** Memory 1. */
   private readonly words: Int32Array;
   private readonly loops: UnitLoops;
@@ -98,7 +98,7 @@ export class StoredCode {
   /** Guest pages whose text is known, or known not to be there. */
   private readonly asked = new Set<number>();
 
-  constructor(store: CodeStore, memory: GuestMemory, words: Int32Array, loops: UnitLoops) {
+  constructor(store: CodeStore, memory: StoredCode['memory'], words: Int32Array, loops: UnitLoops) {
     this.store = store;
     this.memory = memory;
     this.words = words;

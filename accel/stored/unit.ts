@@ -10,6 +10,7 @@
  *     details           of each block, by an index each: `StoredBlock`
  */
 import type { LinkSite } from '#tcg/predecode.ts';
+import type { BlockOutline } from '../region/discovery.ts';
 
 /** A block's T0 code and what is known of it, wherever it lies: byte offsets count from its first word. */
 export interface StoredBlock {
@@ -24,6 +25,7 @@ export interface StoredBlock {
   readonly runsOn: boolean;
   readonly successors: readonly number[];
   readonly calls: readonly number[];
+  readonly lazy: BlockOutline['lazy'];
   /** Link words are 0; words that hold T0 addresses are byte offsets. */
   readonly words: Int32Array;
   /** As in `PredecodedBlock`, with byte offsets for addresses. */
@@ -56,7 +58,7 @@ const head = {
   last: 9,
   words: 16,
 } as const;
-const detailWords = 12;
+const detailWords = 13;
 const Flag = { runsOn: 1, narrowed: 2 } as const;
 
 /** Byte offset of the code in a unit, and of the words that the checksum is of. */
@@ -141,7 +143,8 @@ export class Unit {
       at += count;
       return [...words.subarray(at - count, at)];
     };
-    const [successors, calls, marks, links, others, constants] = counts.map(take) as [
+    const [successors, calls, marks, links, others, constants, lazy] = counts.map(take) as [
+      number[],
       number[],
       number[],
       number[],
@@ -167,6 +170,7 @@ export class Unit {
       narrowed: (flags! & Flag.narrowed) !== 0,
       successors,
       calls,
+      lazy: { read: lazy[0]!, ways: pairs(lazy.slice(1)).map(([pc, set]) => ({ pc, set })) },
       words: code,
       marks,
       links: sites,
@@ -262,7 +266,8 @@ export function makeUnit(blocks: readonly StoredBlock[], word: (address: number)
     const flags = (block.runsOn ? Flag.runsOn : 0) | (block.narrowed ? Flag.narrowed : 0);
     const links = flat(block.links);
     const others = [indirectCalls.length, ...flat(indirectCalls), ...targets];
-    const lists = [successors, calls, marks, links, others, block.constants.flat()];
+    const lazy = [block.lazy.read, ...block.lazy.ways.flatMap(({ pc, set }) => [pc, set])];
+    const lists = [successors, calls, marks, links, others, block.constants.flat(), lazy];
     details.push(start, end, seen, instructions, flags, block.words.length);
     details.push(...lists.map(({ length }) => length));
     for (const list of lists) details.push(...list);

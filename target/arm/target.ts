@@ -1,5 +1,6 @@
 import { cpuHeader } from '#tcg/cpu-page.ts';
 import type { CpuView, Target } from '#tcg/target.ts';
+import { type CpuModel, cpuModels, identityOf } from './cpu-models.ts';
 import { describeState } from './describe-state.ts';
 import { fpMode, slotFpNzcv } from './fp-mode.ts';
 import { loadTranslation } from './lazy.ts';
@@ -10,8 +11,8 @@ import type { ArmBlock } from './translation.ts';
 const slotItstate = armState.offset('itstate');
 const slotEndian = armState.offset('endian');
 
-/** AArch32 in user mode: A32 and T32 of ARMv7-A. A PC in the engine's encoding has the Thumb state in bit 0. */
-export const armTarget: Target<ArmBlock> = {
+/** AArch32 in user mode, as a CPU model has it. A PC in the engine's encoding has the Thumb state in bit 0. */
+export const armTargetOf = (model: CpuModel): Target<ArmBlock> => ({
   name: 'arm',
   layout: armState,
   lazySlots: [
@@ -21,13 +22,14 @@ export const armTarget: Target<ArmBlock> = {
   get helpers() {
     return loadTranslation().armHelpers;
   },
+  identity: identityOf(model),
   address: (pc) => (pc & ~1) >>> 0,
   mode(cpu: CpuView) {
     const { i32 } = cpu;
     const endian = i32[slotEndian >> 2]! === 0 ? 0 : ModeBits.bigEndian;
     return (i32[slotItstate >> 2]! & ModeBits.itstate) | endian | fpMode(cpu);
   },
-  begin: (pc, mode, b, code) => loadTranslation().begin(pc, mode, b, code),
+  begin: (pc, mode, b, code) => loadTranslation().begin(model, pc, mode, b, code),
   insn: (context) => loadTranslation().insn(context),
   canStop: ({ target }) => target.c.nextItstate === 0 && target.openCond < 0,
   restoreAux(cpu, aux) {
@@ -43,4 +45,7 @@ export const armTarget: Target<ArmBlock> = {
   },
   describe: (code, pc) => loadTranslation().describe(code, pc),
   describeState,
-};
+});
+
+/** The largest model. */
+export const armTarget: Target<ArmBlock> = armTargetOf(cpuModels.max);

@@ -5,6 +5,7 @@ import type { CodeReader, DisasContext } from '#tcg/target.ts';
 import { decodeA32 } from './a32.decode.ts';
 import { setsFlags } from './alu.ts';
 import { ArmContext, Cond } from './context.ts';
+import { allFeatures, type CpuModel } from './cpu-models.ts';
 import { ModeBits } from './mode-bits.ts';
 import type { ArmRow } from './row.ts';
 import { armState } from './state.ts';
@@ -101,6 +102,14 @@ export function insn(context: ArmDisas): void {
     context.done = true;
     return;
   }
+  if (c.system && block.openCond >= 0 && (context.pc & 0xfff) === 0) closeRun(block);
+  if (c.system && c.nextItstate !== 0 && ((context.pc + 3) & 0xfff) <= 3) {
+    // Code of one page is one thing: the rest of the IT block is a block of its own.
+    closeRun(block);
+    c.leaveInIt();
+    context.done = true;
+    return;
+  }
   if (c.nextItstate === 0 && block.startItstate !== 0) {
     // The block was translated for the middle of an IT block; what follows is not.
     c.b.exit(ExitReason.mode, c.nextPc);
@@ -108,12 +117,21 @@ export function insn(context: ArmDisas): void {
   }
 }
 
+/** Where Linux maps its user helpers. */
+const vectorPage = 0xffff0000;
+
 function decode(c: ArmContext): ArmRow | undefined {
-  if (!c.thumb) return decodeA32(c.encoding);
-  return c.size === 2 ? decodeT16(c.encoding) : decodeT32(c.encoding);
+  const privileged = c.system?.decode(c);
+  if (privileged) return privileged;
+  // The kernel's own helpers in the vector page are the same for all models.
+  const isHelper = c.system === undefined && c.pc >>> 0 >= vectorPage;
+  const features = isHelper ? allFeatures : c.model.features;
+  if (!c.thumb) return decodeA32(c.encoding, features);
+  return c.size === 2 ? decodeT16(c.encoding, features) : decodeT32(c.encoding, features);
 }
 
 function translate(c: ArmContext, row: ArmRow | undefined): void {
+  if (row) c.system?.before(c, row);
   if (row) row.translate(c, row.bits!.record);
   else c.undefined();
 }
@@ -164,6 +182,7 @@ function executeConditional(context: ArmDisas, row: ArmRow | undefined): boolean
 function a32Runs(context: ArmDisas): boolean {
   const { c } = context.target;
   const next = (c.pc + 4) >>> 0;
+  if (c.system && (next & 0xfff) === 0) return false;
   return goesOn(context) && context.code.fetchable(next, 4) && context.code.fetch32(next) >>> 28 === c.cond;
 }
 
@@ -197,8 +216,9 @@ export function describe(code: CodeReader, pc: number): { text: string; bytes: n
 const text = (row: ArmRow | undefined, encoding: number, digits: number): string =>
   row ? describeRow(row) : `undefined 0x${encoding.toString(16).padStart(digits, '0')}`;
 
-/** `Target.begin`. */
-export function begin(pc: number, mode: number, b: Builder, code: CodeReader): ArmBlock {
+/** `Target.begin` for a CPU model. */
+export function begin(model: CpuModel, pc: number, mode: number, b: Builder, code: CodeReader): ArmBlock {
   const itstate = mode & ModeBits.itstate;
-  return { c: new ArmContext(b, code, (pc & 1) !== 0, mode), startItstate: itstate, first: true, openCond: -1 };
+  const c = new ArmContext(b, code, (pc & 1) !== 0, mode, model);
+  return { c, startItstate: itstate, first: true, openCond: -1 };
 }
