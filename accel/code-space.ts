@@ -101,6 +101,10 @@ export class TranslationReader implements CodeReader {
     this.memory = memory;
   }
 
+  fetch8(address: number): number {
+    return this.memory.fetch8(address);
+  }
+
   fetch16(address: number): number {
     return this.memory.fetch16(address);
   }

@@ -197,6 +197,10 @@ export class Engine {
   private readonly modeNumbers = new Map<number, number>();
   private readonly virtualSpaces = new Map<number, CodeSpace[]>();
   private exactState = false;
+  /** The guest writes into pages with code (`Target.coherentCode`): state must be exact where a store may be one. */
+  private watching: 'no' | 'begins' | 'on' = 'no';
+  /** The instruction at the PC stores into its own page, perhaps into itself: it runs alone and is translated again. */
+  private stepping = false;
   private exactReturns = 0;
   private codeEnd: number = engineMemory.code;
   /** Bytes of interpreter code that belong to dropped blocks. */
@@ -249,6 +253,7 @@ export class Engine {
     this.space = this.spaceOf(0);
     this.clearCaches();
     memory.onUnprotected = () => this.flush();
+    memory.onWatchedWrite = (start, end) => this.invalidate(start, end);
     if (this.virtual) this.virtual.onCodeWritten = (physical) => this.invalidate(physical, physical + 1);
   }
 
@@ -294,12 +299,22 @@ export class Engine {
       this.flushed = false;
       i32[reasonWord] = ExitReason.none;
       const pc = i32[pcWord]!;
-      const address = this.virtual ? this.virtualCode(this.virtual, pc) : this.codeAddress(pc);
-      if (address < 0) return this.refuseFetch(pc);
-      this.options.trace?.exec?.(pc);
-      // The block at the entry takes all of the budget (its instructions, word 3); the one after it finds none.
-      if (this.options.everyBlock) i32[budgetWord] = this.engineWords[(address >> 2) + 3]!;
-      this.runCode(address);
+      if (this.stepping) {
+        this.options.trace?.exec?.(pc);
+        this.step(pc);
+      } else {
+        const address = this.virtual ? this.virtualCode(this.virtual, pc) : this.codeAddress(pc);
+        if (address < 0) return this.refuseFetch(pc);
+        if (this.watching === 'begins') {
+          this.watching = 'on';
+          this.makeExact(true);
+          continue;
+        }
+        this.options.trace?.exec?.(pc);
+        // The block at the entry takes all of the budget (its instructions, word 3); the one after it finds none.
+        if (this.options.everyBlock) i32[budgetWord] = this.engineWords[(address >> 2) + 3]!;
+        this.runCode(address);
+      }
       const reason = i32[reasonWord] as ExitReason;
       this.stats.exits[reason]!++;
       switch (reason) {
@@ -322,7 +337,8 @@ export class Engine {
           i32[pcWord] = leftRegion;
           break;
         case ExitReason.fault:
-          this.resolveFault();
+          this.stepping = !this.resolveFault();
+          if (this.stepping) break;
           return reason;
         case ExitReason.budget:
         case ExitReason.syscall:
@@ -333,9 +349,25 @@ export class Engine {
         case ExitReason.yield:
         case ExitReason.trap:
         case ExitReason.halt:
+        case ExitReason.exception:
           return reason;
       }
     }
+  }
+
+  /** Runs the instruction at `pc` alone, with the page it is in open to its stores. */
+  private step(pc: number): void {
+    const { i32 } = this.cpu;
+    this.stepping = false;
+    const { address } = this.predecode(pc, 1, neverHot, false);
+    const { start, end } = this.translator.builder.block;
+    const budget = i32[budgetWord]!;
+    i32[budgetWord] = this.engineWords[(address >> 2) + 3]!;
+    this.runCode(address);
+    i32[budgetWord] = budget - 1;
+    // What comes after it has found no budget.
+    if (i32[reasonWord] === ExitReason.budget && budget > 1) i32[reasonWord] = ExitReason.miss;
+    this.invalidate(start, end);
   }
 
   /** Runs generated code from the T0 code at `address` until it returns, or an unchecked access of it traps. */
@@ -411,9 +443,13 @@ export class Engine {
 
   /** Whether the guest can observe the state at a fault. Told too often that it cannot, the engine does not listen. */
   setExactState(on: boolean): void {
-    if (this.exactState === on) return;
+    if (this.exactState === on || this.watching !== 'no') return;
     if (!on && this.exactReturns++ >= maxExactReturns) return;
     this.keepCode();
+    this.makeExact(on);
+  }
+
+  private makeExact(on: boolean): void {
     this.exactState = on;
     this.flush();
   }
@@ -577,7 +613,8 @@ export class Engine {
   }
 
   private translate(pc: number): number {
-    const { address } = this.predecode(pc, this.options.oneInstruction ? 1 : interpreterBlockInstructions);
+    const limit = this.options.oneInstruction ? 1 : interpreterBlockInstructions;
+    const { address } = this.predecode(pc, limit, this.profile.threshold, true);
     const { addresses, incoming } = this.space;
     if (this.virtual && crosses(this.translator.builder.block)) this.profile.set(address, neverHot);
     addresses.set(pc, address);
@@ -586,8 +623,11 @@ export class Engine {
     return address;
   }
 
-  /** Makes the T0 code for `pc` and links it to what it leads to. */
-  private predecode(pc: number, maxInstructions: number): PredecodedBlock {
+  /**
+   * Makes the T0 code for `pc` and links it to what it leads to. `threshold`: after how many runs it is hot. `watch`:
+   * stores into its pages must be noticed.
+   */
+  private predecode(pc: number, maxInstructions: number, threshold: number, watch: boolean): PredecodedBlock {
     const wasteful = this.deadBytes > maxDeadCode && this.deadBytes > (this.codeEnd - engineMemory.code) / 2;
     if (wasteful || this.codeEnd > codeLimit) this.restartInterpreter();
     const { space, translator, reader } = this;
@@ -599,7 +639,7 @@ export class Engine {
     const block = translator.translate(pc, space.mode, { maxInstructions, ...this.pageLimit(pc) });
     reader.limit = null;
     this.options.trace?.block?.(block, 'op');
-    const outline = space.outlines.get(pc) ?? this.outlineFor(block, reader.narrowed);
+    const outline = space.outlines.get(pc) ?? this.outlineFor(block, reader.narrowed, watch);
     outline.executed = true;
     for (const callee of outline.calls) space.functions.add(callee);
     // A block that is cut short may go on in another run.
@@ -608,20 +648,20 @@ export class Engine {
     this.options.trace?.block?.(block, 'op_opt');
     const counts = this.options.count !== undefined;
     const keys = this.virtual && this.codeKeys(this.virtual, block);
-    const code = translator.encode(block, this.codeEnd, this.profile.threshold, counts, keys);
+    const code = translator.encode(block, this.codeEnd, threshold, counts, keys);
     this.codeEnd += code.bytes;
     this.predecoded.push(code);
     this.stats.blocks++;
     this.stats.blockInstructions += block.instructions;
     const constants = reader.takeConstants();
-    this.know(space, code, block.start, block.end, constants);
+    this.know(space, code, { start: block.start, end: block.end, constants }, watch);
     if (text !== null && !cutShort) this.stored!.add(code, outline, constants, reader.narrowed);
     return code;
   }
 
   /** The outline of a block as translated; kept if the region compiler would find nothing more in it. */
-  private outlineFor(block: IrBlock, narrowed: boolean): BlockOutline {
-    if (!narrowed) return this.keepOutline(block);
+  private outlineFor(block: IrBlock, narrowed: boolean, watch: boolean): BlockOutline {
+    if (!narrowed) return this.keepOutline(block, watch);
     return this.translator.outlineOf(block, [...this.reader.newConstants]);
   }
 
@@ -629,23 +669,36 @@ export class Engine {
   private know(
     space: CodeSpace,
     code: PredecodedBlock,
-    start: number,
-    end: number,
-    constants: StoredBlock['constants'],
+    source: Pick<StoredBlock, 'start' | 'end' | 'constants'>,
+    watch: boolean,
   ): void {
-    this.note(start, end, { kind: 'block', pages: [], space, pc: code.pc, code }, constants);
+    const translation: Translation = { kind: 'block', pages: [], space, pc: code.pc, code };
+    this.note(source.start, source.end, translation, watch, source.constants);
     this.link(space, code);
     for (const { pc, address } of code.indirectCalls) space.indirectCalls.set(pc, address);
   }
 
   /** Lists a translation by the pages of its code and of what was read as constant, since the last call if not given. */
-  private note(start: number, end: number, translation: Translation, constants = this.reader.takeConstants()): void {
+  private note(
+    start: number,
+    end: number,
+    translation: Translation,
+    watch: boolean,
+    constants = this.reader.takeConstants(),
+  ): void {
     if (this.virtual) {
       this.noteVirtual(this.virtual, start, end, translation);
       return;
     }
     this.codePages.note(start, end, translation);
+    if (watch) this.watchCode(start, end);
     for (const [from, to] of constants) this.codePages.note(from, to - 1, translation);
+  }
+
+  /** Stores into code from [start, end) must be noticed, if the guest does not tell of them. */
+  private watchCode(start: number, end: number): void {
+    if (!this.target.coherentCode || !this.memory.watch(start, end)) return;
+    if (this.watching === 'no') this.watching = 'begins';
   }
 
   private link({ mode, addresses, incoming }: CodeSpace, code: PredecodedBlock): void {
@@ -713,12 +766,12 @@ export class Engine {
     const code = blockAt(block, placed.address + placed.unit.offsets[index]!);
     space.addresses.set(block.pc, code.address);
     if (!block.narrowed && !space.outlines.has(block.pc))
-      this.noteOutline(space, { ...block, executed: true, inRegion: false });
+      this.noteOutline(space, { ...block, executed: true, inRegion: false }, true);
     for (const callee of block.calls) space.functions.add(callee);
     for (const word of space.incoming.of(block.pc)) this.engineWords[word >> 2] = code.address;
     this.predecoded.push(code);
     this.sorted = false;
-    this.know(space, code, block.start, block.end, block.constants);
+    this.know(space, code, block, true);
   }
 
   // ---- T1
@@ -730,23 +783,27 @@ export class Engine {
     this.readFrom(pc);
     const maxInstructions = this.options.oneInstruction ? 1 : interpreterBlockInstructions;
     const limits = { maxInstructions, ...this.pageLimit(pc) };
-    const outline = this.keepOutline(this.translator.translate(pc, space.mode, limits));
+    const outline = this.keepOutline(this.translator.translate(pc, space.mode, limits), true);
     // The code of an earlier run may have run in this one.
     outline.executed = this.profile.entered(space, pc) > 0;
     return outline;
   }
 
   /** Makes the outline of a block as translated, which outlives its T0 code. */
-  private keepOutline(block: IrBlock): BlockOutline {
-    return this.noteOutline(this.space, this.translator.outlineOf(block, [...this.reader.newConstants]));
+  private keepOutline(block: IrBlock, watch: boolean): BlockOutline {
+    const outline = this.translator.outlineOf(block, [...this.reader.newConstants]);
+    return this.noteOutline(this.space, outline, watch);
   }
 
-  private noteOutline(space: CodeSpace, outline: BlockOutline): BlockOutline {
+  private noteOutline(space: CodeSpace, outline: BlockOutline, watch: boolean): BlockOutline {
     const { pc, start, end } = outline;
     space.outlines.set(pc, outline);
     const translation: Translation = { kind: 'outline', pages: [], space, pc };
     if (this.virtual) this.noteVirtual(this.virtual, start, end, translation);
-    else this.codePages.note(start, end, translation);
+    else {
+      this.codePages.note(start, end, translation);
+      if (watch) this.watchCode(start, end);
+    }
     return outline;
   }
 
@@ -818,7 +875,7 @@ export class Engine {
     const pcs = regions.map(({ pc }) => pc);
     const sites = [firstSite, this.sites.length] as const;
     const module: Translation = { kind: 'module', pages: [], space: this.space, name: moduleName, pcs, sites };
-    for (const { ranges } of regions) for (const [start, end] of ranges) this.note(start, end, module);
+    for (const { ranges } of regions) for (const [start, end] of ranges) this.note(start, end, module, true);
     if (log.enabled) log('module of %d regions, %d bytes: %s', regions.length, bytes.length, hexList(entries));
     this.stats.modules++;
     this.stats.regions += regions.length;
@@ -873,24 +930,30 @@ export class Engine {
     return leftRegion;
   }
 
-  /** Turns the engine's description of a fault into the contract's: pc, faultAddress, exitArg = access. */
-  private resolveFault(): void {
+  /**
+   * Turns the engine's description of a fault into the contract's: pc, faultAddress, exitArg = access. False: a store
+   * into watched code, whose translations are gone now; it is to be done again.
+   */
+  private resolveFault(): boolean {
     const { i32 } = this.cpu;
     const argument = i32[argWord]!;
     const site = argument < 0 ? this.sites[~argument]! : this.interpreterSite(argument);
     if (this.virtual) {
       this.leaveAt(site);
-      return;
+      return true;
     }
     const address = (i32[faultWord]! + site.offset) >>> 0;
     const refusedRead = site.access & 1 ? this.memory.refused(address, site.bytes, 1) : -1;
     const refusedWrite = site.access & 2 ? this.memory.refused(address, site.bytes, 2) : -1;
     const refused = refusedRead >= 0 ? refusedRead : refusedWrite;
-    if (refused < 0) throw new Error(`engine: no fault at ${hexList([site.pc])} for ${hexList([address])}`);
+    if (refused < 0 && this.watching === 'no') {
+      throw new Error(`engine: no fault at ${hexList([site.pc])} for ${hexList([address])}`);
+    }
     i32[faultWord] = refused;
     i32[argWord] = refusedRead >= 0 ? 1 : 2;
     i32[pcWord] = site.pc;
     this.target.restoreAux?.(this.cpu, site.aux);
+    return refused >= 0;
   }
 
   private leaveAt(site: FaultSite): void {

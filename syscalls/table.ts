@@ -17,6 +17,7 @@ import { fcntlCalls } from './fcntl.ts';
 import { fileCalls } from './file.ts';
 import { futexCalls } from './futex.ts';
 import { futex2Calls } from './futex2.ts';
+import { i386Calls } from './i386.ts';
 import { identityCalls } from './identity.ts';
 import { inotifyCalls } from './inotify.ts';
 import { inspectCalls } from './inspect.ts';
@@ -31,6 +32,7 @@ import { memoryCalls } from './memory.ts';
 import { mqueueCalls } from './mqueue.ts';
 import { msgCalls } from './msg.ts';
 import { armSyscallNames } from './nr/arm.ts';
+import { i386SyscallNames } from './nr/i386.ts';
 import { openHowCalls } from './open-how.ts';
 import { pidfdCalls } from './pidfd.ts';
 import { pollCalls } from './poll.ts';
@@ -55,11 +57,9 @@ import { xattrCalls } from './xattr.ts';
 
 const log = createLog('syscalls');
 
-export type SyscallArch = 'arm';
+export type SyscallArch = 'arm' | 'i386';
 
 export interface SyscallTableOptions {
-  /** Whose numbers the guest uses (`Abi.name`): 'arm' unless said otherwise. */
-  readonly arch?: SyscallArch;
   /** -strace: takes pieces of lines, in order. */
   readonly strace?: ((text: string) => void) | null;
   readonly traceForm?: TraceForm;
@@ -74,6 +74,7 @@ export interface SyscallTableOptions {
 /** Number to name, for each guest architecture. */
 const syscallNames: Readonly<Record<SyscallArch, Readonly<Record<number, string>>>> = {
   arm: armSyscallNames,
+  i386: i386SyscallNames,
 };
 
 /** The calls that have a handler, by subject and name; those of sockets are apart. Of two of one name the last counts. */
@@ -122,9 +123,13 @@ function rowsBySubject(release: string | null, entropy: Entropy): readonly Rows[
   ];
 }
 
+function rowsOfAll(subjects: readonly Rows[]): Rows {
+  const rows: Rows = Object.assign({}, ...subjects, ...loadSockets().socketSubjects);
+  return { ...rows, ...i386Calls(rows) };
+}
+
 /** All calls that have a handler, by name. */
-export const allRows = (release: string | null, entropy: Entropy): Rows =>
-  Object.assign({}, ...rowsBySubject(release, entropy), ...loadSockets().socketSubjects);
+export const allRows = (release: string | null, entropy: Entropy): Rows => rowsOfAll(rowsBySubject(release, entropy));
 
 /** Node's own refusals of arguments that a kernel would refuse too. */
 const nodeRefusals: Readonly<Record<string, number>> = {
@@ -147,44 +152,74 @@ function failure(error: unknown): number {
 
 const tracers = { lines: LineTracer, json: JsonTracer, count: CountTracer } as const;
 
+/** The calls of one architecture by number. */
+interface NumberedCalls {
+  readonly names: Readonly<Record<number, string>>;
+  /** Those that were called. */
+  readonly rows: (Row | undefined)[];
+}
+
 class Table implements SyscallTable {
-  private readonly names: Readonly<Record<number, string>>;
-  /** By number; those that were called. */
-  private readonly rows: (Row | undefined)[] = [];
   private readonly subjects: readonly Rows[];
+  /** Those of all architectures, made when one other than ARM asks. */
+  private all: Rows | null = null;
+  private readonly byArchitecture = new Map<string, NumberedCalls>();
   private readonly tracer: CallTracer | null;
   private readonly unimplemented: ((line: string) => void) | null;
-  private readonly reported = new Set<number>();
+  private readonly reported = new Set<string>();
+  /** The architecture of the last call, and its calls. */
+  private last = '';
+  private calls: NumberedCalls = { names: {}, rows: [] };
 
   constructor(options: SyscallTableOptions) {
-    this.names = syscallNames[options.arch ?? 'arm'];
     this.subjects = rowsBySubject(options.release ?? null, options.entropy ?? createEntropy(null));
     this.tracer = options.strace ? new tracers[options.traceForm ?? 'lines'](options.strace) : null;
     this.unimplemented = options.unimplemented ?? null;
   }
 
   dispatch(task: Task): SyscallResult {
-    const number = task.abi.syscallNumber(task.cpu);
-    const found = this.rows[number] ?? this.find(number);
+    const { abi, cpu } = task;
+    if (abi.name !== this.last) this.enter(abi.name);
+    const number = abi.syscallNumber(cpu);
+    const found = this.calls.rows[number] ?? this.find(number);
     if (this.tracer === null) return this.answer(task, number, found);
-    const name = this.names[number] ?? `syscall_${number}`;
+    const name = this.calls.names[number] ?? `syscall_${number}`;
     return this.tracer.trace(task, name, found ?? null, () => this.answer(task, number, found));
   }
 
   private answer(task: Task, number: number, found: Row | undefined): SyscallResult {
     if (task.seccomp !== null) {
-      const verdict = filterCall(task, number, this.names[number]);
+      const verdict = filterCall(task, number, this.calls.names[number]);
       if (verdict !== null) return verdict;
     }
     return found === undefined ? this.refuse(number) : this.serve(found, task);
   }
 
+  /** The calls that follow are those of another architecture. */
+  private enter(architecture: string): void {
+    let calls = this.byArchitecture.get(architecture);
+    if (calls === undefined) {
+      calls = { names: syscallNames[architecture as SyscallArch], rows: [] };
+      this.byArchitecture.set(architecture, calls);
+    }
+    this.last = architecture;
+    this.calls = calls;
+  }
+
+  /** The row of a number that was not called before. */
   private find(number: number): Row | undefined {
-    const name = Object.hasOwn(this.names, number) ? this.names[number] : '';
-    const has = (rows: Rows): boolean => Object.hasOwn(rows, name);
-    const found = (this.subjects.findLast(has) ?? loadSockets().socketSubjects.find(has))?.[name];
-    if (found !== undefined) this.rows[number] = found;
+    const { names, rows } = this.calls;
+    const name = Object.hasOwn(names, number) ? names[number] : '';
+    const found = this.rowOf(name);
+    if (found !== undefined) rows[number] = found;
     return found;
+  }
+
+  private rowOf(name: string): Row | undefined {
+    const has = (each: Rows): boolean => Object.hasOwn(each, name);
+    if (this.last === 'arm') return (this.subjects.findLast(has) ?? loadSockets().socketSubjects.find(has))?.[name];
+    this.all ??= rowsOfAll(this.subjects);
+    return has(this.all) ? this.all[name] : undefined;
   }
 
   private serve(found: Row, task: Task): SyscallResult {
@@ -209,9 +244,10 @@ class Table implements SyscallTable {
   }
 
   private refuse(number: number): number {
-    if (!this.reported.has(number)) {
-      this.reported.add(number);
-      const line = `unimplemented system call ${this.names[number] ?? 'of no name'} (${number})`;
+    const key = `${this.last} ${number}`;
+    if (!this.reported.has(key)) {
+      this.reported.add(key);
+      const line = `unimplemented system call ${this.calls.names[number] ?? 'of no name'} (${number})`;
       log('%s', line);
       this.unimplemented?.(line);
     }
@@ -219,7 +255,7 @@ class Table implements SyscallTable {
   }
 }
 
-/** The system calls of one guest architecture, as `src/` gives them to the kernel layer. */
+/** The system calls of all guest architectures, as `src/` gives them to the kernel layer. */
 export function createSyscallTable(options: SyscallTableOptions): SyscallTable {
   return new Table(options);
 }
