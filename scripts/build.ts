@@ -145,9 +145,13 @@ const lazy: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
   'syscalls/lazy.ts': { loadSockets: 'syscalls/sockets.ts' },
   'target/arm/lazy.ts': { loadTranslation: 'target/arm/translation.ts' },
+  'target/i386/lazy.ts': { loadTranslation: 'target/i386/translation.ts' },
 };
 
 const chunkName = (path: string): string => basename(path).replace(/\.[jt]s$/, '');
+
+/** The name of the chunk that begins with a module that is loaded late: `arm-translation` of `target/arm`. */
+const lateChunk = (module: string): string => module.replace(/\.ts$/, '').split('/').slice(-2).join('-');
 
 const lazyScripts: Plugin = {
   name: 'lazy-scripts',
@@ -157,7 +161,7 @@ const lazyScripts: Plugin = {
       if (functions.length === 0) throw new Error(`${path}: what it loads is not known`);
       const contents = functions.map(
         ([name, module]) =>
-          `let ${name}_; export const ${name} = () => ${name}_ ??= import.meta.load('${chunkName(module)}');`,
+          `let ${name}_; export const ${name} = () => ${name}_ ??= import.meta.load('${lateChunk(module)}');`,
       );
       return { contents: contents.join('\n') };
     });
@@ -202,7 +206,12 @@ const systemBundle: Plugin = {
 
 const { outputFiles, metafile } = await build({
   absWorkingDir: root,
-  entryPoints: ['src/main.ts', ...Object.values(lazy).flatMap((functions) => Object.values(functions))],
+  entryPoints: [
+    { in: 'src/main.ts', out: 'main' },
+    ...Object.values(lazy)
+      .flatMap((functions) => Object.values(functions))
+      .map((module) => ({ in: module, out: lateChunk(module) })),
+  ],
   outdir: 'dist',
   entryNames: '[name]',
   chunkNames: '[name]-[hash]',
@@ -246,9 +255,10 @@ const systemOutput = await build({
 function scripts(): Map<string, string[]> {
   const groups: Readonly<Record<string, readonly string[]>> = {
     main: ['main'],
-    translate: ['translator', 'translation'],
-    compile: ['compiler', 'checked-memory'],
-    sockets: ['sockets'],
+    translate: ['accel-translator', 'arm-translation'],
+    compile: ['region-compiler', 'accel-checked-memory'],
+    sockets: ['syscalls-sockets'],
+    i386: ['i386-translation'],
     rest: outputFiles.map(({ path }) => chunkName(path)),
   };
   const taken = new Set<string>();

@@ -21,7 +21,7 @@ async function train() {
   rmSync(folder, { recursive: true });
   save('main');
   save('translate');
-  load('sockets');
+  load('syscalls-sockets');
   save('sockets');
   // What hot programs need comes after, so that it is in no other cache.
   await runCommand('tsemu-arm', ['--tier', 'region', join(fixtures, 'warmup')]);

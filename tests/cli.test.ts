@@ -288,9 +288,9 @@ describe('launcher', () => {
 
   test('the build leaves code caches that V8 takes', () => {
     const { load, scripts } = (createRequire(import.meta.url)('../bin/run.cjs') as Runner).open();
-    load('translator');
-    load('compiler');
-    load('sockets');
+    load('accel-translator');
+    load('region-compiler');
+    load('syscalls-sockets');
     const rejected = [...scripts].map(([name, { compiled }]) => [name, compiled.cachedDataRejected]);
     expect(rejected).toEqual([
       ['main', false],
