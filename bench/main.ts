@@ -17,6 +17,7 @@ import { nodeCommand, type Protection, tsemuCommand, tsemuIsBuilt } from '#tests
 import { benchmarks, buildBenchmark, floatBenchmarks, type Machine } from './build.ts';
 import { measureCalls } from './calls.ts';
 import { measure } from './measure.ts';
+import { measureNeon } from './neon.ts';
 import { fixed, geometricMean, type Series, type Summary, summarise, table } from './report.ts';
 import { measureShort } from './short.ts';
 
@@ -67,6 +68,10 @@ const reps = Number(values.reps);
 const timeout = Number(values.timeout) * 1000;
 if (positionals.includes('start-up')) {
   await measureShort(reps, timeout, qemu, (...command) => tsemuCommand(command).flat());
+  process.exit();
+}
+if (positionals.includes('neon')) {
+  await measureNeon(reps, Number(values.scale), timeout, qemu, tsemu('auto'));
   process.exit();
 }
 if (positionals.includes('calls')) {

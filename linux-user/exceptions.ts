@@ -47,6 +47,7 @@ export function raiseException(task: Task, reason: ExitReason): void {
     case ExitReason.miss:
     case ExitReason.hot:
     case ExitReason.yield:
+    case ExitReason.halt:
       throw new Error(`the engine left with reason ${reason} (argument ${argument}) at pc 0x${pc.toString(16)}`);
   }
 }

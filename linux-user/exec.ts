@@ -1,13 +1,14 @@
 import { basename } from 'node:path';
 import { Errno } from '#util/errno.ts';
 import { createLog } from '#util/log.ts';
+import { credentialsOfExec } from './credentials.ts';
 import { leaveMemory } from './exit.ts';
 import { HostProgram, type HostProgramRequest, isHostProgram } from './host-program.ts';
 import { elfMachine } from './loader/elf.ts';
-import { hostPathOf } from './loader/guest-path.ts';
 import { LoadError } from './loader/load-error.ts';
 import { resolveProgram } from './loader/load-program.ts';
-import { ProgramFile } from './loader/program-file.ts';
+import type { ProgramFile } from './loader/program-file.ts';
+import type { ProgramOpener } from './loader/program-opener.ts';
 import { scriptLine } from './loader/script.ts';
 import { makeImage, type ProgramImage } from './program-image.ts';
 import { Signal } from './signal/numbers.ts';
@@ -23,8 +24,8 @@ const longestName = 15;
 export interface ExecRequest {
   /** The path as the guest gave it. */
   readonly path: Uint8Array;
-  /** Where the host has it. */
-  readonly hostPath: string;
+  /** The open file; it is taken over. */
+  readonly file: ProgramFile;
   readonly argv: readonly Uint8Array[];
   readonly environment: readonly Uint8Array[];
 }
@@ -34,9 +35,13 @@ export interface ExecRequest {
  * Returns what becomes the new program's first register, 0.
  */
 export function execute(task: Task, request: ExecRequest): SyscallResult {
-  const native = hostRequest(task, request);
-  if (native !== null) return runOnHost(task, native);
-  const image = load(task, request);
+  const programs = task.process.fs.programs(task.process);
+  const native = hostRequest(task, request, programs);
+  if (native !== null) {
+    request.file.release();
+    return runOnHost(task, native);
+  }
+  const image = load(task, request, programs);
   if (task.process.tasks.size === 1) {
     become(task, request, image);
     return 0;
@@ -47,30 +52,36 @@ export function execute(task: Task, request: ExecRequest): SyscallResult {
   });
 }
 
-/** What to run if the file is a program for the host, or a script for one; null for anything else. */
-function hostRequest(task: Task, request: ExecRequest): HostProgramRequest | null {
-  const { kernel } = task.process;
-  const isGuest = (program: Uint8Array): boolean => kernel.abis.some(({ elf }) => elf.machine === elfMachine(program));
-  const start = readStart(request.hostPath);
-  if (start === null || isGuest(start)) return null;
-  const { argv, environment } = request;
-  if (isHostProgram(start)) return { hostPath: request.hostPath, argv, environment };
+/**
+ * What to run if the file is a program for the host, or a script for one; null for anything else. A guest that must not
+ * reach the host has none.
+ */
+function hostRequest(task: Task, request: ExecRequest, programs: ProgramOpener): HostProgramRequest | null {
+  if (task.process.fs.confined) return null;
+  const { argv, environment, file } = request;
+  const start = file.read(0, 256);
+  if (runsOnHost(task, start)) return { hostPath: file.path, argv, environment };
   const line = scriptLine(start);
   if (line === null || line.interpreter === '') return null;
-  const hostPath = hostPathOf(line.interpreter, kernel.options.prefix);
-  const interpreter = readStart(hostPath);
-  if (interpreter === null || isGuest(interpreter) || !isHostProgram(interpreter)) return null;
+  const hostPath = hostInterpreter(task, line.interpreter, programs);
+  if (hostPath === null) return null;
   const words = [line.interpreter, ...(line.argument === null ? [] : [line.argument])].map((text) => Buffer.from(text));
   return { hostPath, argv: [...words, request.path, ...argv.slice(1)], environment };
 }
 
-/** The first bytes of an executable file, or null. */
-function readStart(hostPath: string): Buffer | null {
+/** A program for the host, and not for a guest: i386 programs could run on x86 hosts too. */
+function runsOnHost({ process }: Task, start: Uint8Array): boolean {
+  const machine = elfMachine(start);
+  return isHostProgram(start) && !process.kernel.abis.some(({ elf }) => elf.machine === machine);
+}
+
+/** The host path of a script's interpreter that is a program for the host, or null. */
+function hostInterpreter(task: Task, name: string, programs: ProgramOpener): string | null {
   try {
-    const file = new ProgramFile(hostPath);
+    const file = programs.open(name);
     const start = file.read(0, 256);
     file.release();
-    return start;
+    return runsOnHost(task, start) ? file.path : null;
   } catch (error) {
     if (error instanceof LoadError) return null;
     throw error;
@@ -94,12 +105,13 @@ async function runOnHost(task: Task, request: HostProgramRequest): Promise<numbe
   return 0;
 }
 
-function load(task: Task, { path, hostPath, argv, environment }: ExecRequest): ProgramImage {
-  const { kernel, credentials, limits } = task.process;
+function load(task: Task, request: ExecRequest, programs: ProgramOpener): ProgramImage {
+  const { path, file, argv, environment } = request;
+  const { kernel, limits } = task.process;
+  const credentials = credentialsOfExec(task.credentials);
   try {
-    const name = Buffer.from(path).toString();
-    const resolved = resolveProgram(name, hostPath, argv, kernel.abis, kernel.options.prefix);
-    return makeImage(kernel, { resolved, execPath: path, environment, credentials, limits });
+    const resolved = resolveProgram(file, argv, kernel.abis, programs);
+    return makeImage(kernel, { resolved, execPath: path, environment, credentials, limits, programs });
   } catch (error) {
     if (!(error instanceof LoadError)) throw error;
     log('exec: %s', error.message);
@@ -143,6 +155,10 @@ function become(task: Task, { path }: ExecRequest, image: ProgramImage): void {
   }
   process.files.exec();
   resetSignals(task);
+  task.rseq = null;
+  process.timers.posix.deleteAll();
+  process.credentials = task.credentials = credentialsOfExec(task.credentials);
+  process.dumpable = true;
   process.exePath = image.exePath;
   process.hasExeced = true;
   process.exitSignal = Signal.SIGCHLD;

@@ -7,6 +7,8 @@ import { walkRobustList } from './robust-list.ts';
 import { sendToProcess } from './signal/send.ts';
 import { SiCode } from './signal/siginfo.ts';
 import type { Task } from './task.ts';
+import { pollInput } from './vfs/flags.ts';
+import { Pty } from './vfs/ptys.ts';
 
 const log = createLog('process');
 
@@ -14,6 +16,7 @@ const log = createLog('process');
 export function endTask(task: Task): void {
   const { process } = task;
   leaveMemory(task);
+  process.kernel.ipc.semaphores.leave(task);
   process.tasks.delete(task.tid);
   process.kernel.scheduler.remove();
   process.space.leave(task);
@@ -46,6 +49,7 @@ function endProcess(process: Process): void {
     process.pid,
     termination.kind === 'exit' ? termination.code : `signal ${termination.signo}`,
   );
+  kernel.syscalls.ended?.(process);
   kernel.onProcessEnd(process);
   process.timers.stop();
   process.files.release();
@@ -54,9 +58,18 @@ function endProcess(process: Process): void {
   process.stopped = false;
   process.zombie = true;
   kernel.scheduler.meter.settle();
+  for (const file of process.pidFiles) file.readiness.wake(pollInput);
+  leaveTerminal(process);
   giveChildrenAway(process);
   hangUpIfOrphaned(process, process.group);
   notifyParent(process);
+}
+
+/** A session ends with its leader: its terminal is free for another one. */
+function leaveTerminal(process: Process): void {
+  if (process.pid !== process.session) return;
+  const terminal = process.fs.terminals.controlling(process);
+  if (terminal instanceof Pty) terminal.disconnect();
 }
 
 /** The children go to the nearest ancestor that wants orphans (PR_SET_CHILD_SUBREAPER), or to nobody. */

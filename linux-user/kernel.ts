@@ -1,5 +1,6 @@
 import type { GuestMemory } from '#accel/guest-memory.ts';
 import type { Target } from '#tcg/target.ts';
+import { Errno } from '#util/errno.ts';
 import type { Abi } from './abi/abi.ts';
 import { abiOf } from './abi/architectures.ts';
 import { AddressSpace, type Machine } from './address-space.ts';
@@ -8,7 +9,10 @@ import { FutexTable } from './futex.ts';
 import type { Guest } from './guest.ts';
 import type { EngineFactory } from './guest-engine.ts';
 import { ImageDirectory } from './images.ts';
+import { IpcSpace } from './ipc/ipc-space.ts';
 import { continueProcess, stopProcess } from './job-control.ts';
+import { ourRelease } from './kernel-name.ts';
+import type { ProgramOpener } from './loader/program-opener.ts';
 import { MachinePool } from './machine-pool.ts';
 import { Mm } from './mm/mm.ts';
 import type { Process } from './process.ts';
@@ -27,13 +31,17 @@ export interface KernelOptions {
   readonly abi: Abi;
   /** Architectures whose programs a guest may exec too. */
   readonly otherTargets?: readonly Target[];
-  /** -L, or null. */
-  readonly prefix: string | null;
+  /** How the programs that others need are found. */
+  readonly programs: ProgramOpener;
   readonly entropy: Entropy;
   /** First address that the guest cannot map. */
   readonly taskSize: number;
   /** Stack of a program whose RLIMIT_STACK is unlimited. */
   readonly stackBytes: number;
+  /** uname -r; null for ours. */
+  readonly release?: string | null;
+  /** Bytes that all guest memory together may have; left out for no limit. */
+  readonly memoryLimit?: number;
   /** A memory for an address space. Throws LoadError. */
   readonly newMemory: () => GuestMemory;
 }
@@ -48,7 +56,9 @@ export class Kernel {
   readonly options: KernelOptions;
   readonly processes: ProcessTable = new ProcessTable();
   readonly scheduler: Scheduler;
+  readonly syscalls: SyscallTable;
   readonly futexes: FutexTable = new FutexTable();
+  readonly ipc: IpcSpace = new IpcSpace(this.processes);
   readonly hostSignals: HostSignals;
   /** The process that tsemu was started for; its end is tsemu's exit status. */
   first: Process | null = null;
@@ -59,10 +69,11 @@ export class Kernel {
 
   constructor(options: KernelOptions, table: SyscallTable, engines: EngineFactory) {
     this.options = options;
+    this.syscalls = table;
     const { target: first, otherTargets = [] } = options;
     this.guests = [first, ...otherTargets].map((target) => ({
       target,
-      abi: target === first ? options.abi : abiOf(target.name, target.layout),
+      abi: target === first ? options.abi : abiOf(target.name, target.layout, target.identity),
       machines: new MachinePool(options.newMemory, (memory) => engines(memory, target)),
     }));
     this.scheduler = new Scheduler(table, Math.max(...this.guests.map(({ target }) => target.layout.end)));
@@ -74,6 +85,29 @@ export class Kernel {
     this.scheduler.alone &&
     !this.hostSignals.active &&
     ![...this.processes].some(({ timers, network }) => timers.active || network.active);
+
+  /** uname -r. */
+  get release(): string {
+    return this.options.release ?? ourRelease;
+  }
+
+  /** Bytes mapped by all processes. */
+  get memoryInUse(): number {
+    let bytes = 0;
+    const seen = new Set<AddressSpace>();
+    for (const { space, zombie } of this.processes) {
+      if (zombie || seen.has(space)) continue;
+      seen.add(space);
+      bytes += space.mm.vmas.bytes;
+    }
+    return bytes;
+  }
+
+  /** May the guests together map so many bytes more? */
+  private readonly mayGrow = (bytes: number): boolean => {
+    const { memoryLimit } = this.options;
+    return memoryLimit === undefined || this.memoryInUse + bytes <= memoryLimit;
+  };
 
   /** getppid of a process without a guest parent. */
   parentPid(process: Process): number {
@@ -91,13 +125,18 @@ export class Kernel {
     const machine = guest.machines.take(program);
     const { taskSize, stackBytes } = this.options;
     const effectiveAccess = (prot: number): number => abi.effectiveAccess(prot);
-    const mm = new Mm(machine.memory, { taskSize, stackBytes, limits, effectiveAccess }, machine.residue);
+    const mm = new Mm(
+      machine.memory,
+      { taskSize, stackBytes, limits, effectiveAccess, mayGrow: this.mayGrow },
+      machine.residue,
+    );
     mm.onCodeChange = (start, end) => machine.engine.invalidate(start, end);
     return this.wrap(mm, machine, program, guest);
   }
 
   /** A copy of an address space in which `program` runs: fork. */
   copySpace(space: AddressSpace, limits: ResourceLimits, program: string): AddressSpace {
+    if (!this.mayGrow(space.mm.vmas.bytes)) throw new Errno('ENOMEM');
     const machine = space.guest.machines.take(program);
     const { memory, engine, residue } = machine;
     const mm = space.mm.fork(memory, residue, limits, (start, end) => engine.invalidate(start, end));
@@ -125,7 +164,7 @@ export class Kernel {
   }
 
   private wrap(mm: Mm, machine: Machine, program: string, guest: Guest): AddressSpace {
-    const images = new ImageDirectory(mm, guest.abi, this.options.prefix);
+    const images = new ImageDirectory(mm, guest.abi, this.options.programs);
     return new AddressSpace(mm, machine, guest, images, () => {
       mm.retire();
       guest.machines.give(machine, program);

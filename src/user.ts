@@ -6,7 +6,8 @@ import { detectArchitecture, LoadError, startProcess } from '#linux-user/start.t
 import { coverage, createSyscallTable, type SyscallArch } from '#syscalls/table.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import type { Target } from '#tcg/target.ts';
-import { architectures } from './architectures.ts';
+import { architectures, targetFor } from './architectures.ts';
+import { confine } from './confinement.ts';
 import { createDump } from './dump.ts';
 import { interpreterBytes } from './interpreter.ts';
 import { UsageError, type UserConfig } from './options.ts';
@@ -23,10 +24,13 @@ function codeBytes({ mm }: Process): number {
 /** Runs one guest program to its end; `onBusy` is called before much of our JavaScript runs. Returns its exit code. */
 export async function runUser(config: UserConfig, onBusy?: () => void): Promise<number> {
   try {
-    const arch = config.arch ?? detectArchitecture(config.program, config.ldPrefix);
-    const target = architectures[arch];
+    const entropy = createEntropy(config.seed);
+    const { fs, credentials, networkGate } = confine(config, entropy);
+    const arch = config.arch ?? detectArchitecture(config.program, fs.programs(null));
+    const target = targetFor(arch, config.cpu);
     if (!target) throw new UsageError(`${config.program}: no translator for ${arch} in this build`);
-    const otherTargets = Object.values(architectures).filter((other) => other !== target) as Target[];
+    const others = architectures.filter((name) => name !== arch);
+    const otherTargets = others.map((name) => targetFor(name, config.cpu)) as Target[];
     const dump = config.log.size === 0 ? null : await createDump(config, [target, ...otherTargets]);
     const log = dump?.log;
     let busy = onBusy === undefined;
@@ -40,19 +44,26 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
     const observer = observed ? await (await import('./observe.ts')).createObserver(config, target, names()) : null;
     const table = createSyscallTable({
       strace: log && config.log.has('strace') ? log : null,
+      traceForm: config.strace,
       unimplemented: log && config.log.has('unimp') ? (line) => log(`${line}\n`) : null,
       release: config.uname,
-      entropy: config.seed === null ? null : createEntropy(config.seed),
+      entropy,
     });
     return await startProcess(
       {
         program: config.program,
         argv: config.argv,
         environment: config.env,
-        prefix: config.ldPrefix,
+        fs,
+        credentials,
+        networkGate,
+        release: config.uname,
+        ...(config.memory !== null && { memoryLimit: config.memory }),
+        ...(config.cpuTime !== null && { cpuLimit: config.cpuTime }),
         stackBytes: config.stackSize,
         addressSpaceEnd: config.reservedVa,
         seed: config.seed,
+        entropy,
         protection: config.protection,
         target,
         otherTargets,

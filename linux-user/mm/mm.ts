@@ -25,6 +25,8 @@ export interface MmOptions {
   readonly taskSize: number;
   readonly stackBytes: number;
   readonly limits: ResourceLimits;
+  /** May all guests together have so many bytes more? */
+  readonly mayGrow?: (bytes: number) => boolean;
   /** Abi.effectiveAccess. */
   readonly effectiveAccess: (prot: number) => number;
 }
@@ -40,6 +42,8 @@ export interface MapRequest {
   /** Byte offset in the file, a multiple of the page size. */
   readonly offset: number;
   readonly name?: string;
+  /** What a shared mapping without a file shows: memory that other address spaces map too; else it gets its own. */
+  readonly object?: SharedMemory;
 }
 
 /**
@@ -54,6 +58,7 @@ export class Mm {
   readonly mmapBase: number;
   readonly limits: ResourceLimits;
   readonly access: (prot: number) => number;
+  private readonly mayGrow: (bytes: number) => boolean;
   private readonly stackBytes: number;
   private readonly residue: Residue;
   /** Start of the heap and its end now, to the byte. */
@@ -85,6 +90,7 @@ export class Mm {
     this.limits = options.limits;
     this.stackBytes = options.stackBytes;
     this.access = options.effectiveAccess;
+    this.mayGrow = options.mayGrow ?? (() => true);
     const gap = Math.min(Math.max(options.stackBytes, minimumStackGap), Math.floor(options.taskSize / 6) * 5);
     this.mmapBase = pageFloor(this.stackTop - gap);
   }
@@ -145,7 +151,7 @@ export class Mm {
       prot: prot & 7,
       shared,
       file,
-      object: shared && file === null ? new SharedMemory(length) : null,
+      object: shared && file === null ? (request.object ?? new SharedMemory(length)) : null,
       offset: file === null ? 0 : offset,
       name: request.name ?? '',
       locked: this.lockFuture || (flags & MapFlags.LOCKED) !== 0,
@@ -154,6 +160,12 @@ export class Mm {
     };
     this.drop(this.vmas.carve(vma.start, vma.end));
     this.place(vma);
+    if (request.object !== undefined) {
+      this.sharing = true;
+      // What is brought in must be zeroed at the end, whatever the guest may do with it.
+      this.everWritable.fill(1, vma.start / pageSize, vma.end / pageSize);
+      request.object.fetch(this.memory, vma);
+    }
     return start;
   }
 
@@ -189,6 +201,7 @@ export class Mm {
       replaced += Math.min(vma.end, start + length) - Math.max(vma.start, start);
     }
     if (this.vmas.bytes - replaced + length > this.limits.get(ResourceLimit.AS).soft) throw new Errno('ENOMEM');
+    if (!this.mayGrow(length - replaced)) throw new Errno('ENOMEM');
     const dataLimit = this.limits.get(ResourceLimit.DATA).soft;
     if (shared || (prot & Prot.WRITE) === 0 || dataLimit === Infinity) return;
     if (this.dataBytes() + length > dataLimit) throw new Errno('ENOMEM');
@@ -368,6 +381,7 @@ export class Mm {
     if (newEnd + pageSize > this.taskSize || !this.vmas.free(oldEnd, newEnd + pageSize)) return false;
     if (newEnd - this.brkStart > this.limits.get(ResourceLimit.DATA).soft) return false;
     if (this.vmas.bytes + newEnd - oldEnd > this.limits.get(ResourceLimit.AS).soft) return false;
+    if (!this.mayGrow(newEnd - oldEnd)) return false;
     const prot = Prot.READ | Prot.WRITE;
     this.place({
       start: oldEnd,
@@ -487,8 +501,8 @@ export class Mm {
   }
 
   private options(limits: ResourceLimits): MmOptions {
-    const { taskSize, stackBytes, access: effectiveAccess } = this;
-    return { taskSize, stackBytes, limits, effectiveAccess };
+    const { taskSize, stackBytes, access: effectiveAccess, mayGrow } = this;
+    return { taskSize, stackBytes, limits, effectiveAccess, mayGrow };
   }
 
   /**
@@ -509,8 +523,8 @@ export class Mm {
     }
   }
 
-  /** /proc/self/maps. */
-  mapsText(): string {
-    return mapsText(this.vmas);
+  /** /proc/self/maps, or its line for one mapping. */
+  mapsText(vma?: Vma): string {
+    return mapsText(vma === undefined ? this.vmas : [vma]);
   }
 }
