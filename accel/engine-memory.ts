@@ -12,12 +12,9 @@ export interface EngineMemory extends CodeReader {
   refused(address: number, length: number, access: number): number;
   /** Called when the host's pages stop being protected. */
   onUnprotected: () => void;
-  /**
-   * From now on stores into writable pages of [start, end) are refused to generated code, and `onWatchedWrite` is called
-   * before they are written. Returns whether any is watched. Absent in machine mode, which knows code by physical pages.
-   */
-  watch?(start: number, end: number): boolean;
-  onWatchedWrite?: (start: number, end: number) => void;
+  /** Stores into the writable pages of [start, end) call `onWatchedWrite` from now on. True if any page is watched. */
+  watch(start: number, end: number): boolean;
+  onWatchedWrite: (start: number, end: number) => void;
   /** Set in machine mode: guest addresses are virtual. */
   readonly virtual?: VirtualAddresses;
 }

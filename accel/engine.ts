@@ -649,7 +649,7 @@ export class Engine {
 
   /** Stores into code from [start, end) must be noticed, if the guest does not tell of them. */
   private watchCode(start: number, end: number): void {
-    if (!this.target.coherentCode || this.memory.watch?.(start, end) !== true) return;
+    if (!this.target.coherentCode || !this.memory.watch(start, end)) return;
     if (this.watching === 'no') this.watching = 'begins';
   }
 
@@ -681,8 +681,10 @@ export class Engine {
     space.outlines.set(block.pc, outline);
     const translation: Translation = { kind: 'outline', pages: [], space, pc: block.pc };
     if (this.virtual) this.noteVirtual(this.virtual, outline.start, outline.end, translation);
-    else this.codePages.note(outline.start, outline.end, translation);
-    if (watch) this.watchCode(outline.start, outline.end);
+    else {
+      this.codePages.note(outline.start, outline.end, translation);
+      if (watch) this.watchCode(outline.start, outline.end);
+    }
     return outline;
   }
 

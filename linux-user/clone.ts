@@ -115,8 +115,8 @@ export function clone(parent: Task, request: CloneRequest): SyscallResult {
   const setTls = (flags & F.CLONE_SETTLS) !== 0 ? parent.abi.readTls(parent, request.tls) : null;
   const tid = parent.process.kernel.processes.allocate();
   const child = (flags & F.CLONE_THREAD) !== 0 ? newThread(parent, tid, request) : newProcess(parent, tid, request);
-  setTls?.(child.cpu);
   if ((flags & F.CLONE_PIDFD) !== 0) givePidFile(parent, child.process, pidfd);
+  setTls?.(child.cpu);
   start(parent, child, request);
   if ((flags & F.CLONE_VFORK) === 0) return tid;
   return waitForRelease(parent, child.process);

@@ -57,31 +57,32 @@ export function execute(task: Task, request: ExecRequest): SyscallResult {
  * reach the host has none.
  */
 function hostRequest(task: Task, request: ExecRequest, programs: ProgramOpener): HostProgramRequest | null {
-  if (task.process.fs.confined) return null;
+  const { kernel, fs } = task.process;
+  if (fs.confined) return null;
+  const isGuest = (program: Uint8Array): boolean => kernel.abis.some(({ elf }) => elf.machine === elfMachine(program));
   const { argv, environment, file } = request;
   const start = file.read(0, 256);
-  if (runsOnHost(task, start)) return { hostPath: file.path, argv, environment };
+  if (isGuest(start)) return null;
+  if (isHostProgram(start)) return { hostPath: file.path, argv, environment };
   const line = scriptLine(start);
   if (line === null || line.interpreter === '') return null;
-  const hostPath = hostInterpreter(task, line.interpreter, programs);
+  const hostPath = hostInterpreter(line.interpreter, programs, isGuest);
   if (hostPath === null) return null;
   const words = [line.interpreter, ...(line.argument === null ? [] : [line.argument])].map((text) => Buffer.from(text));
   return { hostPath, argv: [...words, request.path, ...argv.slice(1)], environment };
 }
 
-/** A program for the host, and not for a guest: i386 programs could run on x86 hosts too. */
-function runsOnHost({ process }: Task, start: Uint8Array): boolean {
-  const machine = elfMachine(start);
-  return isHostProgram(start) && !process.kernel.abis.some(({ elf }) => elf.machine === machine);
-}
-
 /** The host path of a script's interpreter that is a program for the host, or null. */
-function hostInterpreter(task: Task, name: string, programs: ProgramOpener): string | null {
+function hostInterpreter(
+  name: string,
+  programs: ProgramOpener,
+  isGuest: (program: Uint8Array) => boolean,
+): string | null {
   try {
     const file = programs.open(name);
     const start = file.read(0, 256);
     file.release();
-    return runsOnHost(task, start) ? file.path : null;
+    return isHostProgram(start) && !isGuest(start) ? file.path : null;
   } catch (error) {
     if (error instanceof LoadError) return null;
     throw error;

@@ -151,19 +151,9 @@ export function createProcess(
   const entropy = options.entropy ?? createEntropy(options.seed);
   const newMemory = (): GuestMemory => createMemory(options.protection);
   const { release = null, memoryLimit, otherTargets = [] } = options;
+  const limit = memoryLimit && { memoryLimit };
   const kernel = new Kernel(
-    {
-      target,
-      abi,
-      otherTargets,
-      programs,
-      entropy,
-      taskSize,
-      stackBytes,
-      newMemory,
-      release,
-      ...(memoryLimit && { memoryLimit }),
-    },
+    { target, abi, otherTargets, programs, entropy, taskSize, stackBytes, newMemory, release, ...limit },
     table,
     engineFactory,
   );

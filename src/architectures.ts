@@ -3,12 +3,14 @@ import { armTarget, armTargetOf } from '#target/arm/target.ts';
 import { i386Target } from '#target/i386/target.ts';
 import type { Target } from '#tcg/target.ts';
 
-/** The names that the kernel layer gives the ELF machines of this build's guests. */
-export const architectures = ['arm', 'i386'] as const;
+/** The guest CPUs of this build, by the name the kernel layer gives their ELF machine; `cpu` is a model of ARM's. */
+const targets: Readonly<Record<string, (cpu: CpuModelName) => Target>> = {
+  arm: (cpu) => (cpu === 'max' ? armTarget : armTargetOf(cpuModels[cpu])) as Target,
+  i386: () => i386Target as Target,
+};
 
-/** The guest CPU of an architecture; `cpu` is a model of ARM's. */
-export function targetFor(architecture: string, cpu: CpuModelName): Target | undefined {
-  if (architecture === 'i386') return i386Target as Target;
-  if (architecture !== 'arm') return undefined;
-  return (cpu === 'max' ? armTarget : armTargetOf(cpuModels[cpu])) as Target;
-}
+export const targetFor = (architecture: string, cpu: CpuModelName): Target | undefined => targets[architecture]?.(cpu);
+
+/** The targets of all architectures but one, for programs that its programs exec. */
+export const otherTargets = (architecture: string): Target[] =>
+  Object.keys(targets).flatMap((name) => (name === architecture ? [] : [targets[name]!('max')]));

@@ -5,8 +5,7 @@ import type { Process } from '#linux-user/process.ts';
 import { detectArchitecture, LoadError, startProcess } from '#linux-user/start.ts';
 import { coverage, createSyscallTable, type SyscallArch } from '#syscalls/table.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
-import type { Target } from '#tcg/target.ts';
-import { architectures, targetFor } from './architectures.ts';
+import { otherTargets, targetFor } from './architectures.ts';
 import { confine } from './confinement.ts';
 import { createDump } from './dump.ts';
 import { interpreterBytes } from './interpreter.ts';
@@ -29,9 +28,8 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
     const arch = config.arch ?? detectArchitecture(config.program, fs.programs(null));
     const target = targetFor(arch, config.cpu);
     if (!target) throw new UsageError(`${config.program}: no translator for ${arch} in this build`);
-    const others = architectures.filter((name) => name !== arch);
-    const otherTargets = others.map((name) => targetFor(name, config.cpu)) as Target[];
-    const dump = config.log.size === 0 ? null : await createDump(config, [target, ...otherTargets]);
+    const others = otherTargets(arch);
+    const dump = config.log.size === 0 ? null : await createDump(config, [target, ...others]);
     const log = dump?.log;
     let busy = onBusy === undefined;
     const becomeBusy = (): void => {
@@ -66,7 +64,7 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
         entropy,
         protection: config.protection,
         target,
-        otherTargets,
+        otherTargets: others,
         report: null,
         watch(process, images) {
           dump?.watch(process);

@@ -82,13 +82,13 @@ export interface Target<BlockState = unknown> {
   /** Byte ranges [start, end) of slots whose value need not be exact at a fault nobody can observe (flags). */
   readonly lazySlots: readonly (readonly [number, number])[];
   readonly helpers: readonly Helper[];
+  /** Which CPU this is, where there are several. */
+  readonly identity?: CpuIdentity;
   /**
    * True: a store into code takes effect by itself. Otherwise the guest tells when it has changed code (system call,
    * exit `flush`).
    */
   readonly coherentCode?: true;
-  /** Which CPU this is, where there are several. */
-  readonly identity?: CpuIdentity;
   /** Plain address of a PC in the target's encoding. */
   address(pc: number): number;
   /** The CPU bits that change translation and are not in the PC. 0 is the usual mode. */

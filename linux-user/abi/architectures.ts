@@ -6,8 +6,8 @@ import { I386Abi } from './i386.ts';
 
 /** The guest architectures by the name of their target: one line each. */
 const abis: Readonly<Record<string, { machine: number; make: (layout: StateLayout, cpu?: CpuIdentity) => Abi }>> = {
-  arm: { machine: 40, make: (layout, cpu) => new ArmAbi(layout, cpu) },
   i386: { machine: 3, make: (layout) => new I386Abi(layout) },
+  arm: { machine: 40, make: (layout, cpu) => new ArmAbi(layout, cpu) },
 };
 
 /** The kernel's side of a target. */

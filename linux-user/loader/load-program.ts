@@ -23,9 +23,8 @@ export interface ResolvedProgram {
 const maximumScripts = 4;
 
 /**
-/**
- * Checks an open program, which it takes over: it must be for one of `abis`. A `#!` script runs by its interpreter if
- * that is such a program. Throws LoadError.
+ * Checks an open program, which it takes over: it must be for one of `abis`. A `#!` script runs by its interpreter if that
+ * is such a program. Throws LoadError.
  */
 export function resolveProgram(
   file: ProgramFile,

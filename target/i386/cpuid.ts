@@ -29,9 +29,28 @@ export const Features2 = {
   aes: 1 << 25,
 } as const;
 
-/** What is not there yet is not advertised. */
-export const features: number = Features.fpu | Features.tsc | Features.cx8 | Features.sep | Features.cmov;
-export const features2: number = Features2.movbe | Features2.popcnt;
+/** AVX and XSAVE are not advertised. */
+export const features: number =
+  Features.fpu |
+  Features.tsc |
+  Features.cx8 |
+  Features.sep |
+  Features.cmov |
+  Features.mmx |
+  Features.fxsr |
+  Features.sse |
+  Features.sse2;
+export const features2: number =
+  Features2.sse3 |
+  Features2.pclmulqdq |
+  Features2.ssse3 |
+  Features2.sse41 |
+  Features2.sse42 |
+  Features2.movbe |
+  Features2.popcnt |
+  Features2.aes;
+/** CPUID.7.0 EBX: the SHA extensions. */
+const features7 = 1 << 29;
 /** CPUID.80000001 ECX: LAHF in 64-bit mode, LZCNT. */
 const extendedFeatures2 = 1 | (1 << 5);
 
@@ -57,6 +76,8 @@ function leaf(eax: number, ecx: number): readonly [number, number, number, numbe
       return [0x00ff_ff01, 0, 0, 0];
     case 4:
       return cacheLeaf(ecx);
+    case 7:
+      return [0, ecx === 0 ? features7 : 0, 0, 0];
     case 0x8000_0000:
       return [0x8000_0004 | 0, 0, 0, 0];
     case 0x8000_0001:

@@ -45,11 +45,15 @@ export const i386State = stateLayout(
     fip: 'u32',
     fdp: 'u32',
     mxcsr: 'u32',
+    /** 1 once a program has used the exception flags of MXCSR: they are kept from then on. */
+    sseTracked: 'u32',
     /**
      * x87 registers, each in 16 bytes: the 64-bit significand (which is the MMX register), then sign and exponent in
      * 16 bits.
      */
     st: ['v128', 8],
+    /** A memory operand of an x87 or SSE instruction, on its way to or from the helper that works on it. */
+    operand: 'v128',
     xmm: ['v128', 8],
   },
   guestStateStart,

@@ -5,6 +5,7 @@ import { describeState } from './describe-state.ts';
 import { slotAf, slotDf, slotZf } from './flags.ts';
 import { i386Helpers } from './helpers.ts';
 import { Decoded, Insn } from './insn.ts';
+import { sseMode } from './sse-float.ts';
 import { i386State, Reg, Seg, Selector, slotR, slotSegment } from './state.ts';
 
 type X86Disas = DisasContext & { readonly target: X86Block };
@@ -64,7 +65,7 @@ export const i386Target: Target<X86Block> = {
   helpers: i386Helpers,
   coherentCode: true,
   address: (pc) => pc >>> 0,
-  mode: () => 0,
+  mode: sseMode,
   begin: () => ({ c: undefined }),
   insn,
   canStop: () => true,

@@ -1,6 +1,10 @@
 import { Method } from '#target/i386/operand.ts';
 import { type RowBits, rowBits, type X86Row } from '#target/i386/row.ts';
+import { simdRows } from '#target/i386/simd.rows.ts';
+import { sseRows } from '#target/i386/sse.rows.ts';
+import { x87Rows } from '#target/i386/x87.rows.ts';
 import { Prng } from '../random/prng.ts';
+import { isFx, randomFx } from './generate-fx.ts';
 import { type Registers, scratchBase, scratchBytes } from './rig.ts';
 
 /** An instruction and what makes its flags known again. */
@@ -59,7 +63,7 @@ const shifts = /^(SHL|SHR|SAR|ROL|ROR|RCL|RCR|SHLD|SHRD)$/;
 
 /** What is not tried: it would leave the rig, or looks at the host. */
 const excluded =
-  /^(INT1|CALL|JMP|RET|RETF|IRET|INT|SYSENTER|SYSEXIT|CPUID|RDTSC|RDTSCP|POPF|SLDT|STR|SMSW|SGDT|SIDT|LAR|LSL|VERR|VERW|LDS|LES|LSS|LFS|LGS|PUSHF|INVLPG|LMSW|RDPMC)$/;
+  /^(INT1|CALL|JMP|RET|RETF|IRET|INT|SYSENTER|SYSEXIT|CPUID|RDTSC|RDTSCP|POPF|SLDT|STR|SMSW|SGDT|SIDT|LAR|LSL|VERR|VERW|LDS|LES|LSS|LFS|LGS|PUSHF|INVLPG|LMSW|RDPMC|FXSAVE|FXRSTOR|FNSAVE|FNSTENV|STMXCSR)$/;
 const touchesSegments = (row: X86Row): boolean => /\b(ES|CS|SS|DS|FS|GS|Sw)\b/.test(row.codes);
 const isJump = (row: X86Row): boolean => /\bJ[bz]\b/.test(row.codes);
 
@@ -67,6 +71,14 @@ const isJump = (row: X86Row): boolean => /\bJ[bz]\b/.test(row.codes);
 const fatal =
   /^(INS|OUTS|IN|OUT|HLT|CLI|STI|CLTS|INVD|WBINVD|WRMSR|RDMSR|LLDT|LTR|LGDT|LIDT|INT3|UD2|BOUND|LEAVE|DIV|IDIV|INTO|MOVBE)$/;
 const isFatal = (row: X86Row): boolean => fatal.test(row.name) || /[CD]d/.test(row.codes);
+
+/** Classes of instructions: those on general registers, and those on the registers of FXSAVE. */
+export const classes: Readonly<Record<string, (row: X86Row) => boolean>> = {
+  integer: (row) => !isFx(row),
+  x87: (row) => x87Rows.includes(row),
+  simd: (row) => simdRows.includes(row),
+  sse: (row) => sseRows.includes(row),
+};
 
 /** The rows that random sequences are made of. */
 export const candidates = (rows: readonly X86Row[]): readonly X86Row[] =>
@@ -116,8 +128,19 @@ const word = (value: number, bytes: number): number[] =>
   Array.from({ length: bytes }, (_, i) => (value >>> (8 * i)) & 0xff);
 
 /** ModRM, SIB and displacement of a memory operand. */
-function memoryOperand(prng: Prng, reg: number, pointers: readonly number[], address16: boolean): number[] {
+function memoryOperand(
+  prng: Prng,
+  reg: number,
+  pointers: readonly number[],
+  address16: boolean,
+  aligned: boolean,
+): number[] {
   const field = reg << 3;
+  if (aligned && pointers.length > 0) {
+    const base = prng.pick(pointers);
+    const displacement = word(16 * prng.below(30), 4);
+    return base === 4 ? [0x84 | field, 0x24, ...displacement] : [0x80 | field | base, ...displacement];
+  }
   if (address16) return [0x40 | field | prng.below(8), prng.below(256)];
   const way = prng.below(10);
   if (way === 0) return [field | 5, ...word(randomPointer(prng), 4)];
@@ -151,16 +174,16 @@ function encode(row: X86Row, prng: Prng, pointers: readonly number[]): number[] 
   if (prng.chance(row.options.lock ? 15 : 1)) prefixes.push(0xf0);
   if (bits.prefix > 0) prefixes.push(bits.prefix);
   const opcode = bits.first + prng.below(bits.last - bits.first + 1);
-  const body = bits.modrm ? modrm(bits, prng, pointers, address16) : [];
+  const body = bits.modrm ? modrm(bits, prng, pointers, address16, isFx(row) && prng.chance(85)) : [];
   return [...prefixes, ...maps[bits.map], opcode, ...body, ...immediates(bits, row, prng, bytes, address16 ? 2 : 4)];
 }
 
-function modrm(bits: RowBits, prng: Prng, pointers: readonly number[], address16: boolean): number[] {
+function modrm(bits: RowBits, prng: Prng, pointers: readonly number[], address16: boolean, aligned: boolean): number[] {
   const reg = (bits.modrmMask & 0x38) === 0x38 ? (bits.modrmValue >> 3) & 7 : prng.below(8);
   const whole = (bits.modrmMask & 0xc0) !== 0;
   if (whole) return [bits.modrmValue | (prng.u32() & ~bits.modrmMask & 0xff)];
   const memory = bits.rm === 'memory' || (bits.rm === 'any' && prng.chance(50));
-  return memory ? memoryOperand(prng, reg, pointers, address16) : [0xc0 | (reg << 3) | prng.below(8)];
+  return memory ? memoryOperand(prng, reg, pointers, address16, aligned) : [0xc0 | (reg << 3) | prng.below(8)];
 }
 
 function immediates(bits: RowBits, row: X86Row, prng: Prng, bytes: 2 | 4, addressBytes: number): number[] {
@@ -214,9 +237,13 @@ function piece(row: X86Row, prng: Prng, pointers: readonly number[]): Piece {
 }
 
 /** The sequence of a seed: up to `length` pieces. */
-export function generate(rows: readonly X86Row[], seed: number, length: number): Sequence {
+export function generate(rows: readonly X86Row[], seed: number, length: number, fx = false): Sequence {
   const prng = new Prng(seed);
   const { registers, pointers } = randomRegisters(prng);
+  if (fx) {
+    registers.fx = randomFx(prng);
+    for (const n of pointers) registers.r[n] = (registers.r[n]! & ~15) >>> 0;
+  }
   const count = 1 + prng.below(length);
   const pieces = Array.from({ length: count }, () => {
     let row = prng.pick(rows);
