@@ -7,8 +7,8 @@ import type { Entropy } from './entropy.ts';
 import { FutexTable } from './futex.ts';
 import type { EngineFactory } from './guest-engine.ts';
 import { ImageDirectory } from './images.ts';
-import { ourRelease } from './kernel-name.ts';
 import { continueProcess, stopProcess } from './job-control.ts';
+import { ourRelease } from './kernel-name.ts';
 import type { ProgramOpener } from './loader/program-opener.ts';
 import { MachinePool } from './machine-pool.ts';
 import { Mm } from './mm/mm.ts';
@@ -104,7 +104,11 @@ export class Kernel {
     const machine = this.machines.take(program);
     const { abi, taskSize, stackBytes } = this.options;
     const effectiveAccess = (prot: number): number => abi.effectiveAccess(prot);
-    const mm = new Mm(machine.memory, { taskSize, stackBytes, limits, effectiveAccess, mayGrow: this.mayGrow }, machine.residue);
+    const mm = new Mm(
+      machine.memory,
+      { taskSize, stackBytes, limits, effectiveAccess, mayGrow: this.mayGrow },
+      machine.residue,
+    );
     mm.onCodeChange = (start, end) => machine.engine.invalidate(start, end);
     return this.wrap(mm, machine, program);
   }

@@ -19,7 +19,13 @@ const F_WRLCK = 1;
 const F_UNLCK = 2;
 
 /** What an O_PATH descriptor takes (open(2)). */
-const pathCommands: readonly number[] = [Fcntl.F_DUPFD, Fcntl.F_DUPFD_CLOEXEC, Fcntl.F_GETFD, Fcntl.F_SETFD, Fcntl.F_GETFL];
+const pathCommands: readonly number[] = [
+  Fcntl.F_DUPFD,
+  Fcntl.F_DUPFD_CLOEXEC,
+  Fcntl.F_GETFD,
+  Fcntl.F_SETFD,
+  Fcntl.F_GETFL,
+];
 
 function duplicate(task: Task, file: OpenFile, from: number, closeOnExec: boolean): number {
   const { files } = task.process;
@@ -123,7 +129,8 @@ function seals(file: OpenFile, command: number, argument: number): number {
   if (!file.writable) throw new Errno('EPERM');
   if ((argument & ~allSeals) !== 0) throw new Errno('EINVAL');
   if ((data.seals & Seal.seal) !== 0) throw new Errno('EPERM');
-  if ((argument & Seal.write) !== 0 && (data.seals & Seal.write) === 0 && data.writableMappings > 0) throw new Errno('EBUSY');
+  if ((argument & Seal.write) !== 0 && (data.seals & Seal.write) === 0 && data.writableMappings > 0)
+    throw new Errno('EBUSY');
   data.seals |= argument;
   return 0;
 }
@@ -207,7 +214,8 @@ const argument: Argument<number> = {
   },
 };
 
-const missing = 'record locks of host programs are not seen; leases and directory notes (EINVAL); O_ASYNC sends nothing';
+const missing =
+  'record locks of host programs are not seen; leases and directory notes (EINVAL); O_ASYNC sends nothing';
 const fcntlRow = partial(
   missing,
   row({ fd, command: oneOf(Fcntl), argument }, (task, args) => fcntl(task, args.fd, args.command, args.argument)),

@@ -2,8 +2,8 @@ import { Access } from '#accel/guest-memory.ts';
 import type { SyscallResult } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
 import { EventCounter } from '#linux-user/vfs/event-counter.ts';
-import { Open } from '#linux-user/vfs/flags.ts';
 import type { Place } from '#linux-user/vfs/file-system.ts';
+import { Open } from '#linux-user/vfs/flags.ts';
 import { MemoryData, Seal } from '#linux-user/vfs/memory-data.ts';
 import { AnonymousMemory, MemoryFile } from '#linux-user/vfs/memory-file.ts';
 import { Fallocate, type OpenFile } from '#linux-user/vfs/open-file.ts';
@@ -135,7 +135,15 @@ function vectorOffset2(low: number, high: number, how: number, known: number): n
 const { RWF_HIPRI, RWF_DSYNC, RWF_SYNC, RWF_NOWAIT, RWF_APPEND } = RwFlag;
 
 /** Files of ours and of the host's disk never make a reader wait; what does says so, with RWF_NOWAIT. */
-function preadv2(task: Task, which: number, vector: number, count: number, low: number, high: number, how: number): SyscallResult {
+function preadv2(
+  task: Task,
+  which: number,
+  vector: number,
+  count: number,
+  low: number,
+  high: number,
+  how: number,
+): SyscallResult {
   const offset = vectorOffset2(low, high, how, RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT);
   if ((how & RWF_NOWAIT) === 0) return readVectors(task, which, vector, count, offset);
   const file = readableFile(task, which);
@@ -148,7 +156,15 @@ function preadv2(task: Task, which: number, vector: number, count: number, low: 
   }
 }
 
-function pwritev2(task: Task, which: number, vector: number, count: number, low: number, high: number, how: number): SyscallResult {
+function pwritev2(
+  task: Task,
+  which: number,
+  vector: number,
+  count: number,
+  low: number,
+  high: number,
+  how: number,
+): SyscallResult {
   const offset = vectorOffset2(low, high, how, RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND);
   const file = writableFile(task, which);
   const append = (how & RWF_APPEND) !== 0 && file.seekable;
@@ -286,7 +302,11 @@ function memfdCreate(task: Task, name: Uint8Array, how: number): number {
   const label = Buffer.concat([Buffer.from('/memfd:'), name, Buffer.from(' (deleted)')]);
   const noExec = (how & MFD_NOEXEC_SEAL) !== 0;
   const seals = noExec ? Seal.exec : (how & MemfdFlag.MFD_ALLOW_SEALING) !== 0 ? 0 : Seal.seal;
-  const file = new MemoryFile(label, Open.readWrite, new AnonymousMemory(new MemoryData(undefined, seals), noExec ? 0o666 : 0o777));
+  const file = new MemoryFile(
+    label,
+    Open.readWrite,
+    new AnonymousMemory(new MemoryData(undefined, seals), noExec ? 0o666 : 0o777),
+  );
   return task.process.files.add(file, (how & MemfdFlag.MFD_CLOEXEC) !== 0);
 }
 

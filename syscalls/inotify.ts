@@ -62,7 +62,9 @@ export const inotifyCalls: Rows = {
   ),
   inotify_add_watch: partial(
     missing,
-    row({ fd, path, mask: flags(InotifyMask) }, (task, { fd: which, path: name, mask }) => add(task, which, name, mask)),
+    row({ fd, path, mask: flags(InotifyMask) }, (task, { fd: which, path: name, mask }) =>
+      add(task, which, name, mask),
+    ),
   ),
   inotify_rm_watch: row({ fd, watch: int }, (task, { fd: which, watch }) => {
     inotifyFile(task, which).remove(watch);

@@ -44,7 +44,11 @@ export function ptyRequest(task: Task, file: OpenFile, request: number, at: numb
 
 function openPeer(task: Task, pty: Pty, flags: number): number {
   const { process } = task;
-  const file = pty.openSlave(process, Buffer.from(`/dev/pts/${pty.index}`), flags & (Open.accessMode | Open.nonBlock | Open.noCtty));
+  const file = pty.openSlave(
+    process,
+    Buffer.from(`/dev/pts/${pty.index}`),
+    flags & (Open.accessMode | Open.nonBlock | Open.noCtty),
+  );
   return process.files.add(file, (flags & Open.closeOnExec) !== 0);
 }
 

@@ -68,7 +68,15 @@ function takeInput({ file, offset }: Side, bytes: Uint8Array): number {
 }
 
 /** splice(2). */
-function splice(task: Task, from: number, fromAt: number, to: number, toAt: number, count: number, how: number): SyscallResult {
+function splice(
+  task: Task,
+  from: number,
+  fromAt: number,
+  to: number,
+  toAt: number,
+  count: number,
+  how: number,
+): SyscallResult {
   if ((how & ~allFlags) !== 0) throw new Errno('EINVAL');
   if (count === 0) return 0;
   const input = readableFile(task, from);
@@ -98,14 +106,21 @@ function splice(task: Task, from: number, fromAt: number, to: number, toAt: numb
   };
   const ready = both(
     source === null ? true : untilTrue(task, input, noWait || input.nonBlocking, () => inputReady(source)),
-    () => (target === null ? true : untilTrue(task, output, noWait || output.nonBlocking, () => outputReady(task, target))),
+    () =>
+      target === null ? true : untilTrue(task, output, noWait || output.nonBlocking, () => outputReady(task, target)),
   );
   if (ready !== true) return ready.then(() => retryRead(task, input, inSide, noWait, move));
   return retryRead(task, input, inSide, noWait, move);
 }
 
 /** An input that is no pipe may have nothing yet (a socket, a terminal): waits for it. */
-function retryRead(task: Task, input: OpenFile, { offset }: Side, noWait: boolean, move: () => SyscallResult): SyscallResult {
+function retryRead(
+  task: Task,
+  input: OpenFile,
+  { offset }: Side,
+  noWait: boolean,
+  move: () => SyscallResult,
+): SyscallResult {
   try {
     return move();
   } catch (error) {

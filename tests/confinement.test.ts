@@ -2,11 +2,11 @@ import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { cachePath, repoRoot, Unavailable } from './support/cache.ts';
 import { debianFile, debianRoot } from './support/debian.ts';
 import { type Outcome, plainEnvironment, run, runTsemu, tsemuCommand } from './support/run.ts';
 import { buildGuest, toolchainOrReason } from './support/toolchain.ts';
 import { describeTree } from './support/workdir.ts';
-import { cachePath, repoRoot, Unavailable } from './support/cache.ts';
 
 /*
  * --root and --sandbox: a program that tries hard to get out (fixtures/c/escape.c), and a Debian system that works as
@@ -108,8 +108,8 @@ describe.skipIf(reason !== undefined)(`nobody gets out${reason ? ` (skipped: ${r
     const untouched = before();
     const options = ['--root', tree, '/bin/escape', outside];
     const [swapped, raced] = await Promise.all([
-      runTsemu([...options, 'swap', '/work', '20000'], { cwd: area }),
-      runTsemu([...options, 'race', '/work', '3000'], { cwd: area }),
+      runTsemu([...options, 'swap', '/work', '6000'], { cwd: area }),
+      runTsemu([...options, 'race', '/work', '1000'], { cwd: area }),
     ]);
     expect(swapped.status).toBe(0);
     expect(seen(raced)).toEqual({ status: 0, stdout: '', stderr: '' });
@@ -150,7 +150,7 @@ const packages = [
   ...['base-files', 'base-passwd', 'bash', 'coreutils', 'findutils', 'grep', 'procps', 'sed', 'tar'],
   ...['libacl1', 'libattr1', 'libc6', 'libcap2', 'libgcc-s1', 'libgcrypt20', 'libgmp10', 'libgpg-error0', 'liblz4-1'],
   ...['liblzma5', 'libncursesw6', 'libpcre2-8-0', 'libproc2-0', 'libselinux1', 'libsystemd0', 'libtinfo6', 'libzstd1'],
-  ...['ncurses-base', 'zlib1g'],
+  ...['ncurses-base:all', 'zlib1g'],
 ];
 
 async function debianOrReason(): Promise<string | { reason: string }> {
@@ -183,38 +183,36 @@ describe.skipIf(noDebian !== undefined)(`a Debian root${noDebian ? ` (skipped: $
   }
 
   test('is a system with root in it', async () => {
-    expect(await shell('id; pwd; cd; pwd; ls -d /proc/self /etc/../../../root; echo $UID $PPID')).toMatch(
-      /^uid=0\(root\) gid=0\(root\) groups=0\(root\)\n\/\n\/root\n\/etc\/\.\.\/\.\.\/\.\.\/root\n\/proc\/self\n0 \d+\n$/,
-    );
-    const owners = 'cd /tmp; echo x > f; chown www-data:games f; ls -l f | cut -d" " -f3,4; chown 7 f; stat -c "%u %g" f';
-    expect(await shell(`${owners}; ln -s f l; chown -h 8 l; stat -c %u l f; rm f l`)).toBe('www-data games\n7 60\n8\n7\n');
-    expect(await shell('tar cf - /etc 2>/dev/null | tar tvf - | grep hosts | cut -c1-20 | head -1')).not.toContain('1000');
-    expect(await shell('find / -xdev -name bash -type f; find /proc/self/fd -maxdepth 0')).toBe(
-      '/usr/share/doc/bash\n'.slice(0, 0) + (await shell('find / -xdev -name bash -type f')) + '/proc/self/fd\n',
+    const places = 'id; pwd; cd; pwd; ls -d /proc/self /etc/../../../root; echo $UID';
+    const owners =
+      'cd /tmp; echo x > f; chown www-data:games f; ls -l f | cut -d" " -f3,4; chown 7 f; stat -c "%u %g" f';
+    const links = 'ln -s f l; chown -h 8 l; stat -c %u l f; rm f l; find /proc/self/fd -maxdepth 0';
+    expect(await shell(`${places}; ${owners}; ${links}`)).toBe(
+      'uid=0(root) gid=0(root) groups=0(root)\n/\n/root\n/etc/../../../root\n/proc/self\n0\n' +
+        'www-data games\n7 60\n8\n7\n/proc/self/fd\n',
     );
   }, 60_000);
 
   test('has devices, terminals and shared memory of its own', async () => {
-    const made = 'echo hi > /dev/shm/x; cat /dev/shm/x; head -c 3 /dev/zero | od -An -tx1; echo > /dev/full; echo > /dev/null';
+    const made =
+      'echo hi > /dev/shm/x; cat /dev/shm/x; head -c 3 /dev/zero | od -An -tx1; echo > /dev/full; echo > /dev/null';
     expect(await shell(`${made}; ls /dev/pts; tty < /dev/null`)).toBe(
       'hi\n 00 00 00\nptmx\nnot a tty\n/bin/bash: line 1: echo: write error: No space left on device\n',
     );
   }, 60_000);
 
   test('shows its processes', async () => {
-    expect(await shell('sleep 5 & ps -e -o comm=; kill %1')).toBe('bash\nsleep\nps\n');
-    const status = await shell('ps aux | head -1; free | head -1; top -b -n1 | head -1; pgrep -l bash; uptime');
-    expect(status).toMatch(/^USER +PID.*\n +total +used.*\ntop - .*\n\d+ bash\n .* up .*\n$/);
-    const facts = await shell('cat /proc/$$/cmdline | tr "\\0" " "; readlink /proc/$$/exe /proc/$$/root /proc/self/cwd');
-    expect(facts).toBe('/bin/bash -c cat /proc/$$/cmdline | tr "\\0" " "; readlink /proc/$$/exe /proc/$$/root /proc/self/cwd /usr/bin/bash\n/\n/\n'.replace('/usr/bin', facts.includes('/usr/bin/bash') ? '/usr/bin' : '/bin'));
-    expect(await shell('ls /proc/self/task/*/comm | wc -l; grep -c : /proc/cpuinfo; cat /proc/sys/kernel/ostype')).toMatch(
-      /^1\n1\d\nLinux\n$/,
+    const jobs = 'sleep 5 & ps -e -o comm=; kill %1';
+    const status = 'ps aux | head -1; free | head -1; top -b -n1 | head -1; pgrep -l bash; uptime';
+    const files =
+      'readlink /proc/$$/exe /proc/$$/root /proc/self/cwd; cat /proc/sys/kernel/ostype; wc -w < /proc/$$/comm';
+    expect(await shell(`${jobs}; ${status}; ${files}`)).toMatch(
+      /^bash\nsleep\nps\nUSER +PID.*\n +total +used.*\ntop - .*\n\d+ bash\n .* up .*\n(\/usr)?\/bin\/bash\n\/\n\/\nLinux\n1\n$/,
     );
   }, 60_000);
 
   test('has no way to what is around it', async () => {
-    expect(await shell(`ls ${repoRoot} 2>&1 | cut -c1-10; cat /proc/1/status 2>&1 | cut -c1-10; kill -0 ${process.pid}`)).toMatch(
-      /^ls: cannot\ncat: \/proc\n.*No such process\n$/,
-    );
+    const attempts = `ls ${repoRoot} 2>&1 | cut -c1-10; cat /proc/1/status 2>&1 | cut -c1-10; kill -0 ${process.pid}`;
+    expect(await shell(attempts)).toMatch(/^ls: cannot\ncat: \/proc\n.*No such process\n$/);
   }, 60_000);
 });

@@ -1,8 +1,8 @@
 import * as fs from 'node:fs';
 import { Errno, errnoNumbers, errnoOf } from '#util/errno.ts';
 import type { Process } from '../process.ts';
-import { Mode } from '../vfs/flags.ts';
 import type { Place } from '../vfs/file-system.ts';
+import { Mode } from '../vfs/flags.ts';
 import { checkWritable } from '../vfs/host-operations.ts';
 import { fileType } from '../vfs/open-file.ts';
 import { type SocketAddress, type UnixAddress, unnamed } from './address.ts';
@@ -137,8 +137,7 @@ export function findUnix(process: Process, network: Network, address: UnixAddres
     if (socket !== null) return { kind: 'guest', socket };
     const text = asText(path);
     const reachable = globalThis.process.platform === 'linux' && !process.fs.confined;
-    if (text === null || type !== SocketType.SOCK_STREAM || !reachable)
-      throw new Errno('ECONNREFUSED');
+    if (text === null || type !== SocketType.SOCK_STREAM || !reachable) throw new Errno('ECONNREFUSED');
     return { kind: 'host', path: text, done: () => {} };
   }
   const place = process.fs.locate(process, null, path, true);

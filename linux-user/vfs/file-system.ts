@@ -10,8 +10,8 @@ import { Mode, Open } from './flags.ts';
 import { HostDirectory } from './host-directory.ts';
 import * as onHost from './host-operations.ts';
 import { hasDescriptorPaths, hostBytes } from './host-tree.ts';
-import { type Inode, OpenInode } from './inode.ts';
 import { inheritFile } from './inherit.ts';
+import { type Inode, OpenInode } from './inode.ts';
 import { makeNode } from './make-node.ts';
 import type { Mount, Namespace, NodePlace, Place } from './namespace.ts';
 import { type FileStat, fileType, type OpenFile } from './open-file.ts';
@@ -95,10 +95,24 @@ export class FileSystem {
     }
     const start = absolute ? null : base === null ? this.cwdHost : base instanceof HostDirectory ? base.hostPath : null;
     const host = start === null ? full : joinPath(start, path);
-    return { kind: 'host', path: full, host, mount: this.names.mounts[0], confined: false, relative: '', directoryOnly: false };
+    return {
+      kind: 'host',
+      path: full,
+      host,
+      mount: this.names.mounts[0],
+      confined: false,
+      relative: '',
+      directoryOnly: false,
+    };
   }
 
-  private walk(process: Process | null, base: OpenFile | null, path: Uint8Array, follow: boolean, resolve: number): Place {
+  private walk(
+    process: Process | null,
+    base: OpenFile | null,
+    path: Uint8Array,
+    follow: boolean,
+    resolve: number,
+  ): Place {
     const start = isAbsolute(path) && resolve === 0 ? '' : this.startOf(base);
     return this.names.walk(process, path, { root: this.root, start, follow, resolve });
   }

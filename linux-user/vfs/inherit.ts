@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
-import { Mode, Open } from './flags.ts';
 import type { FileSystem } from './file-system.ts';
+import { Mode, Open } from './flags.ts';
 import { type FileStat, fileType, type OpenFile } from './open-file.ts';
 import { wrapHost } from './wrap-host.ts';
 

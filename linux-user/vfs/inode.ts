@@ -119,7 +119,11 @@ export function hostEntries(host: string, own: (name: string) => boolean): Direc
     .filter((name) => !own(name))
     .map((name) => {
       const stat = lstat(`${host}/${name}`);
-      return { name: Buffer.from(name, 'latin1'), ino: stat?.ino ?? 1n, type: stat === undefined ? 0 : entryType(stat.mode) };
+      return {
+        name: Buffer.from(name, 'latin1'),
+        ino: stat?.ino ?? 1n,
+        type: stat === undefined ? 0 : entryType(stat.mode),
+      };
     });
 }
 

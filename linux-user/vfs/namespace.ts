@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { Errno } from '#util/errno.ts';
 import type { Process } from '../process.ts';
-import { hostBytes, HostTree, lstat } from './host-tree.ts';
+import { type HostTree, hostBytes, lstat } from './host-tree.ts';
 import type { Inode } from './inode.ts';
 import { OpenFile } from './open-file.ts';
 import { pathMax } from './path.ts';

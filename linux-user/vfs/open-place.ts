@@ -121,14 +121,7 @@ function checkReadOnly(place: HostPlace, flags: number): void {
 }
 
 /** Opens a path of the host for the guest's `path`; `more`: flags that the guest has not given. */
-function openAt(
-  view: FileSystem,
-  host: Buffer,
-  path: Uint8Array,
-  flags: number,
-  mode: number,
-  more = 0,
-): OpenFile {
+function openAt(view: FileSystem, host: Buffer, path: Uint8Array, flags: number, mode: number, more = 0): OpenFile {
   const create = (flags & (Open.create | Open.tmpFileBit)) !== 0;
   if (create) globalThis.process.umask(view.umask);
   const kept = flags & ~onceOnly;
@@ -157,7 +150,14 @@ function openAt(
 
 const isFifo = (host: Buffer): boolean => fs.lstatSync(host, { throwIfNoEntry: false })?.isFIFO() ?? false;
 
-function wrapOpened(view: FileSystem, fd: number, host: Buffer, path: Uint8Array, flags: number, stat: FileStat): OpenFile {
+function wrapOpened(
+  view: FileSystem,
+  fd: number,
+  host: Buffer,
+  path: Uint8Array,
+  flags: number,
+  stat: FileStat,
+): OpenFile {
   switch (fileType(stat.mode)) {
     case Mode.directory:
       return new HostDirectory(path, flags, fd, host);

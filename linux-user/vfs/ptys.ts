@@ -72,7 +72,12 @@ export class Pty implements Terminal {
     });
     this.discipline.settings = this.settings;
     this.timed = new TimedRead(() => this.wakeSlaves(pollInput));
-    this.slaveInode = new DeviceInode(slaveMajor, index, (viewer, path, flags) => this.openSlave(viewer, path, flags), 0o620);
+    this.slaveInode = new DeviceInode(
+      slaveMajor,
+      index,
+      (viewer, path, flags) => this.openSlave(viewer, path, flags),
+      0o620,
+    );
     terminals.made.add(this);
   }
 
@@ -377,7 +382,7 @@ export class PtySlave extends OpenFile {
 /** The lowest number that no pair has. */
 function freeIndex({ made }: Terminals): number {
   const used = new Set<number>();
-  for (const terminal of made) used.add(terminal.device & 0xff | ((terminal.device >> 12) & 0xfff00));
+  for (const terminal of made) used.add((terminal.device & 0xff) | ((terminal.device >> 12) & 0xfff00));
   for (let index = 0; index < mostPtys; index++) if (!used.has(index)) return index;
   throw new Errno('ENOSPC');
 }

@@ -56,7 +56,11 @@ const latin1 = (path: string): string => Buffer.from(path).toString('latin1');
 const realPath = (path: string): string => fs.realpathSync.native(path, { encoding: 'buffer' }).toString('latin1');
 const sysText = (text: string): Inode => new TextInode(() => text);
 
-function mountDevices(names: Namespace, { entropy, memoryBytes = usualMemory }: ViewOptions, terminals: Terminals): void {
+function mountDevices(
+  names: Namespace,
+  { entropy, memoryBytes = usualMemory }: ViewOptions,
+  terminals: Terminals,
+): void {
   const random = { random: randomDevice(8, entropy), urandom: randomDevice(9, entropy) };
   const hostDevices = !names.confined && fs.existsSync('/dev/null') ? '/dev' : null;
   const ours: Record<string, Inode> = {
@@ -68,13 +72,25 @@ function mountDevices(names: Namespace, { entropy, memoryBytes = usualMemory }: 
   const pts = new PtsDirectory(terminals, hostDevices === null ? null : '/dev/pts');
   if (hostDevices !== null) {
     // What the host has is as good, and host programs can be given it.
-    names.mount({ at: '/dev', type: 'devtmpfs', source: 'udev', readOnly: false, root: inodes(new TreeDirectory(ours, hostDevices, 0o755)) });
+    names.mount({
+      at: '/dev',
+      type: 'devtmpfs',
+      source: 'udev',
+      readOnly: false,
+      root: inodes(new TreeDirectory(ours, hostDevices, 0o755)),
+    });
     names.mount({ at: '/dev/pts', type: 'devpts', source: 'devpts', readOnly: false, root: inodes(pts) });
     return;
   }
   const directory = new TreeDirectory({}, null, 0o755);
   const all = { ...memoryDevices(), ...ours, mqueue: directory, pts: directory, shm: directory };
-  names.mount({ at: '/dev', type: 'devtmpfs', source: 'udev', readOnly: false, root: inodes(new TreeDirectory(all, null, 0o755)) });
+  names.mount({
+    at: '/dev',
+    type: 'devtmpfs',
+    source: 'udev',
+    readOnly: false,
+    root: inodes(new TreeDirectory(all, null, 0o755)),
+  });
   names.mount({ at: '/dev/pts', type: 'devpts', source: 'devpts', readOnly: false, root: inodes(pts) });
   const shm = new TmpDirectory(0o1777, null, limitedCharge(memoryBytes));
   names.mount({ at: '/dev/shm', type: 'tmpfs', source: 'tmpfs', readOnly: false, root: inodes(shm) });
@@ -125,7 +141,8 @@ export function createView(options: ViewOptions): GuestView {
   const hostProc = !confined && fs.existsSync('/proc/self') ? '/proc' : null;
   names.mount({ at: '/proc', type: 'proc', source: 'proc', readOnly: false, root: inodes(new ProcRoot(hostProc)) });
   mountDevices(names, options, terminals);
-  if (confined) names.mount({ at: '/sys', type: 'sysfs', source: 'sysfs', readOnly: true, root: inodes(sysRoot(sysText)) });
+  if (confined)
+    names.mount({ at: '/sys', type: 'sysfs', source: 'sysfs', readOnly: true, root: inodes(sysRoot(sysText)) });
   return { names, ...prefixView(prefix), owners, terminals, locks: new FileLocks(), entropy };
 }
 

@@ -1,6 +1,6 @@
 import { HostTerminal, Tty } from '../tty.ts';
-import { Mode } from './flags.ts';
 import type { FileSystem } from './file-system.ts';
+import { Mode } from './flags.ts';
 import { HostFile } from './host-file.ts';
 import { HostDevice, HostStream } from './host-stream.ts';
 import { isMemoryDevice, memoryDevice } from './memory-device.ts';

@@ -52,7 +52,13 @@ class HostXattrs implements Xattrs {
     const { calls } = this;
     const text = this.name(name);
     const value = new ArrayBuffer(longestValue);
-    const length = calls.call(`${this.prefix}getxattr`, this.at, calls.address(text), calls.address(value), BigInt(longestValue));
+    const length = calls.call(
+      `${this.prefix}getxattr`,
+      this.at,
+      calls.address(text),
+      calls.address(value),
+      BigInt(longestValue),
+    );
     return new Uint8Array(value, 0, length);
   }
 
@@ -61,7 +67,14 @@ class HostXattrs implements Xattrs {
     const { calls } = this;
     const text = this.name(name);
     const copy = calls.text(value);
-    calls.call(`${this.prefix}setxattr`, this.at, calls.address(text), calls.address(copy), BigInt(value.length), flags);
+    calls.call(
+      `${this.prefix}setxattr`,
+      this.at,
+      calls.address(text),
+      calls.address(copy),
+      BigInt(value.length),
+      flags,
+    );
   }
 
   names(): string[] {

@@ -180,6 +180,7 @@ export async function debianPackage(name: string, arch: Arch): Promise<string> {
 
 /**
  * A folder with several Debian packages in it, as a system has them at "/": made anew for each list of them.
+ * `name:all` is a package for all architectures.
  * @throws Unavailable
  */
 export async function debianRoot(title: string, packages: readonly string[], arch: Arch): Promise<string> {
@@ -188,7 +189,7 @@ export async function debianRoot(title: string, packages: readonly string[], arc
   return rememberUnavailable(`${title}_${deb}`, () =>
     fetchInto(
       cachePath('roots', `${title}_${deb}-${key}`),
-      packages.map((name) => `${name}:${deb}`),
+      packages.map((name) => (name.includes(':') ? name : `${name}:${deb}`)),
       `${title} (${packages.length} packages of ${deb})`,
     ),
   );

@@ -1,6 +1,6 @@
 import { cpus, freemem, loadavg, totalmem, uptime } from 'node:os';
-import type { Process } from '../../process.ts';
 import { ourVersion } from '../../kernel-name.ts';
+import type { Process } from '../../process.ts';
 import { stateOf } from './process-texts.ts';
 
 /* The texts of /proc that are about no single process (proc(5)). */
@@ -72,7 +72,9 @@ function meminfoText({ kernel }: Process): string {
     ['VmallocTotal', 0],
     ['VmallocUsed', 0],
   ];
-  return lines.map(([name, bytes]) => `${`${name}:`.padEnd(16)}${String(Math.floor(bytes / 1024)).padStart(8)} kB\n`).join('');
+  return lines
+    .map(([name, bytes]) => `${`${name}:`.padEnd(16)}${String(Math.floor(bytes / 1024)).padStart(8)} kB\n`)
+    .join('');
 }
 
 function loadText({ kernel, pid }: Process): string {

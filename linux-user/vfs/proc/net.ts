@@ -10,7 +10,12 @@ function deviceText(): string {
   const head =
     'Inter-|   Receive                                                |  Transmit\n' +
     ' face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n';
-  return head + hostInterfaces().map(({ name }) => `${name.padStart(6)}:${zeros}${zeros}\n`).join('');
+  return (
+    head +
+    hostInterfaces()
+      .map(({ name }) => `${name.padStart(6)}:${zeros}${zeros}\n`)
+      .join('')
+  );
 }
 
 /** Address, index, prefix length, scope, flags, name. */
@@ -39,7 +44,8 @@ const headers: Readonly<Record<string, string>> = {
   netlink: 'sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n',
   packet: 'sk       RefCnt Type Proto  Iface R Rmem   User   Inode\n',
   raw: `${inetHead(' ref pointer drops')}\n`,
-  route: 'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT                                                       \n',
+  route:
+    'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT                                                       \n',
   tcp: `${inetHead('').padEnd(149)}\n`,
   tcp6: `${inet6Head}\n`,
   udp: `${inetHead(' ref pointer drops')}\n`,

@@ -6,15 +6,7 @@ import { DeviceInode, entryOf, Inode, LinkInode, openDirectory, TreeDirectory } 
 import { anonymousStat, type DirectoryEntry, type FileStat, OpenFile, Seek } from '../open-file.ts';
 import { DescriptorDirectory } from './descriptors.ts';
 import { mountInfoText, mountStatsText, mountsText } from './mounts-text.ts';
-import {
-  commandName,
-  guestRange,
-  limitsText,
-  smapsText,
-  statmText,
-  statText,
-  statusText,
-} from './process-texts.ts';
+import { commandName, guestRange, limitsText, smapsText, statmText, statText, statusText } from './process-texts.ts';
 import { TextInode } from './text-inode.ts';
 
 /** Longest thread name (TASK_COMM_LEN), without its NUL. */
@@ -123,11 +115,10 @@ const common: Readonly<Record<string, Maker>> = {
   cgroup: () => text(() => '0::/\n'),
   cmdline: (process) => text(() => guestRange(process, process.mm.argStart, process.mm.argEnd)),
   cwd: (process) => new LinkInode(() => process.fs.cwd, true),
-  environ: (process) =>
-    new TextInode(() => guestRange(process, process.mm.envStart, process.mm.envEnd), null, 0o400),
+  environ: (process) => new TextInode(() => guestRange(process, process.mm.envStart, process.mm.envEnd), null, 0o400),
   exe: (process) => new LinkInode(() => exeTarget(process), true),
-  fd: DescriptorDirectory.links,
-  fdinfo: DescriptorDirectory.infos,
+  fd: (process) => DescriptorDirectory.links(process),
+  fdinfo: (process) => DescriptorDirectory.infos(process),
   gid_map: () => text(() => '         0          0 4294967295\n'),
   io: () =>
     text(() =>
@@ -139,7 +130,12 @@ const common: Readonly<Record<string, Maker>> = {
   loginuid: () => text(() => '4294967295'),
   maps: ({ mm }) => text(() => mm.mapsText()),
   mem: (process) =>
-    new DeviceInode(0, 0, (_viewer, path, flags, identity) => new GuestMemoryFile(process, path, flags, identity), 0o600),
+    new DeviceInode(
+      0,
+      0,
+      (_viewer, path, flags, identity) => new GuestMemoryFile(process, path, flags, identity),
+      0o600,
+    ),
   mountinfo: (process) => text(() => mountInfoText(process.fs)),
   mounts: (process) => text(() => mountsText(process.fs)),
   mountstats: (process) => text(() => mountStatsText(process.fs)),

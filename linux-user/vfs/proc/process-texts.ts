@@ -67,7 +67,7 @@ const isCaught = (handler: number): boolean => handler !== SIG_DFL && handler !=
 const low = (mask: bigint): bigint => mask & 0x7fffffffn;
 
 /** The 52 fields of /proc/<pid>/stat, or of one thread's; what nobody keeps count of here is 0. */
-export function statText(process: Process, task: Task | undefined = undefined): string {
+export function statText(process: Process, task?: Task): string {
   const { mm, pid, ppid, kernel, cpu } = process;
   kernel.scheduler.meter.settle();
   const terminal = process.fs.terminals.controlling(process);
@@ -115,7 +115,7 @@ export function statmText(process: Process): string {
 
 const allCapabilities = 0x1ffffffffffn;
 
-export function statusText(process: Process, task: Task | undefined = undefined): string {
+export function statusText(process: Process, task?: Task): string {
   const { uid, euid, suid, fsuid, gid, egid, sgid, fsgid, groups } = process.credentials;
   const kilobytes = (bytes: number): string => `${String(bytes / 1024).padStart(8)} kB`;
   const mask = (bits: bigint): string => bits.toString(16).padStart(16, '0');

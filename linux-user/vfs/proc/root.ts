@@ -57,7 +57,8 @@ export class ProcRoot extends Inode {
       return { name: Buffer.from(String(pid)), ino: BigInt(pid), type: 4 };
     });
     if (this.host === null) return [...own, ...processes];
-    const known = (name: string): boolean => this.files.has(name) || viewer.kernel.processes.get(Number(name)) !== undefined;
+    const known = (name: string): boolean =>
+      this.files.has(name) || viewer.kernel.processes.get(Number(name)) !== undefined;
     return [...own, ...processes, ...hostEntries(this.host, known)];
   }
 

@@ -14,7 +14,13 @@ class TextFile extends MemoryFile {
   private readonly take: ((text: string) => void) | null;
   private stale = false;
 
-  constructor(path: Uint8Array, flags: number, make: () => Uint8Array, take: ((text: string) => void) | null, owner: TextInode) {
+  constructor(
+    path: Uint8Array,
+    flags: number,
+    make: () => Uint8Array,
+    take: ((text: string) => void) | null,
+    owner: TextInode,
+  ) {
     super(path, flags, owner.memory(make()));
     this.make = make;
     this.take = take;
