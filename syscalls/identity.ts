@@ -12,20 +12,25 @@ const names = {
   gid: { real: 'gid', effective: 'egid', saved: 'sgid', file: 'fsgid' },
 } as const;
 
-/** The ids that a process without privileges may take. */
-function allowed(credentials: Credentials, kind: IdKind, value: number): boolean {
+/** root in a tree of its own (--root) is what it likes: the host is not asked. */
+const privileged = ({ process: { credentials, fs } }: Task): boolean => fs.owners !== null && credentials.euid === 0;
+
+/** The ids that a process may take. */
+function allowed(task: Task, kind: IdKind, value: number): boolean {
+  if (privileged(task)) return true;
+  const { credentials } = task.process;
   const { real, effective, saved } = names[kind];
   return [credentials[real], credentials[effective], credentials[saved]].includes(value);
 }
 
 /**
  * Sets ids (-1: leave). Taking one that is held already is allowed; any other would have to change the host process,
- * whose ids stay: EPERM, as for a process without privileges.
+ * whose ids stay: EPERM, as for a process without privileges. In a tree of its own root may.
  */
 function setIds(task: Task, kind: IdKind, real: number, effective: number, saved: number): number {
   const { credentials } = task.process;
   for (const value of [real, effective, saved]) {
-    if (value !== -1 && !allowed(credentials, kind, value >>> 0)) throw new Errno('EPERM');
+    if (value !== -1 && !allowed(task, kind, value >>> 0)) throw new Errno('EPERM');
   }
   const field = names[kind];
   if (real !== -1) credentials[field.real] = real >>> 0;
@@ -46,7 +51,7 @@ function setFileId(task: Task, kind: IdKind, value: number): number {
   const { credentials } = task.process;
   const field = names[kind].file;
   const old = credentials[field];
-  if (allowed(credentials, kind, value >>> 0)) credentials[field] = value >>> 0;
+  if (allowed(task, kind, value >>> 0)) credentials[field] = value >>> 0;
   return old | 0;
 }
 
@@ -73,11 +78,15 @@ function getgroups(task: Task, size: number, list: number, bytes: 2 | 4): number
 /** Only the groups it has already. */
 function setgroups(task: Task, size: number, list: number, bytes: 2 | 4): number {
   if (size < 0 || size > 65536) throw new Errno('EINVAL');
-  const { groups } = task.process.credentials;
+  const { credentials } = task.process;
+  const { groups } = credentials;
+  const wanted: number[] = [];
   for (let index = 0; index < size; index++) {
     const group = bytes === 2 ? task.memory.load16(list + 2 * index) : task.memory.load32(list + 4 * index);
-    if (!groups.includes(group)) throw new Errno('EPERM');
+    if (!privileged(task) && !groups.includes(group)) throw new Errno('EPERM');
+    wanted.push(group);
   }
+  if (privileged(task)) credentials.groups = wanted;
   return 0;
 }
 
@@ -92,7 +101,7 @@ function idCalls(kind: IdKind): Rows {
   const get = (field: keyof Credentials): Row => row({}, (task) => task.process.credentials[field] as number);
   const getNarrow = (field: keyof Credentials): Row =>
     row({}, (task) => narrow(task.process.credentials[field] as number));
-  const own = 'only to ids the process has';
+  const own = 'only to ids the process has, but for root under --root';
   const { real, effective } = names[kind];
   return {
     [`get${kind}`]: getNarrow(real),
@@ -169,11 +178,11 @@ export const identityCalls: Rows = {
   getgroups: row({ size: int, list: address }, (task, { size, list }) => getgroups(task, size, list, 2)),
   getgroups32: row({ size: int, list: address }, (task, { size, list }) => getgroups(task, size, list, 4)),
   setgroups: partial(
-    'only groups the process has',
+    'only groups the process has, but for root under --root',
     row({ size: int, list: address }, (task, { size, list }) => setgroups(task, size, list, 2)),
   ),
   setgroups32: partial(
-    'only groups the process has',
+    'only groups the process has, but for root under --root',
     row({ size: int, list: address }, (task, { size, list }) => setgroups(task, size, list, 4)),
   ),
   capget: partial(

@@ -128,21 +128,30 @@ function confinedNames(options: ViewOptions): Namespace {
   return names;
 }
 
-/** What the guest sees: everything the host has, or only what it is given. Throws what the host says of a path. */
-export function createView(options: ViewOptions): GuestView {
-  const { prefix, entropy, owners = null } = options;
-  const confined = options.sandbox === true || (options.root ?? null) !== null;
-  const terminals = new Terminals();
-  const names = confined ? confinedNames(options) : new Namespace(false);
-  if (!confined) {
-    const tree = new HostTree('/', false);
-    names.mount({ at: '/', type: 'rootfs', source: 'rootfs', readOnly: false, root: { kind: 'host', tree } });
-  }
+/** What is ours, not the host's. */
+function mountSynthetic(names: Namespace, options: ViewOptions, terminals: Terminals): void {
+  const { confined } = names;
   const hostProc = !confined && fs.existsSync('/proc/self') ? '/proc' : null;
   names.mount({ at: '/proc', type: 'proc', source: 'proc', readOnly: false, root: inodes(new ProcRoot(hostProc)) });
   mountDevices(names, options, terminals);
   if (confined)
     names.mount({ at: '/sys', type: 'sysfs', source: 'sysfs', readOnly: true, root: inodes(sysRoot(sysText)) });
+}
+
+/** What the guest sees: everything the host has, or only what it is given. Throws what the host says of a path. */
+export function createView(options: ViewOptions): GuestView {
+  const { prefix, entropy, owners = null } = options;
+  const confined = options.sandbox === true || (options.root ?? null) !== null;
+  const terminals = new Terminals();
+  const names = confined
+    ? confinedNames(options)
+    : new Namespace(false, (all) => mountSynthetic(all, options, terminals));
+  if (confined) {
+    mountSynthetic(names, options, terminals);
+  } else {
+    const tree = new HostTree('/', false);
+    names.mount({ at: '/', type: 'rootfs', source: 'rootfs', readOnly: false, root: { kind: 'host', tree } });
+  }
   return { names, ...prefixView(prefix), owners, terminals, locks: new FileLocks(), entropy };
 }
 
