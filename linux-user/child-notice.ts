@@ -1,6 +1,6 @@
 import { addCpuTime } from './cpu-usage.ts';
 import type { Process } from './process.ts';
-import { Signal } from './signal/numbers.ts';
+import { Signal, signalCount } from './signal/numbers.ts';
 import { sendToProcess } from './signal/send.ts';
 import { SiCode, type SigInfo } from './signal/siginfo.ts';
 import { SaFlags, SIG_IGN } from './signal/signal-state.ts';
@@ -28,7 +28,7 @@ export function notifyParent(process: Process): void {
   const { handler, flags } = parent.signals.actions[Signal.SIGCHLD];
   const automatic =
     process.exitSignal === Signal.SIGCHLD && (handler === SIG_IGN || (flags & SaFlags.SA_NOCLDWAIT) !== 0);
-  if (process.exitSignal !== 0 && !(automatic && handler === SIG_IGN)) {
+  if (process.exitSignal !== 0 && process.exitSignal <= signalCount && !(automatic && handler === SIG_IGN)) {
     const exited = termination.kind === 'exit';
     const code = exited ? SiCode.CLD_EXITED : SiCode.CLD_KILLED;
     sendToProcess(parent, childInfo(process, process.exitSignal, code, exited ? termination.code : termination.signo));

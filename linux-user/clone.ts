@@ -1,14 +1,18 @@
+import { totalmem } from 'node:os';
 import { Access } from '#accel/guest-memory.ts';
 import { Errno } from '#util/errno.ts';
 import { createLog } from '#util/log.ts';
 import type { AddressSpace } from './address-space.ts';
+import { LoadError } from './loader/load-error.ts';
+import { PidFile } from './pid-file.ts';
 import { Process } from './process.ts';
 import { ResourceLimit, ResourceLimits } from './resource-limits.ts';
 import { isHandled, observesFaults } from './signal/actions.ts';
-import { Signal, signalCount } from './signal/numbers.ts';
+import { Signal } from './signal/numbers.ts';
 import { defaultSigAction, noAltStack, type SigAction } from './signal/signal-state.ts';
 import type { SyscallResult } from './syscall-table.ts';
 import { Task } from './task.ts';
+import { bytesPerProcess, leastProcesses } from './tunables.ts';
 
 const log = createLog('process');
 
@@ -42,7 +46,7 @@ export const CloneFlag = {
 } as const;
 
 const F = CloneFlag;
-const namespaces =
+export const namespaceFlags =
   F.CLONE_NEWTIME |
   F.CLONE_NEWNS |
   F.CLONE_NEWCGROUP |
@@ -62,12 +66,14 @@ export interface CloneRequest {
   readonly tls: number;
   readonly parentTid: number;
   readonly childTid: number;
+  /** Where CLONE_PIDFD puts the descriptor. */
+  readonly pidfd: number;
   /** CLONE_CLEAR_SIGHAND: handled signals go back to their default. */
   readonly clearHandlers: boolean;
 }
 
 /** The rules of copy_process. */
-function check({ flags, exitSignal, clearHandlers }: CloneRequest): void {
+function check({ flags, clearHandlers, pidfd, parentTid }: CloneRequest): void {
   const has = (flag: number): boolean => (flags & flag) !== 0;
   const wrong =
     (has(F.CLONE_FS) && has(F.CLONE_NEWNS | F.CLONE_NEWUSER)) ||
@@ -75,11 +81,11 @@ function check({ flags, exitSignal, clearHandlers }: CloneRequest): void {
     (has(F.CLONE_SIGHAND) && !has(F.CLONE_VM)) ||
     (has(F.CLONE_THREAD) && has(F.CLONE_NEWUSER | F.CLONE_NEWPID)) ||
     (has(F.CLONE_SIGHAND) && clearHandlers) ||
-    exitSignal > signalCount;
+    (has(F.CLONE_PIDFD) && has(F.CLONE_DETACHED | F.CLONE_THREAD)) ||
+    (has(F.CLONE_PIDFD) && has(F.CLONE_PARENT_SETTID) && pidfd === parentTid);
   if (wrong) throw new Errno('EINVAL');
   // What a process without privileges is told.
-  if (has(namespaces)) throw new Errno('EPERM');
-  if (has(F.CLONE_PIDFD)) throw new Errno('EINVAL');
+  if (has(namespaceFlags)) throw new Errno('EPERM');
 }
 
 /**
@@ -91,17 +97,32 @@ function checkLimit({ process }: Task): void {
   if (process.kernel.processes.taskCount >= soft) throw new Errno('EAGAIN');
 }
 
+/** Address spaces cost the host real memory: how many there may be goes by what it has (like threads-max on Linux). */
+function checkProcesses({ process: { kernel } }: Task): void {
+  if (kernel.processes.count >= Math.max(leastProcesses, Math.floor(totalmem() / bytesPerProcess))) {
+    throw new Errno('EAGAIN');
+  }
+}
+
 /** clone(2), and so fork(2), vfork(2) and clone3(2): returns the child's tid. */
 export function clone(parent: Task, request: CloneRequest): SyscallResult {
   check(request);
   checkLimit(parent);
-  const { flags, parentTid } = request;
+  if ((request.flags & F.CLONE_VM) === 0) checkProcesses(parent);
+  const { flags, parentTid, pidfd } = request;
   if ((flags & F.CLONE_PARENT_SETTID) !== 0) parent.memory.require(parentTid, 4, Access.write);
+  if ((flags & F.CLONE_PIDFD) !== 0) parent.memory.require(pidfd, 4, Access.write);
   const tid = parent.process.kernel.processes.allocate();
   const child = (flags & F.CLONE_THREAD) !== 0 ? newThread(parent, tid, request) : newProcess(parent, tid, request);
+  if ((flags & F.CLONE_PIDFD) !== 0) givePidFile(parent, child.process, pidfd);
   start(parent, child, request);
   if ((flags & F.CLONE_VFORK) === 0) return tid;
   return waitForRelease(parent, child.process);
+}
+
+/** The child has its copy of the table by now: the descriptor is the parent's alone. */
+function givePidFile({ process, memory }: Task, child: Process, at: number): void {
+  memory.store32(at, process.files.add(new PidFile(child, 0), true));
 }
 
 /** vfork: the parent goes on when the child has execed or ended; only its own end wakes it before. */
@@ -116,7 +137,9 @@ async function waitForRelease(parent: Task, child: Process): Promise<number> {
 function newThread(parent: Task, tid: number, { flags }: CloneRequest): Task {
   const { process } = parent;
   if ((flags & F.CLONE_FILES) === 0 || (flags & F.CLONE_FS) === 0) throw new Errno('EINVAL');
-  return new Task(tid, process, process.abi, process.kernel.scheduler.copyState(parent), parent.name);
+  const task = new Task(tid, process, process.abi, process.kernel.scheduler.copyState(parent), parent.name);
+  task.credentials = { ...parent.credentials };
+  return task;
 }
 
 function newProcess(parent: Task, pid: number, request: CloneRequest): Task {
@@ -136,7 +159,7 @@ function newProcess(parent: Task, pid: number, request: CloneRequest): Task {
     files: has(F.CLONE_FILES) ? process.files.share() : process.files.fork(),
     fs: has(F.CLONE_FS) ? process.fs : process.fs.fork(),
     network: process.network,
-    credentials: { ...process.credentials },
+    credentials: { ...parent.credentials },
     limits,
     exePath: process.exePath,
     group: process.group,
@@ -144,6 +167,10 @@ function newProcess(parent: Task, pid: number, request: CloneRequest): Task {
     actions: childActions(process.signals.actions, request),
   });
   child.nice = process.nice;
+  child.personality = process.personality;
+  child.ioPriority = process.ioPriority;
+  child.dumpable = process.dumpable;
+  child.noNewPrivileges = process.noNewPrivileges;
   child.exitSignal = sibling ? process.exitSignal : exitSignal;
   const task = new Task(pid, child, abi, kernel.scheduler.copyState(parent), parent.name);
   // A forked space has its CPU page to itself.
@@ -154,8 +181,17 @@ function newProcess(parent: Task, pid: number, request: CloneRequest): Task {
   return task;
 }
 
+/** ENOMEM if the host has no room for another address space. */
+function copySpace({ kernel, space, exePath }: Process, limits: ResourceLimits): AddressSpace {
+  try {
+    return kernel.copySpace(space, limits, exePath);
+  } catch (error) {
+    throw error instanceof LoadError ? new Errno(error.errno) : error;
+  }
+}
+
 function forkedSpace(process: Process, limits: ResourceLimits): AddressSpace {
-  const space = process.kernel.copySpace(process.space, limits, process.exePath);
+  const space = copySpace(process, limits);
   const { actions } = process.signals;
   if ([Signal.SIGSEGV, Signal.SIGBUS].some((signo) => observesFaults(signo) && isHandled(actions[signo]))) {
     space.engine.setExactState(true);
@@ -177,10 +213,15 @@ function start(parent: Task, child: Task, request: CloneRequest): void {
   if (has(F.CLONE_SETTLS)) abi.setThreadPointer(cpu, tls);
   abi.clearExclusive(cpu);
   child.signals.blocked = parent.signals.blocked;
+  child.seccomp = parent.seccomp;
+  if (!parent.scheduling.resetOnFork) child.scheduling = parent.scheduling;
+  child.timerSlack = parent.timerSlack;
+  if (!has(F.CLONE_VM)) child.rseq = parent.rseq;
   // A thread, or a child that runs in the parent's memory while the parent does, must not share its signal stack.
   const ownStack = !has(F.CLONE_VM) || has(F.CLONE_VFORK);
   child.signals.altStack = ownStack ? parent.signals.altStack : noAltStack;
   if (has(F.CLONE_CHILD_CLEARTID)) child.clearChildTid = childTid;
+  if (has(F.CLONE_SYSVSEM)) child.semUndo = parent.process.kernel.ipc.semaphores.share(parent);
   const { memory } = child;
   if (has(F.CLONE_CHILD_SETTID) && memory.refused(childTid, 4, Access.write) < 0) memory.store32(childTid, child.tid);
   if (has(F.CLONE_PARENT_SETTID)) parent.memory.store32(parentTid, child.tid);

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { Errno } from '#util/errno.ts';
 import { createLog } from '#util/log.ts';
+import { credentialsOfExec } from './credentials.ts';
 import { leaveMemory } from './exit.ts';
 import { HostProgram, type HostProgramRequest, isHostProgram } from './host-program.ts';
 import { LoadError } from './loader/load-error.ts';
@@ -99,7 +100,8 @@ async function runOnHost(task: Task, request: HostProgramRequest): Promise<numbe
 
 function load(task: Task, request: ExecRequest, programs: ProgramOpener): ProgramImage {
   const { path, file, argv, environment } = request;
-  const { kernel, abi, credentials, limits } = task.process;
+  const { kernel, abi, limits } = task.process;
+  const credentials = credentialsOfExec(task.credentials);
   try {
     const resolved = resolveProgram(file, argv, abi, programs);
     return makeImage(kernel, { resolved, execPath: path, environment, credentials, limits, programs });
@@ -142,6 +144,10 @@ function become(task: Task, { path }: ExecRequest, image: ProgramImage): void {
   }
   process.files.exec();
   resetSignals(task);
+  task.rseq = null;
+  process.timers.posix.deleteAll();
+  process.credentials = task.credentials = credentialsOfExec(task.credentials);
+  process.dumpable = true;
   process.exePath = image.exePath;
   process.hasExeced = true;
   process.exitSignal = Signal.SIGCHLD;

@@ -8,6 +8,7 @@ import { sendToProcess } from './signal/send.ts';
 import { SiCode } from './signal/siginfo.ts';
 import type { Task } from './task.ts';
 import { Pty } from './vfs/ptys.ts';
+import { pollInput } from './vfs/flags.ts';
 
 const log = createLog('process');
 
@@ -15,6 +16,7 @@ const log = createLog('process');
 export function endTask(task: Task): void {
   const { process } = task;
   leaveMemory(task);
+  process.kernel.ipc.semaphores.leave(task);
   process.tasks.delete(task.tid);
   process.kernel.scheduler.remove();
   process.space.leave(task);
@@ -47,6 +49,7 @@ function endProcess(process: Process): void {
     process.pid,
     termination.kind === 'exit' ? termination.code : `signal ${termination.signo}`,
   );
+  kernel.syscalls.ended?.(process);
   kernel.onProcessEnd(process);
   process.timers.stop();
   process.files.release();
@@ -56,6 +59,7 @@ function endProcess(process: Process): void {
   process.zombie = true;
   kernel.scheduler.meter.settle();
   leaveTerminal(process);
+  for (const file of process.pidFiles) file.readiness.wake(pollInput);
   giveChildrenAway(process);
   hangUpIfOrphaned(process, process.group);
   notifyParent(process);

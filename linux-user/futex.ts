@@ -38,6 +38,21 @@ interface Queue {
 /** Milliseconds that are left now; null to wait for ever. */
 export type TimeLeft = (() => number) | null;
 
+/** Calls `end` when no time is left; returns what stops that. */
+function wakeAtEnd(timeLeft: () => number, end: () => void): () => void {
+  let timer: NodeJS.Timeout;
+  const arm = (left: number): void => {
+    timer = setTimeout(expire, Math.min(Math.ceil(left), longestTimeout));
+  };
+  const expire = (): void => {
+    const left = timeLeft();
+    if (left <= 0) end();
+    else arm(left);
+  };
+  arm(timeLeft());
+  return () => clearTimeout(timer);
+}
+
 /** Threads that wait on words in memory (futex(2)). Words of memory that processes share are named by its object. */
 export class FutexTable {
   private readonly objects = new WeakMap<object, Map<number, Queue>>();
@@ -62,7 +77,8 @@ export class FutexTable {
     const { queue } = waiter;
     queue.waiters.delete(waiter);
     if (![...queue.waiters].some(({ locks }) => locks)) this.locking.delete(queue);
-    if (queue.waiters.size === 0) this.objects.get(queue.object)?.delete(queue.offset);
+    const queues = this.objects.get(queue.object);
+    if (queue.waiters.size === 0 && queues?.get(queue.offset) === queue) queues.delete(queue.offset);
   }
 
   private insert(waiter: Waiter, queue: Queue): void {
@@ -122,19 +138,27 @@ export class FutexTable {
       const queue = this.queue(task.mm, at);
       const waiter: Waiter = { task, at, bitset, queue, wake, locks };
       this.insert(waiter, queue);
-      let timer: NodeJS.Timeout | undefined;
-      const arm = (left: number): void => {
-        timer = setTimeout(expire, Math.min(Math.ceil(left), longestTimeout));
-      };
-      const expire = (): void => {
-        const left = timeLeft!();
-        if (left <= 0) wake('timeout');
-        else arm(left);
-      };
-      if (timeLeft !== null) arm(timeLeft());
+      const timer = timeLeft === null ? null : wakeAtEnd(timeLeft, () => wake('timeout'));
       return () => {
-        clearTimeout(timer);
+        timer?.();
         this.remove(waiter);
+      };
+    }, how);
+  }
+
+  /** Sleeps on several words until one of them is woken: its index; -1 when the time is over. */
+  waitForAny(task: Task, words: readonly number[], timeLeft: TimeLeft, how: Interruption): Promise<number> {
+    return task.sleep<number>((wake) => {
+      const waiters = words.map((at, index): Waiter => {
+        const queue = this.queue(task.mm, at);
+        const waiter: Waiter = { task, at, bitset: matchAny, queue, locks: false, wake: () => wake(index) };
+        this.insert(waiter, queue);
+        return waiter;
+      });
+      const timer = timeLeft === null ? null : wakeAtEnd(timeLeft, () => wake(-1));
+      return () => {
+        timer?.();
+        for (const waiter of waiters) this.remove(waiter);
       };
     }, how);
   }

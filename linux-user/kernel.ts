@@ -7,6 +7,7 @@ import type { Entropy } from './entropy.ts';
 import { FutexTable } from './futex.ts';
 import type { EngineFactory } from './guest-engine.ts';
 import { ImageDirectory } from './images.ts';
+import { IpcSpace } from './ipc/ipc-space.ts';
 import { continueProcess, stopProcess } from './job-control.ts';
 import { ourRelease } from './kernel-name.ts';
 import type { ProgramOpener } from './loader/program-opener.ts';
@@ -50,7 +51,9 @@ export class Kernel {
   readonly options: KernelOptions;
   readonly processes: ProcessTable = new ProcessTable();
   readonly scheduler: Scheduler;
+  readonly syscalls: SyscallTable;
   readonly futexes: FutexTable = new FutexTable();
+  readonly ipc: IpcSpace = new IpcSpace(this.processes);
   readonly hostSignals: HostSignals;
   /** The process that tsemu was started for; its end is tsemu's exit status. */
   first: Process | null = null;
@@ -60,6 +63,7 @@ export class Kernel {
 
   constructor(options: KernelOptions, table: SyscallTable, engines: EngineFactory) {
     this.options = options;
+    this.syscalls = table;
     this.machines = new MachinePool(options.newMemory, engines);
     this.scheduler = new Scheduler(table, options.target.layout.end);
     this.hostSignals = new HostSignals(this);

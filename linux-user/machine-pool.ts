@@ -1,6 +1,7 @@
 import type { GuestMemory } from '#accel/guest-memory.ts';
 import type { Machine } from './address-space.ts';
 import type { EngineFactory } from './guest-engine.ts';
+import { LoadError } from './loader/load-error.ts';
 import { Residue } from './mm/residue.ts';
 import { pooledMachines } from './tunables.ts';
 
@@ -25,13 +26,18 @@ export class MachinePool {
     this.factory = factory;
   }
 
-  /** A machine for `program`. */
+  /** A machine for `program`. LoadError (ENOMEM) if the host has no memory or addresses for one. */
   take(program: string): Machine {
     let index = this.free.findLastIndex((pooled) => pooled.program === program);
     if (index < 0 && this.free.length >= pooledMachines) index = 0;
     if (index >= 0) return this.free.splice(index, 1)[0].machine;
-    const memory = this.newMemory();
-    return { memory, engine: this.factory(memory), residue: new Residue() };
+    try {
+      const memory = this.newMemory();
+      return { memory, engine: this.factory(memory), residue: new Residue() };
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new LoadError(`no memory for another process: ${error.message}`, 1, 'ENOMEM');
+    }
   }
 
   /** Takes a machine back. Its memory must be closed, and all zero but for its residue. */

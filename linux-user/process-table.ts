@@ -73,6 +73,11 @@ export class ProcessTable {
     return count;
   }
 
+  /** Processes, zombies included. */
+  get count(): number {
+    return this.byPid.size;
+  }
+
   /** True while a process is not over. */
   get anyAlive(): boolean {
     for (const process of this.byPid.values()) if (!process.zombie) return true;

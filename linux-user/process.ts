@@ -1,19 +1,21 @@
 import type { Abi } from './abi/abi.ts';
 import type { AddressSpace } from './address-space.ts';
 import { monotonic } from './clock.ts';
-import { type CpuAccount, newCpuAccount } from './cpu-usage.ts';
+import { type CpuAccount, type CpuTime, newCpuAccount } from './cpu-usage.ts';
 import type { Credentials } from './credentials.ts';
 import type { GuestEngine } from './guest-engine.ts';
 import type { HostProgram } from './host-program.ts';
 import type { Kernel } from './kernel.ts';
 import type { Mm } from './mm/mm.ts';
 import type { Network } from './net/network.ts';
-import type { ResourceLimits } from './resource-limits.ts';
+import type { PidFile } from './pid-file.ts';
+import { ResourceLimit, type ResourceLimits, unlimited } from './resource-limits.ts';
 import { Signal } from './signal/numbers.ts';
 import { sendToProcess } from './signal/send.ts';
 import { SiCode, type SigInfo } from './signal/siginfo.ts';
+import type { SignalFile } from './signal/signal-file.ts';
 import { ProcessSignals, type SigAction } from './signal/signal-state.ts';
-import { IntervalTimers } from './signal/timers.ts';
+import { IntervalTimers, type TimerOwner } from './signal/timers.ts';
 import type { Task } from './task.ts';
 import type { FileSystem } from './vfs/file-system.ts';
 import type { FileTable } from './vfs/file-table.ts';
@@ -61,7 +63,7 @@ export interface JobEvent {
 }
 
 /** A guest process: a thread group and what its threads share. */
-export class Process {
+export class Process implements TimerOwner {
   readonly pid: number;
   readonly kernel: Kernel;
   readonly abi: Abi;
@@ -69,9 +71,14 @@ export class Process {
   files: FileTable;
   fs: FileSystem;
   readonly network: Network;
-  readonly credentials: Credentials;
+  /** The leader's. */
+  credentials: Credentials;
   readonly limits: ResourceLimits;
-  readonly timers: IntervalTimers = new IntervalTimers();
+  readonly timers: IntervalTimers = new IntervalTimers(this);
+  /** Open pidfds that mean it. */
+  readonly pidFiles: Set<PidFile> = new Set();
+  /** Open signalfds that signals of this process concern. */
+  readonly signalFiles: Set<SignalFile> = new Set();
   exePath: string;
   signals: ProcessSignals;
   /** Live threads by tid. */
@@ -98,6 +105,16 @@ export class Process {
   /** Woken when a child ends, stops or continues. */
   readonly childEvents: WaitQueue = new WaitQueue();
 
+  /** PR_SET_DUMPABLE: others of the same user may look into it. */
+  dumpable = true;
+  /** PR_SET_NO_NEW_PRIVS; nothing gives any here. */
+  noNewPrivileges = false;
+  /** PR_SET_THP_DISABLE: kept for those who ask. */
+  hugePagesOff = false;
+  /** personality(2): kept for those who ask. */
+  personality = 0;
+  /** ioprio_set(2): kept for those who ask; class and level. */
+  ioPriority = 0;
   /** nice(2): kept for those who ask. */
   nice = 0;
 
@@ -132,7 +149,6 @@ export class Process {
     this.group = options.group;
     this.session = options.session;
     this.signals = new ProcessSignals(options.actions);
-    this.timers.onExpiry = (signo) => sendToProcess(this, { kind: 'kernel', signo, code: SiCode.SI_KERNEL });
     this.kernel.processes.add(this);
     this.parent?.children.add(this);
   }
@@ -148,6 +164,33 @@ export class Process {
   /** getppid(2). */
   get ppid(): number {
     return this.parent === null ? this.kernel.parentPid(this) : this.parent.pid;
+  }
+
+  // ---- what its timers want of it
+
+  cpuTime(): CpuTime {
+    this.kernel.scheduler.meter.settle();
+    return this.cpu.own;
+  }
+
+  expire(signo: number): void {
+    sendToProcess(this, { kind: 'kernel', signo, code: SiCode.SI_KERNEL });
+  }
+
+  get cpuLimited(): boolean {
+    const { soft, hard } = this.limits.get(ResourceLimit.CPU);
+    return soft !== unlimited || hard !== unlimited;
+  }
+
+  /** RLIMIT_CPU: SIGXCPU at the soft limit and each second after it, SIGKILL at the hard one. */
+  checkCpuLimit({ user, system }: CpuTime): void {
+    const seconds = (user + system) / 1e6;
+    const { soft, hard } = this.limits.get(ResourceLimit.CPU);
+    if (seconds >= hard) this.expire(Signal.SIGKILL);
+    else if (seconds >= soft) {
+      this.limits.set(ResourceLimit.CPU, { soft: soft + 1, hard });
+      this.expire(Signal.SIGXCPU);
+    }
   }
 
   /** exit_group: the first reason to end counts. The threads end as soon as they would run again. */

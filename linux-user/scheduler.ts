@@ -7,6 +7,7 @@ import { raiseException } from './exceptions.ts';
 import { endTask } from './exit.ts';
 import type { GuestEngine } from './guest-engine.ts';
 import type { Process } from './process.ts';
+import { abortSequence } from './rseq.ts';
 import { deliverSignals, isRestart } from './signal/deliver.ts';
 import { keepRegisters, type SyscallTable } from './syscall-table.ts';
 import type { Task } from './task.ts';
@@ -119,6 +120,7 @@ export class Scheduler {
     }
     this.switchTo(task);
     this.left = false;
+    if (result === null && task.rseq !== null) abortSequence(task);
     if (result !== null) this.finishCall(task, result);
     else if (task.signalPending) this.deliver(task, 0);
     if (!this.left) this.runTask(task);

@@ -120,6 +120,7 @@ export async function startProcess(
     stopWatching();
     kernel.hostSignals.stop();
     kernel.shutDown();
+    table.finish?.();
     options.ended?.();
   }
   await first.network.flushed();

@@ -1,3 +1,5 @@
+import type { Process } from './process.ts';
+import type { SigInfo } from './signal/siginfo.ts';
 import type { Task } from './task.ts';
 
 /**
@@ -16,4 +18,10 @@ export interface SyscallTable {
    * under -strace. Never throws for anything the guest did: an `Errno` becomes its negative number.
    */
   dispatch(task: Task): SyscallResult;
+  /** A signal is delivered to a task: -strace shows it. */
+  signal?(task: Task, info: SigInfo): void;
+  /** A process has ended. */
+  ended?(process: Process): void;
+  /** The run is over. */
+  finish?(): void;
 }

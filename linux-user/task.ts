@@ -3,8 +3,12 @@ import { cpuHeader } from '#tcg/cpu-page.ts';
 import type { CpuView } from '#tcg/target.ts';
 import { Errno, type ErrnoName } from '#util/errno.ts';
 import type { Abi } from './abi/abi.ts';
+import type { Credentials } from './credentials.ts';
+import type { SemUndo } from './ipc/semaphores.ts';
 import type { Mm } from './mm/mm.ts';
 import type { Process } from './process.ts';
+import type { RseqArea } from './rseq.ts';
+import type { Seccomp } from './seccomp.ts';
 import { TaskSignals } from './signal/signal-state.ts';
 import type { SyscallResult } from './syscall-table.ts';
 
@@ -40,6 +44,18 @@ export class Task {
   clearChildTid = 0;
   /** set_robust_list: head and length. */
   robustList: { readonly head: number; readonly length: number } = { head: 0, length: 0 };
+  /** What semop with SEM_UNDO has done, to be taken back at the end; null for nothing yet. */
+  semUndo: SemUndo | null = null;
+  /** Linux has them per thread; the C library keeps those of a process alike. The leader's are the process's. */
+  credentials: Credentials;
+  /** Filters of its system calls (seccomp(2)); null for none. */
+  seccomp: Seccomp | null = null;
+  /** PR_SET_TIMERSLACK, nanoseconds: kept for those who ask. */
+  timerSlack = 50_000;
+  /** rseq(2): where its restartable sequences are noted; null for none. */
+  rseq: RseqArea | null = null;
+  /** sched_setscheduler(2): kept for those who ask. */
+  scheduling: { readonly policy: number; readonly resetOnFork: boolean } = { policy: 0, resetOnFork: false };
   /** Thread name: prctl(PR_SET_NAME), /proc/self/comm; at most 15 bytes. */
   name: string;
 
@@ -52,6 +68,7 @@ export class Task {
   constructor(tid: number, process: Process, abi: Abi, cpu: CpuView, name: string) {
     this.tid = tid;
     this.process = process;
+    this.credentials = process.credentials;
     this.abi = abi;
     this.cpu = cpu;
     this.name = name;

@@ -12,3 +12,7 @@ export const socketBufferBytes = 212_992;
 export const longestFlush = 10_000;
 /** Milliseconds for which the list of the host's addresses is believed: asking costs some 50 µs. */
 export const interfaceAge = 1000;
+/** Bytes of the host's memory for each process it may be asked for: a shell takes some 2 MB, other programs more. */
+export const bytesPerProcess = 8 << 20;
+/** Processes that there may be on the smallest host. */
+export const leastProcesses = 256;

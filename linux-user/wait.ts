@@ -21,6 +21,8 @@ export const WaitOption = {
 export type WaitTarget =
   | { readonly kind: 'any' }
   | { readonly kind: 'pid'; readonly pid: number }
+  /** By a pidfd; one that must not block is EAGAIN where others wait. */
+  | { readonly kind: 'process'; readonly process: Process; readonly nonBlocking: boolean }
   | { readonly kind: 'group'; readonly group: number };
 
 /** What a wait has found. */
@@ -34,6 +36,7 @@ export interface ChildReport {
 
 function matches(child: Process, target: WaitTarget, options: number): boolean {
   if (target.kind === 'pid' && child.pid !== target.pid) return false;
+  if (target.kind === 'process' && child !== target.process) return false;
   if (target.kind === 'group' && child.group !== target.group) return false;
   if ((options & WaitOption.__WALL) !== 0) return true;
   return (child.exitSignal !== Signal.SIGCHLD) === ((options & WaitOption.__WCLONE) !== 0);
@@ -70,6 +73,7 @@ export function waitForChild(
 ): ChildReport | null | Promise<ChildReport> {
   const found = look(task.process, target, options);
   if (found !== null || (options & WaitOption.WNOHANG) !== 0) return found;
+  if (target.kind === 'process' && target.nonBlocking) throw new Errno('EAGAIN');
   return waitUntilFound(task, target, options);
 }
 

@@ -74,7 +74,12 @@ export class Observer {
       table: SyscallTable,
     ) => [Readonly<Record<number, SyscallTable['dispatch']>>, SyscallTable['dispatch']];
     const [calls, unknown] = make(table);
-    return { dispatch: (task) => (calls[task.abi.syscallNumber(task.cpu)] ?? unknown)(task) };
+    return {
+      dispatch: (task) => (calls[task.abi.syscallNumber(task.cpu)] ?? unknown)(task),
+      signal: (task, info) => table.signal?.(task, info),
+      ended: (process) => table.ended?.(process),
+      finish: () => table.finish?.(),
+    };
   }
 
   /** The guest has ended: writes everything. */

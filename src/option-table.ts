@@ -196,7 +196,19 @@ export const OPTIONS = {
     group: 'machine',
     read: readProtection,
   },
-  strace: { env: 'QEMU_STRACE', help: 'Log system calls', group: 'debug' },
+  strace: { env: 'QEMU_STRACE', help: 'Log system calls and signals of all processes', group: 'debug' },
+  'strace-count': {
+    also: ['c'],
+    env: 'TSEMU_STRACE_COUNT',
+    help: 'Count system calls, their errors and times, and print a table at the end',
+    group: 'debug',
+  },
+  'strace-json': {
+    env: 'TSEMU_STRACE_JSON',
+    help: 'Log system calls and signals as one JSON object a line',
+    group: 'debug',
+  },
+  f: { help: 'Accepted and without effect: -strace follows all processes', group: 'debug' },
   d: {
     env: 'QEMU_LOG',
     value: 'item[,…]',

@@ -1,4 +1,5 @@
 // From a command line and an environment to one typed configuration.
+import type { TraceForm } from '#syscalls/tracer.ts';
 import {
   type AddressRange,
   CPU_MODELS,
@@ -55,6 +56,8 @@ export interface UserConfig {
   readonly protection: Protection;
   /** What to log; `strace` is here too, whichever option asked for it. */
   readonly log: ReadonlySet<LogItem>;
+  /** How system calls are logged. */
+  readonly strace: TraceForm;
   /** File for the log, or null for stderr. */
   readonly logFile: string | null;
   /** Code addresses that the log is limited to; empty for all. */
@@ -99,6 +102,8 @@ export async function readCommandLine(command: string, args: readonly string[], 
   if (programAt === args.length) throw new UsageError(`no program to run; see ${command} --help`);
 
   const program = args[programAt];
+  const form = values['strace-count'] ? 'count' : values['strace-json'] ? 'json' : 'lines';
+  const traced = values.strace || form !== 'lines';
   return {
     kind: 'run',
     config: {
@@ -124,7 +129,8 @@ export async function readCommandLine(command: string, args: readonly string[], 
       oneInsnPerTb: values['one-insn-per-tb'] ?? false,
       tier: values.tier ?? 'auto',
       protection: values.protection ?? 'auto',
-      log: new Set<LogItem>([...(values.d ?? []), ...(values.strace ? (['strace'] as const) : [])]),
+      log: new Set<LogItem>([...(values.d ?? []), ...(traced ? (['strace'] as const) : [])]),
+      strace: form,
       logFile: values.D ?? null,
       logFilter: values.dfilter ?? [],
       stats: values.stats ?? false,

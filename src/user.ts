@@ -41,6 +41,7 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
     const observer = observed ? await (await import('./observe.ts')).createObserver(config, target, names()) : null;
     const table = createSyscallTable({
       strace: log && config.log.has('strace') ? log : null,
+      traceForm: config.strace,
       unimplemented: log && config.log.has('unimp') ? (line) => log(`${line}\n`) : null,
       release: config.uname,
       entropy,

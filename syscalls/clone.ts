@@ -18,6 +18,7 @@ const fork: CloneRequest = {
   tls: 0,
   parentTid: 0,
   childTid: 0,
+  pidfd: 0,
   clearHandlers: false,
 };
 const vfork: CloneRequest = { ...fork, flags: CloneFlag.CLONE_VM | CloneFlag.CLONE_VFORK };
@@ -74,6 +75,7 @@ function loadArgs(task: Task, at: number, size: number): CloneRequest {
     tls: word(CloneArgs.tls),
     parentTid: word(CloneArgs.parentTid),
     childTid: word(CloneArgs.childTid),
+    pidfd: word(CloneArgs.pidfd),
     clearHandlers: (all & clearSigHand) !== 0n,
   };
 }
@@ -93,7 +95,7 @@ const cloneArgs = structIn(
   (memory, at) => `{flags=${bits(memory.load32(at), CloneFlag)}, stack=${hex(memory.load32(at + CloneArgs.stack))}, …}`,
 );
 
-const missing = 'pidfds; threads with their own files or working directory; namespaces are EPERM';
+const missing = 'threads with their own files or working directory; namespaces are EPERM';
 
 /** kernel/fork.c. */
 export const cloneCalls: Rows = {
@@ -111,6 +113,7 @@ export const cloneCalls: Rows = {
           tls,
           parentTid,
           childTid,
+          pidfd: parentTid,
           clearHandlers: false,
         }),
     ),

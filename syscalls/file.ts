@@ -44,6 +44,7 @@ import { MemfdFlag, Whence } from './names.ts';
 import { base, locate } from './paths.ts';
 import { buffer } from './print.ts';
 import { partial, type Rows, row } from './row.ts';
+import { checkNewLength, writableLength } from './size-limit.ts';
 
 function open(task: Task, directory: number, name: Uint8Array, how: number, permissions: number): SyscallResult {
   const follow =
@@ -65,10 +66,10 @@ export function openPlace(task: Task, place: Place, how: number, permissions: nu
       opened.release();
     }
   };
-  const arrived = opened.arrived();
+  const arrived = opened.whenOpen();
   if (arrived !== null) return enter(arrived);
   return Promise.resolve(
-    untilReady(task, opened, () => opened.arrived(), { nonBlocking: false, timeout: Infinity }),
+    untilReady(task, opened, () => opened.whenOpen(), { nonBlocking: false, timeout: Infinity }),
   ).then(enter, (error: unknown) => {
     opened.release();
     throw error;
@@ -115,7 +116,7 @@ function writeVectors(
   const file = writableFile(task, descriptor);
   if (offset !== null) positional(file, offset);
   const bytes = gather(task.memory, loadVectors(task.memory, vector, count));
-  if (offset !== null) return file.pwrite(bytes, 0, bytes.length, offset);
+  if (offset !== null) return file.pwrite(bytes, 0, writableLength(task, file, bytes.length, offset), offset);
   return writeBytes(task, file, bytes, 0, bytes.length);
 }
 
@@ -290,6 +291,7 @@ function fallocate(task: Task, descriptor: number, how: number, offset: number, 
   if (holes && (how & (keepSize | zeroRange)) !== keepSize) throw new Errno('EOPNOTSUPP');
   if (file instanceof PipeEnd) throw new Errno('ESPIPE');
   if (offset + length > Number.MAX_SAFE_INTEGER) throw new Errno('EFBIG');
+  if ((how & keepSize) === 0) checkNewLength(task, offset + length);
   file.allocate(how, offset, length);
   return 0;
 }
@@ -373,7 +375,7 @@ export const fileCalls: Rows = {
       const file = writableFile(task, to);
       positional(file, offset);
       const length = usableLength(task.memory, from, count, Access.read);
-      return file.pwrite(task.memory.u8, from, length, offset);
+      return file.pwrite(task.memory.u8, from, writableLength(task, file, length, offset), offset);
     },
   ),
   readv: row({ fd, vector: vectorsOut, count: int }, (task, { fd: from, vector, count }) =>
@@ -494,6 +496,7 @@ export const fileCalls: Rows = {
 
 function truncate(task: Task, name: Uint8Array, length: number): number {
   if (length < 0) throw new Errno('EINVAL');
+  checkNewLength(task, length);
   task.process.fs.truncate(locate(task, base.cwd, name, true), length);
   return 0;
 }
@@ -502,6 +505,7 @@ function ftruncate(task: Task, which: number, length: number): number {
   if (length < 0) throw new Errno('EINVAL');
   const file = task.process.files.get(which);
   if ((file.flags & Open.path) !== 0) throw new Errno('EBADF');
+  checkNewLength(task, length);
   file.truncate(length);
   return 0;
 }

@@ -11,7 +11,7 @@ import { type Argument, type Rows, row } from './row.ts';
 import { loadTimespec, timespecIn, wideTimespecIn } from './time-values.ts';
 
 /** When a wait is over: null for never. */
-interface Deadline {
+export interface Deadline {
   readonly time: number;
   readonly now: () => number;
 }
@@ -19,7 +19,13 @@ interface Deadline {
 const wallClock = (): number => Date.now();
 
 /** FUTEX_WAIT's timeout is relative, that of the others a point in time, on the clock that the flags name. */
-function deadlineOf(task: Task, at: number, wide: boolean, relative: boolean, realtime: boolean): Deadline | null {
+export function deadlineOf(
+  task: Task,
+  at: number,
+  wide: boolean,
+  relative: boolean,
+  realtime: boolean,
+): Deadline | null {
   if (at === 0) return null;
   const { seconds, nanoseconds } = loadTimespec(task.memory, at, wide);
   if (seconds < 0 || nanoseconds < 0 || nanoseconds > 999_999_999) throw new Errno('EINVAL');
@@ -28,10 +34,16 @@ function deadlineOf(task: Task, at: number, wide: boolean, relative: boolean, re
   return { time: relative ? now() + time : time, now };
 }
 
-const leftOf = (deadline: Deadline | null): TimeLeft =>
+export const leftOf = (deadline: Deadline | null): TimeLeft =>
   deadline === null ? null : () => deadline.time - deadline.now();
 
-function wait(task: Task, at: number, expected: number, bitset: number, deadline: Deadline | null): SyscallResult {
+export function wait(
+  task: Task,
+  at: number,
+  expected: number,
+  bitset: number,
+  deadline: Deadline | null,
+): SyscallResult {
   if (bitset === 0) throw new Errno('EINVAL');
   if (task.memory.load32(at) !== expected) throw new Errno('EAGAIN');
   const left = leftOf(deadline);

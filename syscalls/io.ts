@@ -8,6 +8,7 @@ import type { SyscallResult } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
 import { type OpenFile, wouldBlock } from '#linux-user/vfs/open-file.ts';
 import { Errno, errnoNumbers, errnoOf } from '#util/errno.ts';
+import { writableLength } from './size-limit.ts';
 
 /** Longest time of a Node timer, milliseconds. */
 export const longestTimeout = 2 ** 31 - 1;
@@ -105,12 +106,12 @@ export function readInto(task: Task, file: OpenFile, address: number, count: num
   const { memory } = task;
   const length = usableLength(memory, address, count, Access.write);
   if (file.terminal !== null) checkForeground(task, file.terminal, Signal.SIGTTIN);
-  const done = file.read(memory.u8, address, length);
+  const done = file.readBy(task, memory.u8, address, length);
   if (done !== wouldBlock) return done;
   return untilReady(task, file, () => {
     // Another task may have unmapped it meanwhile.
     memory.require(address, length, Access.write);
-    return file.read(memory.u8, address, length);
+    return file.readBy(task, memory.u8, address, length);
   });
 }
 
@@ -130,9 +131,10 @@ export function writeBytes(
   file: OpenFile,
   bytes: Uint8Array,
   start: number,
-  length: number,
+  wanted: number,
   recheck: () => void = () => {},
 ): SyscallResult {
+  const length = writableLength(task, file, wanted, null);
   let done = 0;
   try {
     do {

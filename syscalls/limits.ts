@@ -1,4 +1,6 @@
 import { Access, type GuestMemory } from '#accel/guest-memory.ts';
+import { checkAccess } from '#linux-user/access-check.ts';
+import { Capability, capable } from '#linux-user/credentials.ts';
 import type { Process } from '#linux-user/process.ts';
 import { type Limit, ResourceLimit, resourceLimitCount, unlimited } from '#linux-user/resource-limits.ts';
 import type { Task } from '#linux-user/task.ts';
@@ -23,10 +25,10 @@ function limitOf(owner: Process, resource: number): Limit {
   return owner.limits.get(resource);
 }
 
-function change(owner: Process, resource: number, limit: Limit): void {
+function change(task: Task, owner: Process, resource: number, limit: Limit): void {
   const old = limitOf(owner, resource);
   if (limit.soft > limit.hard) throw new Errno('EINVAL');
-  if (limit.hard > old.hard && owner.credentials.euid !== 0) throw new Errno('EPERM');
+  if (limit.hard > old.hard && !capable(task.credentials, Capability.SYS_RESOURCE)) throw new Errno('EPERM');
   owner.limits.set(resource, limit);
   if (resource === ResourceLimit.NOFILE) owner.files.limit = limit.soft;
 }
@@ -42,7 +44,7 @@ function getrlimit(task: Task, resource: number, at: number, top: number): numbe
 function setrlimit(task: Task, resource: number, at: number): number {
   limitOf(task.process, resource);
   const limit = { soft: fromWord(task.memory.load32(at)), hard: fromWord(task.memory.load32(at + 4)) };
-  change(task.process, resource, limit);
+  change(task, task.process, resource, limit);
   return 0;
 }
 
@@ -50,10 +52,11 @@ function prlimit64(task: Task, pid: number, resource: number, next: number, old:
   const { memory } = task;
   const owner = pid === 0 ? task.process : task.process.kernel.processes.find(pid);
   if (owner === undefined) throw new Errno('ESRCH');
+  checkAccess(task.process, owner);
   const before = limitOf(owner, resource);
   if (old !== 0) memory.require(old, 16, Access.write);
   if (next !== 0)
-    change(owner, resource, { soft: fromLong(memory.load64(next)), hard: fromLong(memory.load64(next + 8)) });
+    change(task, owner, resource, { soft: fromLong(memory.load64(next)), hard: fromLong(memory.load64(next + 8)) });
   if (old !== 0) {
     memory.store64(old, long(before.soft));
     memory.store64(old + 8, long(before.hard));

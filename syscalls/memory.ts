@@ -5,7 +5,7 @@ import { fileBacking, sharedBacking } from '#linux-user/vfs/file-backing.ts';
 import { Mode } from '#linux-user/vfs/flags.ts';
 import { fileType } from '#linux-user/vfs/open-file.ts';
 import { Errno } from '#util/errno.ts';
-import { address, fd, flags, hexWord, int, oneOf, structOut, uint } from './arguments.ts';
+import { address, fd, flags, oneOf, structOut, uint } from './arguments.ts';
 import { Advice, LockAllName, MapName, ProtName, RemapName, SyncName } from './names.ts';
 import { pointer } from './print.ts';
 import type { Argument } from './row.ts';
@@ -116,11 +116,4 @@ export const memoryCalls: Rows = {
   munlock: row({ address, length: uint }, (task, { address: at, length }) => done(task.mm.mlock(at, length, false))),
   mlockall: row({ flags: flags(LockAllName) }, (task, { flags: how }) => mlockall(task, how)),
   munlockall: row({}, (task) => done(task.mm.mlockall(0))),
-  membarrier: partial(
-    'only MEMBARRIER_CMD_QUERY, which names none',
-    row({ command: int, flags: hexWord }, (_task, { command, flags: how }) => {
-      if (command !== 0 || how !== 0) throw new Errno('EINVAL');
-      return 0;
-    }),
-  ),
 };

@@ -1,5 +1,6 @@
 import type { SyscallResult } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
+import { Errno, type ErrnoName } from '#util/errno.ts';
 
 /** Reads the arguments of one call from the registers, in order. */
 export class ArgumentCursor {
@@ -51,12 +52,20 @@ export type Values<A extends Arguments> = { readonly [Name in keyof A]: A[Name] 
 /** How strace shows a result that is no error. */
 export type Returns = 'number' | 'address' | 'octal' | 'nothing';
 
+/** A deliberate error. */
+export interface Refusal {
+  readonly errno: ErrnoName;
+  readonly reason: string;
+}
+
 /** One system call. */
 export interface Row {
   readonly arguments: readonly (readonly [name: string, kind: Argument<unknown>])[];
   readonly returns: Returns;
   /** What is missing of it, for the documented coverage; null for a complete one. */
   readonly missing: string | null;
+  /** The error that every call gets, and why, for the documented coverage; null for a row that serves. */
+  readonly refusal: Refusal | null;
   /** Decodes the registers and runs the handler. Throws what the handler throws. */
   call(task: Task): SyscallResult;
 }
@@ -91,6 +100,7 @@ export function row<A extends Arguments>(
     arguments: entries,
     returns,
     missing: null,
+    refusal: null,
     call(task) {
       cursor.start(task);
       for (let i = 0; i < kinds.length; i++) record[names[i]] = kinds[i].value(kinds[i].raw(cursor), task);
@@ -103,3 +113,14 @@ export function row<A extends Arguments>(
 export function partial(missing: string, complete: Row): Row {
   return { ...complete, missing };
 }
+
+/** A row that answers every call with the same error, as a kernel does that lacks something or denies it to all. */
+export function refused(errno: ErrnoName, reason: string, args: Arguments = {}): Row {
+  const refuse = (): never => {
+    throw new Errno(errno);
+  };
+  return { ...row(args, refuse), refusal: { errno, reason } };
+}
+
+/** What a kernel answers that was built without the call: programs have another way. */
+export const absent = (reason: string, args: Arguments = {}): Row => refused('ENOSYS', reason, args);

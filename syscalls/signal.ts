@@ -11,11 +11,13 @@ import {
 import { signalName } from '#linux-user/signal/numbers.ts';
 import { forceSegv, kill, queueInfo, tgkill } from '#linux-user/signal/send.ts';
 import { encodeSigInfo, sigInfoBytes } from '#linux-user/signal/siginfo.ts';
+import { SignalFile } from '#linux-user/signal/signal-file.ts';
 import { SIG_DFL, SIG_IGN, type SigAction } from '#linux-user/signal/signal-state.ts';
 import { keepRegisters } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
+import { Open } from '#linux-user/vfs/flags.ts';
 import { Errno } from '#util/errno.ts';
-import { address, int, oneOf, signal, structIn, structOut, uint } from './arguments.ts';
+import { address, descriptorFlags, fd, int, oneOf, signal, structIn, structOut, uint } from './arguments.ts';
 import { SaName, SigHowName } from './names.ts';
 import { bits, hex } from './print.ts';
 import { partial, type Rows, row } from './row.ts';
@@ -162,6 +164,12 @@ const printAction = (memory: GuestMemory, at: number): string => {
   return (flags & SaName.SA_RESTORER) !== 0 ? `${shown}, sa_restorer=${hex(restorer)}}` : `${shown}}`;
 };
 
+const printOldAction = (memory: GuestMemory, at: number): string => {
+  const [handler, mask, flags] = [0, 4, 8].map((offset) => memory.load32(at + offset));
+  const shown = bits(flags, SaName);
+  return `{sa_handler=${handlerName(handler)}, sa_mask=${printSet(BigInt(mask))}, sa_flags=${shown}}`;
+};
+
 const setIn = structIn((memory, at) => printSet(memory.load64(at)));
 const setOut = structOut((memory, at) => printSet(memory.load64(at)));
 const stackPrinter = (memory: GuestMemory, at: number): string => {
@@ -169,14 +177,32 @@ const stackPrinter = (memory: GuestMemory, at: number): string => {
   return `{ss_sp=${hex(memory.load32(at))}, ss_flags=${flags}, ss_size=${memory.load32(at + 8)}}`;
 };
 
-/** kernel/signal.c. */
+/** signalfd(2): -1 makes a descriptor, another one gets the new mask. */
+function signalfd(task: Task, descriptor: number, at: number, size: number, how: number): number {
+  if ((how & ~(Open.nonBlock | Open.closeOnExec)) !== 0) throw new Errno('EINVAL');
+  checkSetSize(size);
+  const mask = task.memory.load64(at);
+  const { files } = task.process;
+  if (descriptor === -1) {
+    return files.add(new SignalFile(task, mask, how & Open.nonBlock), (how & Open.closeOnExec) !== 0);
+  }
+  const file = files.get(descriptor);
+  if (!(file instanceof SignalFile)) throw new Errno('EINVAL');
+  file.setMask(mask);
+  return descriptor;
+}
+
+const signalfdPartial = 'poll and epoll tell of the signals of the process that made it';
+
+/** kernel/signal.c, fs/signalfd.c. */
 export const signalCalls: Rows = {
   rt_sigaction: row(
     { signal, action: structIn(printAction), old: structOut(printAction), size: uint },
     (task, { signal: signo, action, old, size }) => rtSigaction(task, signo, action, old, size),
   ),
-  sigaction: row({ signal, action: address, old: address }, (task, { signal: signo, action, old }) =>
-    oldSigaction(task, signo, action, old),
+  sigaction: row(
+    { signal, action: structIn(printOldAction), old: structOut(printOldAction) },
+    (task, { signal: signo, action, old }) => oldSigaction(task, signo, action, old),
   ),
   rt_sigprocmask: row(
     { how: oneOf(SigHowName), set: setIn, old: setOut, size: uint },
@@ -225,6 +251,18 @@ export const signalCalls: Rows = {
   sigreturn: row({}, (task) => sigreturn(task, false)),
   sigaltstack: row({ stack: structIn(stackPrinter), old: structOut(stackPrinter) }, (task, { stack, old }) =>
     altStack(task, stack, old),
+  ),
+  signalfd: partial(
+    signalfdPartial,
+    row({ fd, mask: setIn, size: uint }, (task, { fd: descriptor, mask, size }) =>
+      signalfd(task, descriptor, mask, size, 0),
+    ),
+  ),
+  signalfd4: partial(
+    signalfdPartial,
+    row({ fd, mask: setIn, size: uint, flags: descriptorFlags }, (task, { fd: descriptor, mask, size, flags }) =>
+      signalfd(task, descriptor, mask, size, flags),
+    ),
   ),
   kill: row({ pid: int, signal }, (task, { pid, signal: signo }) => {
     kill(task, pid, signo);

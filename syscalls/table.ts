@@ -1,29 +1,46 @@
 import { createEntropy, type Entropy } from '#linux-user/entropy.ts';
+import type { Process } from '#linux-user/process.ts';
+import { filterCall } from '#linux-user/seccomp.ts';
+import type { SigInfo } from '#linux-user/signal/siginfo.ts';
 import type { SyscallResult, SyscallTable } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
 import { errnoNumbers, errnoOf } from '#util/errno.ts';
 import { createLog } from '#util/log.ts';
+import { adjtimeCalls } from './adjtime.ts';
 import { armCalls } from './arm.ts';
 import { cloneCalls } from './clone.ts';
+import { CountTracer } from './count-tracer.ts';
 import { directoryCalls } from './directory.ts';
 import { epollCalls } from './epoll.ts';
 import { execCalls } from './exec.ts';
 import { fcntlCalls } from './fcntl.ts';
 import { fileCalls } from './file.ts';
 import { futexCalls } from './futex.ts';
+import { futex2Calls } from './futex2.ts';
 import { identityCalls } from './identity.ts';
 import { inotifyCalls } from './inotify.ts';
+import { inspectCalls } from './inspect.ts';
 import { ioctlCalls } from './ioctl.ts';
+import { ipcCalls } from './ipc.ts';
 import { jobControlCalls } from './job-control.ts';
+import { JsonTracer } from './json-tracer.ts';
 import { limitCalls } from './limits.ts';
 import { membarrierCalls } from './membarrier.ts';
 import { memoryCalls } from './memory.ts';
+import { mqueueCalls } from './mqueue.ts';
+import { msgCalls } from './msg.ts';
 import { armSyscallNames } from './nr/arm.ts';
 import { openHowCalls } from './open-how.ts';
+import { pidfdCalls } from './pidfd.ts';
 import { pollCalls } from './poll.ts';
+import { prctlCalls } from './prctl.ts';
 import { processCalls } from './process.ts';
-import type { Row, Rows } from './row.ts';
+import { refusedCalls } from './refused.ts';
+import type { Refusal, Row, Rows } from './row.ts';
 import { scheduleCalls } from './schedule.ts';
+import { seccompCalls } from './seccomp.ts';
+import { semCalls } from './sem.ts';
+import { shmCalls } from './shm.ts';
 import { signalCalls } from './signal.ts';
 import { socketCalls } from './socket.ts';
 import { socketMessageCalls } from './socket-message-calls.ts';
@@ -32,7 +49,9 @@ import { spliceCalls } from './splice.ts';
 import { statCalls } from './stat.ts';
 import { systemCalls } from './system.ts';
 import { timeCalls } from './time.ts';
-import { SyscallTracer } from './tracer.ts';
+import { timerCalls } from './timers.ts';
+import { type CallTracer, LineTracer, type TraceForm } from './tracer.ts';
+import { unshareCalls } from './unshare.ts';
 import { waitCalls } from './wait.ts';
 import { xattrCalls } from './xattr.ts';
 
@@ -45,6 +64,7 @@ export interface SyscallTableOptions {
   readonly arch?: SyscallArch;
   /** -strace: takes pieces of lines, in order. */
   readonly strace?: ((text: string) => void) | null;
+  readonly traceForm?: TraceForm;
   /** -d unimp: takes a line, without its newline, for each unimplemented call the guest makes, once per number. */
   readonly unimplemented?: ((line: string) => void) | null;
   /** uname -r (-r); null for ours. */
@@ -61,6 +81,7 @@ const syscallNames: Readonly<Record<SyscallArch, Readonly<Record<number, string>
 /** All calls that have a handler, by name. */
 export function allRows(release: string | null, entropy: Entropy): Rows {
   return {
+    ...refusedCalls,
     ...fileCalls,
     ...openHowCalls,
     ...directoryCalls,
@@ -77,6 +98,9 @@ export function allRows(release: string | null, entropy: Entropy): Rows {
     ...socketOptionCalls,
     ...memoryCalls,
     ...processCalls,
+    ...prctlCalls,
+    ...pidfdCalls,
+    ...seccompCalls,
     ...cloneCalls,
     ...execCalls,
     ...waitCalls,
@@ -85,7 +109,17 @@ export function allRows(release: string | null, entropy: Entropy): Rows {
     ...membarrierCalls,
     ...signalCalls,
     ...futexCalls,
+    ...futex2Calls,
+    ...adjtimeCalls,
+    ...inspectCalls,
+    ...unshareCalls,
     ...timeCalls,
+    ...timerCalls,
+    ...shmCalls,
+    ...semCalls,
+    ...msgCalls,
+    ...ipcCalls,
+    ...mqueueCalls,
     ...identityCalls,
     ...limitCalls,
     ...systemCalls({ release, entropy }),
@@ -112,10 +146,12 @@ function failure(error: unknown): number {
   throw error;
 }
 
+const tracers = { lines: LineTracer, json: JsonTracer, count: CountTracer } as const;
+
 class Table implements SyscallTable {
   private readonly names: Readonly<Record<number, string>>;
   private readonly rows: (Row | undefined)[] = [];
-  private readonly tracer: SyscallTracer | null;
+  private readonly tracer: CallTracer | null;
   private readonly unimplemented: ((line: string) => void) | null;
   private readonly reported = new Set<number>();
 
@@ -125,18 +161,24 @@ class Table implements SyscallTable {
     for (const [number, name] of Object.entries(this.names)) {
       if (Object.hasOwn(rows, name)) this.rows[Number(number)] = rows[name];
     }
-    this.tracer = options.strace ? new SyscallTracer(options.strace) : null;
+    this.tracer = options.strace ? new tracers[options.traceForm ?? 'lines'](options.strace) : null;
     this.unimplemented = options.unimplemented ?? null;
   }
 
   dispatch(task: Task): SyscallResult {
     const number = task.abi.syscallNumber(task.cpu);
     const found = this.rows[number];
-    if (this.tracer === null) return found === undefined ? this.refuse(number) : this.serve(found, task);
+    if (this.tracer === null) return this.answer(task, number, found);
     const name = this.names[number] ?? `syscall_${number}`;
-    return this.tracer.trace(task, name, found ?? null, () =>
-      found === undefined ? this.refuse(number) : this.serve(found, task),
-    );
+    return this.tracer.trace(task, name, found ?? null, () => this.answer(task, number, found));
+  }
+
+  private answer(task: Task, number: number, found: Row | undefined): SyscallResult {
+    if (task.seccomp !== null) {
+      const verdict = filterCall(task, number, this.names[number]);
+      if (verdict !== null) return verdict;
+    }
+    return found === undefined ? this.refuse(number) : this.serve(found, task);
   }
 
   private serve(found: Row, task: Task): SyscallResult {
@@ -146,6 +188,18 @@ class Table implements SyscallTable {
     } catch (error) {
       return failure(error);
     }
+  }
+
+  signal(task: Task, info: SigInfo): void {
+    this.tracer?.signal(task, info);
+  }
+
+  ended(process: Process): void {
+    this.tracer?.ended(process);
+  }
+
+  finish(): void {
+    this.tracer?.finish();
   }
 
   private refuse(number: number): number {
@@ -165,14 +219,19 @@ export function createSyscallTable(options: SyscallTableOptions): SyscallTable {
 }
 
 /** What the documented coverage says of one name. */
-export type Coverage = 'complete' | 'ENOSYS' | { readonly missing: string };
+export type Coverage = 'complete' | 'ENOSYS' | { readonly missing: string } | Refusal;
 
 /** All names of an architecture, in the order of their numbers, with what is served. */
 export function coverage(arch: SyscallArch): readonly (readonly [number: number, name: string, Coverage])[] {
   const rows = allRows(null, createEntropy(null));
   return Object.entries(syscallNames[arch]).map(([number, name]) => {
     const found = Object.hasOwn(rows, name) ? rows[name] : undefined;
-    const state = found === undefined ? 'ENOSYS' : found.missing === null ? 'complete' : { missing: found.missing };
-    return [Number(number), name, state];
+    return [Number(number), name, stateOf(found)];
   });
+}
+
+function stateOf(found: Row | undefined): Coverage {
+  if (found === undefined) return 'ENOSYS';
+  if (found.refusal !== null) return found.refusal;
+  return found.missing === null ? 'complete' : { missing: found.missing };
 }

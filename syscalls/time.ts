@@ -1,11 +1,12 @@
 import { Access } from '#accel/guest-memory.ts';
 import { monotonic } from '#linux-user/clock.ts';
+import { Clock, readClock, realTime } from '#linux-user/clocks.ts';
 import { IntervalTimer } from '#linux-user/signal/timers.ts';
 import type { SyscallResult } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
 import { Errno } from '#util/errno.ts';
 import { address, flags, oneOf, structOut, uint } from './arguments.ts';
-import { Clock, ITimerName, TimerFlag } from './names.ts';
+import { ITimerName, TimerFlag } from './names.ts';
 import { partial, type Rows, row } from './row.ts';
 import {
   itimervalIn,
@@ -24,56 +25,15 @@ import {
 /** Longest one setTimeout, milliseconds. */
 const longestTimeout = 2 ** 31 - 1;
 
-/** What monotonic() must be given to be the time of day; null until someone asks. */
-let wallOffset: number | null = null;
-
-/**
- * The wall clock, milliseconds. Date has whole milliseconds; the fine part comes from the monotonic clock, as long as
- * nobody has set the clock.
- */
-function realTime(): number {
-  wallOffset ??= performance.timeOrigin + performance.now() - monotonic();
-  const coarse = Date.now();
-  const fine = wallOffset + monotonic();
-  if (fine >= coarse && fine < coarse + 1) return fine;
-  wallOffset += coarse - fine;
-  return coarse;
-}
-
-/** Reads a clock, milliseconds (exact to the microsecond at least). EINVAL. */
-function readClock(task: Task, clock: number): number {
-  switch (clock) {
-    case Clock.CLOCK_REALTIME:
-    case Clock.CLOCK_REALTIME_COARSE:
-    case Clock.CLOCK_REALTIME_ALARM:
-    case Clock.CLOCK_TAI:
-      return realTime();
-    case Clock.CLOCK_MONOTONIC:
-    case Clock.CLOCK_MONOTONIC_RAW:
-    case Clock.CLOCK_MONOTONIC_COARSE:
-    case Clock.CLOCK_BOOTTIME:
-    case Clock.CLOCK_BOOTTIME_ALARM:
-      return monotonic();
-    case Clock.CLOCK_PROCESS_CPUTIME_ID:
-    case Clock.CLOCK_THREAD_CPUTIME_ID: {
-      task.process.kernel.scheduler.meter.settle();
-      const { user, system } = task.process.cpu.own;
-      return (user + system) / 1000;
-    }
-    default:
-      throw new Errno('EINVAL');
-  }
-}
-
 function clockGettime(task: Task, clock: number, at: number, wide: boolean): number {
-  const now = readClock(task, clock);
+  const now = readClock(task.process, clock);
   const seconds = Math.floor(now / 1000);
   storeTimespec(task.memory, at, seconds, Math.floor((now - seconds * 1000) * 1e6), wide);
   return 0;
 }
 
 function clockGetres(task: Task, clock: number, at: number, wide: boolean): number {
-  readClock(task, clock);
+  readClock(task.process, clock);
   const coarse = clock === Clock.CLOCK_REALTIME_COARSE || clock === Clock.CLOCK_MONOTONIC_COARSE;
   if (at !== 0) storeTimespec(task.memory, at, 0, coarse ? 4_000_000 : 1, wide);
   return 0;
@@ -112,7 +72,7 @@ async function sleepUntil(task: Task, due: number, remainder: number, wide: bool
 /** A sleep until a point in time has nothing to remember: it is just made again. */
 async function sleepAbsolute(task: Task, clock: number, due: number): Promise<number> {
   for (;;) {
-    const left = due - readClock(task, clock);
+    const left = due - readClock(task.process, clock);
     if (left <= 0) return 0;
     await task.sleep<void>((wake) => {
       const timer = setTimeout(wake, Math.min(Math.ceil(left), longestTimeout));
@@ -130,7 +90,7 @@ function clockNanosleep(
   wide: boolean,
 ): SyscallResult {
   if (clock === Clock.CLOCK_THREAD_CPUTIME_ID) throw new Errno('EINVAL');
-  readClock(task, clock);
+  readClock(task.process, clock);
   const duration = loadDuration(task.memory, request, wide);
   if ((how & TimerFlag.TIMER_ABSTIME) !== 0) return sleepAbsolute(task, clock, duration);
   if (duration === 0) return 0;

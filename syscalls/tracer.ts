@@ -1,32 +1,29 @@
-import { keepRegisters, type SyscallResult } from '#linux-user/syscall-table.ts';
+import type { Process } from '#linux-user/process.ts';
+import { signalName } from '#linux-user/signal/numbers.ts';
+import type { SigInfo } from '#linux-user/signal/siginfo.ts';
+import type { SyscallResult } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
-import { type ErrnoName, errnoNumbers } from '#util/errno.ts';
-import { errnoTexts } from './errno-text.ts';
-import { hex } from './print.ts';
-import { type Returns, type Row, rawArguments, type TracedCall } from './row.ts';
+import { type Row, rawArguments, type TracedCall } from './row.ts';
+import { printArguments, printEnd, printResult, printSigInfo } from './trace-text.ts';
 
-const namesByNumber = new Map<number, ErrnoName>(
-  (Object.keys(errnoNumbers) as ErrnoName[]).map((name) => [errnoNumbers[name], name]),
-);
+/** What -strace can be: lines as strace writes them, one JSON object a line, or a table at the end. */
+export const traceForms = ['lines', 'json', 'count'] as const;
+export type TraceForm = (typeof traceForms)[number];
 
-/** Numbers from here on are the kernel's own: the call will go on or end with EINTR. */
-const firstRestart = errnoNumbers.ERESTARTSYS;
-const lastErrno = 4095;
-
-/** `3`, `0xb6f00000`, `-1 ENOENT (No such file or directory)`. */
-export function printResult(result: number, returns: Returns): string {
-  if (result === keepRegisters) return '?';
-  if (result < 0 && result >= -lastErrno) {
-    const name = namesByNumber.get(-result);
-    const text = name === undefined ? `errno ${-result}` : `${name} (${errnoTexts[name]})`;
-    return -result >= firstRestart ? `? ${text}` : `-1 ${text}`;
-  }
-  if (returns === 'address') return hex(result);
-  return returns === 'octal' ? `0${result.toString(8)}` : String(result);
+/** Follows the system calls of all guest processes. */
+export interface CallTracer {
+  /** Runs `serve`, the call `name` of `task`, and tells of it; `row` is null for a call that is not there. */
+  trace(task: Task, name: string, row: Row | null, serve: () => SyscallResult): SyscallResult;
+  /** A signal is delivered. */
+  signal(task: Task, info: SigInfo): void;
+  /** A process has ended. */
+  ended(process: Process): void;
+  /** The run is over. */
+  finish(): void;
 }
 
-/** Prints the calls a guest makes, as strace does, one line each: `PID name(arguments) = result`. */
-export class SyscallTracer {
+/** Prints the calls a guest makes, as strace -f does, one line each: `TID name(arguments) = result`. */
+export class LineTracer implements CallTracer {
   private readonly write: (text: string) => void;
   /** The task whose line is begun and not ended. */
   private open: Task | null = null;
@@ -36,17 +33,17 @@ export class SyscallTracer {
     this.write = write;
   }
 
-  /** Runs `serve`, printing the call around it. What it reads is shown before, what it fills in after. */
+  /** What the call reads is shown before, what it fills in after. */
   trace(task: Task, name: string, row: Row | null, serve: () => SyscallResult): SyscallResult {
     const raw = row === null ? {} : rawArguments(row, task);
     const call: TracedCall = { task, raw, result: undefined };
     const kinds = row?.arguments ?? [];
     const firstOut = kinds.findIndex(([, kind]) => kind.out);
     const before = firstOut < 0 ? kinds.length : firstOut;
-    const begun = this.list(call, kinds, 0, before);
-    this.begin(task, `${task.process.pid} ${name}(${begun}`);
+    const begun = printArguments(call, kinds, 0, before).join(', ');
+    this.begin(task, `${task.tid} ${name}(${begun}`);
     const finish = (result: number): number => {
-      const rest = this.list({ ...call, result }, kinds, before, kinds.length);
+      const rest = printArguments({ ...call, result }, kinds, before, kinds.length).join(', ');
       const separator = begun !== '' && rest !== '' ? ', ' : '';
       this.end(task, name, `${separator}${rest}) = ${printResult(result, row?.returns ?? 'number')}\n`);
       return result;
@@ -55,13 +52,15 @@ export class SyscallTracer {
     return typeof result === 'number' ? finish(result) : result.then(finish);
   }
 
-  private list(call: TracedCall, kinds: Row['arguments'], from: number, to: number): string {
-    return kinds
-      .slice(from, to)
-      .map(([name, kind]) => kind.print(call.raw[name], call))
-      .filter((text) => text !== '')
-      .join(', ');
+  signal(task: Task, info: SigInfo): void {
+    this.note(`${task.tid} --- ${signalName(info.signo)} ${printSigInfo(info)} ---`);
   }
+
+  ended(process: Process): void {
+    this.note(`${process.pid} +++ ${printEnd(process)} +++`);
+  }
+
+  finish(): void {}
 
   /** Another task's call, or a signal, cuts a line in two. */
   private begin(task: Task, text: string): void {
@@ -74,13 +73,12 @@ export class SyscallTracer {
     if (this.open === task) this.write(text);
     else {
       if (this.open !== null) this.write(' <unfinished ...>\n');
-      this.write(`${task.process.pid} <... ${name} resumed>${text}`);
+      this.write(`${task.tid} <... ${name} resumed>${text}`);
     }
     this.open = null;
   }
 
-  /** `--- SIGINT {si_signo=…} ---` and other lines of their own. */
-  note(text: string): void {
+  private note(text: string): void {
     if (this.open !== null) this.write(' <unfinished ...>\n');
     this.open = null;
     this.write(`${text}\n`);

@@ -1,12 +1,14 @@
 import { Access } from '#accel/guest-memory.ts';
+import { pidFileOf } from '#linux-user/pid-file.ts';
 import { Signal, signalName } from '#linux-user/signal/numbers.ts';
 import { encodeSigInfo, SiCode } from '#linux-user/signal/siginfo.ts';
 import type { SyscallResult } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
 import { type ChildReport, WaitOption, type WaitTarget, waitForChild } from '#linux-user/wait.ts';
 import { Errno } from '#util/errno.ts';
-import { address, flags, int, oneOf, structOut } from './arguments.ts';
+import { flags, int, oneOf, structOut } from './arguments.ts';
 import { type Rows, row } from './row.ts';
+import { printSigInfo } from './trace-text.ts';
 import { printUsage, storeUsage } from './usage.ts';
 
 const { WNOHANG, WUNTRACED, WEXITED, WCONTINUED, WNOWAIT, __WNOTHREAD, __WALL, __WCLONE } = WaitOption;
@@ -78,8 +80,11 @@ function waitTarget(task: Task, type: number, id: number): WaitTarget {
     case WaitId.P_PGID:
       if (id < 0) throw new Errno('EINVAL');
       return { kind: 'group', group: id === 0 ? task.process.group : id };
-    case WaitId.P_PIDFD:
-      throw new Errno('EBADF');
+    case WaitId.P_PIDFD: {
+      if (id < 0) throw new Errno('EINVAL');
+      const file = pidFileOf(task.process.files.get(id));
+      return { kind: 'process', process: file.process, nonBlocking: file.nonBlocking };
+    }
     default:
       throw new Errno('EINVAL');
   }
@@ -124,6 +129,16 @@ function printStatus(word: number): string {
 
 const status = structOut((memory, at, { result }) => (result === 0 ? 'NULL' : printStatus(memory.load32(at))));
 const usage = structOut(printUsage);
+
+/** What waitid tells of a child; all zero where there was none. */
+const info = structOut((memory, at, { task }) => {
+  const word = (index: number): number => memory.load32(at + 4 * index) | 0;
+  if (word(0) === 0) return '{}';
+  const fields = task.abi.pointerBytes === 8 ? 4 : 3;
+  const [pid, uid, state] = [fields, fields + 1, fields + 2].map(word);
+  const child = { kind: 'child', signo: word(0), code: word(2), pid, uid, status: state } as const;
+  return printSigInfo({ ...child, userTime: 0, systemTime: 0 });
+});
 const options = flags(WaitOption);
 
 /** kernel/exit.c. */
@@ -131,7 +146,7 @@ export const waitCalls: Rows = {
   wait4: row({ pid: int, status, options, usage }, (task, args) =>
     wait4(task, args.pid, args.status, args.options, args.usage),
   ),
-  waitid: row({ type: oneOf(WaitId), id: int, info: address, options, usage }, (task, args) =>
+  waitid: row({ type: oneOf(WaitId), id: int, info, options, usage }, (task, args) =>
     waitid(task, args.type, args.id, args.info, args.options, args.usage),
   ),
 };

@@ -44,6 +44,7 @@ describe('options', () => {
       tier: 'auto',
       protection: 'auto',
       log: new Set(),
+      strace: 'lines',
       logFile: null,
       logFilter: [],
       stats: false,

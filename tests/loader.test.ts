@@ -186,7 +186,7 @@ describe('the initial stack', () => {
       execPath: Buffer.from('./hello'),
       argv: bytesOf(['hello', 'ä', '']),
       environment: bytesOf(['A=1', 'B=']),
-      credentials: { uid: 1, euid: 1, suid: 1, fsuid: 1, gid: 2, egid: 2, sgid: 2, fsgid: 2, groups: [] },
+      credentials: { uid: 1, euid: 1, gid: 2, egid: 2 },
       random: new Uint8Array(16).fill(7),
       stackBytes,
     });

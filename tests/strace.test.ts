@@ -1,6 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { repoRoot } from './support/cache.ts';
+import { runTsemu } from './support/run.ts';
 import { SyscallRig } from './support/syscall-rig.ts';
 
 let rig: SyscallRig;
@@ -89,11 +91,11 @@ test('signals, time, limits', () => {
 });
 
 test('what is not there', () => {
-  expect(line('io_uring_setup')).toBe('io_uring_setup() = -1 ENOSYS (Function not implemented)');
+  expect(line(999)).toBe('syscall_999() = -1 ENOSYS (Function not implemented)');
   expect(line(4242)).toBe('syscall_4242() = -1 ENOSYS (Function not implemented)');
-  rig.call('io_uring_setup');
+  rig.call(999);
   expect(rig.unimplemented).toEqual([
-    'unimplemented system call io_uring_setup (425)',
+    'unimplemented system call of no name (999)',
     'unimplemented system call of no name (4242)',
   ]);
 });
@@ -107,4 +109,60 @@ test('a call that sleeps is begun before and ended after', async () => {
   rig.call('write', rig.memory.load32(at + 4), 'x', 1);
   await sleeping;
   expect(rig.trace).toContain('"x", 8) = 1\n');
+});
+
+test('System V IPC', () => {
+  expect(line('shmget', 0, 4096, 0o1600)).toBe('shmget(IPC_PRIVATE, 4096, IPC_CREAT|0600) = 0');
+  expect(line('shmctl', 0, 0x100, 0)).toBe('shmctl(0, IPC_64|IPC_RMID, NULL) = 0');
+  expect(line('semget', 7, 2, 0o1600)).toBe('semget(0x7, 2, IPC_CREAT|0600) = 0');
+  const operation = rig.room(8);
+  rig.memory.write(operation, Uint8Array.of(1, 0, 0xff, 0xff, 0, 8));
+  expect(line('semop', 0, operation, 1)).toBe(
+    'semop(0, [{sem_num=1, sem_op=-1, sem_flg=IPC_NOWAIT}], 1) = -1 EAGAIN (Resource temporarily unavailable)',
+  );
+});
+
+test('one JSON object for each call', () => {
+  const other = new SyscallRig({ strace: true, traceForm: 'json' });
+  other.call('openat', -100, 'none', 0);
+  other.call('getpid');
+  const [failed, done] = other.trace
+    .trimEnd()
+    .split('\n')
+    .map((text) => JSON.parse(text) as Record<string, unknown>);
+  other.end();
+  const args = ['AT_FDCWD', '"none"', 'O_RDONLY'];
+  expect(failed).toMatchObject({
+    pid: process.pid,
+    tid: process.pid,
+    call: 'openat',
+    args,
+    result: -1,
+    error: 'ENOENT',
+  });
+  expect(done).toMatchObject({ call: 'getpid', args: [], result: process.pid });
+  expect(done).not.toHaveProperty('error');
+});
+
+test('a table of what was called', () => {
+  const other = new SyscallRig({ strace: true, traceForm: 'count' });
+  for (let i = 0; i < 3; i++) other.call('close', 99);
+  other.call('getpid');
+  expect(other.trace).toBe('');
+  other.finishTrace();
+  const lines = other.trace.trimEnd().split('\n');
+  other.end();
+  expect(lines[0]).toBe('% time     seconds  usecs/call     calls    errors syscall');
+  expect(lines.find((text) => text.endsWith(' close'))).toMatch(/ +3 +3 close$/);
+  expect(lines.find((text) => text.endsWith(' getpid'))).toMatch(/ +1 {11}getpid$/);
+  expect(lines.at(-1)).toMatch(/ +4 +3 total$/);
+});
+
+test('signals and the end', async () => {
+  const { stderr } = await runTsemu(['-strace', join(repoRoot, 'fixtures/arm/segv-handler')], { cwd: rig.folder });
+  const lines = stderr.toString().split('\n');
+  expect(lines.find((text) => text.includes('---'))).toMatch(
+    /^\d+ --- SIGSEGV \{si_signo=SIGSEGV, si_code=SEGV_\w+, si_addr=0x[0-9a-f]+\} ---$/,
+  );
+  expect(lines.at(-2)).toMatch(/^\d+ \+\+\+ exited with 7 \+\+\+$/);
 });

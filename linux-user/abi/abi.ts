@@ -59,6 +59,8 @@ export interface Abi {
   readonly taskSize: number;
   /** Load address of a position-independent program without an interpreter's say. */
   readonly pieBase: number;
+  /** SHMLBA, where shmat takes no other addresses: bytes. Without it any page will do. */
+  readonly attachAlignment?: number;
   readonly hwcap: number;
   readonly hwcap2: number;
   /** The text of /proc/cpuinfo; without it the guest sees the host's. */
@@ -87,6 +89,8 @@ export interface Abi {
 
   /** Plain address of the PC. */
   pc(cpu: CpuView): number;
+  /** Sets the PC to a plain address, in the same instruction set. Without it there are no restartable sequences. */
+  setPc?(cpu: CpuView, address: number): void;
   stackPointer(cpu: CpuView): number;
   setThreadPointer(cpu: CpuView, value: number): void;
   threadPointer(cpu: CpuView): number;

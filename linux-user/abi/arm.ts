@@ -48,6 +48,7 @@ export class ArmAbi implements Abi {
   readonly align64 = 8;
   readonly taskSize = taskSize;
   readonly pieBase = 0x40_0000;
+  readonly attachAlignment = 0x4000;
   readonly hwcap: number = Object.values(Hwcap).reduce((all, bit) => all | bit, 0);
   readonly hwcap2: number = Hwcap2.CRC32;
   readonly openFlags: OpenFlags = {
@@ -137,6 +138,11 @@ export class ArmAbi implements Abi {
 
   pc(cpu: CpuView): number {
     return (this.registers_.pc(cpu) & ~1) >>> 0;
+  }
+
+  setPc(cpu: CpuView, address: number): void {
+    const thumb = this.registers_.pc(cpu) & 1;
+    this.registers_.setPc(cpu, thumb === 1 ? address | 1 : address & ~3);
   }
 
   stackPointer(cpu: CpuView): number {

@@ -45,7 +45,7 @@ export interface InitialStack {
   readonly execPath: Uint8Array;
   readonly argv: readonly Uint8Array[];
   readonly environment: readonly Uint8Array[];
-  readonly credentials: Credentials;
+  readonly credentials: Pick<Credentials, 'uid' | 'euid' | 'gid' | 'egid'>;
   /** 16 bytes for AT_RANDOM. */
   readonly random: Uint8Array;
   readonly stackBytes: number;

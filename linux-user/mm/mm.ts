@@ -42,6 +42,8 @@ export interface MapRequest {
   /** Byte offset in the file, a multiple of the page size. */
   readonly offset: number;
   readonly name?: string;
+  /** What a shared mapping without a file shows: memory that other address spaces map too; else it gets its own. */
+  readonly object?: SharedMemory;
 }
 
 /**
@@ -117,7 +119,7 @@ export class Mm {
       prot: prot & 7,
       shared,
       file,
-      object: shared && file === null ? new SharedMemory(length) : null,
+      object: shared && file === null ? (request.object ?? new SharedMemory(length)) : null,
       offset: file === null ? 0 : offset,
       name: request.name ?? '',
       locked: this.lockFuture || (flags & MapFlags.LOCKED) !== 0,
@@ -126,6 +128,12 @@ export class Mm {
     };
     this.drop(this.vmas.carve(vma.start, vma.end));
     this.place(vma);
+    if (request.object !== undefined) {
+      this.sharing = true;
+      // What is brought in must be zeroed at the end, whatever the guest may do with it.
+      this.everWritable.fill(1, vma.start / pageSize, vma.end / pageSize);
+      request.object.fetch(this.memory, vma);
+    }
     return start;
   }
 

@@ -24,6 +24,8 @@ export class SharedMemory {
 
   /** The process of `memory` is about to run: true if others have changed something. */
   fetch(memory: GuestMemory, vma: Vma): boolean {
+    // Nobody else has ever run with it.
+    if (this.bytes === null) return false;
     return memory.copyIn(vma.start, this.part(vma), same);
   }
 

@@ -84,7 +84,8 @@ export function pause(task: Task): Promise<number> {
   return task.sleep<number>(() => {}, 'ERESTARTNOHAND');
 }
 
-function dequeue(task: Task, wanted: bigint): SigInfo | undefined {
+/** Takes the first signal of `wanted` that waits for the task; undefined if there is none. */
+export function dequeue(task: Task, wanted: bigint): SigInfo | undefined {
   const info =
     task.signals.pending.take(wanted, synchronousMask) ?? task.process.signals.pending.take(wanted, synchronousMask);
   if (info !== undefined) recalculatePending(task);

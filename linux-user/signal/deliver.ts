@@ -2,6 +2,7 @@ import { errnoNumbers } from '#util/errno.ts';
 import { createLog } from '#util/log.ts';
 import { isOrphaned, stopProcess } from '../job-control.ts';
 import type { Process } from '../process.ts';
+import { abortSequence } from '../rseq.ts';
 import type { Task } from '../task.ts';
 import { isHandled, restoreMask, setBlocked } from './actions.ts';
 import { defaultAction, maskOf, Signal, synchronousMask } from './numbers.ts';
@@ -30,6 +31,7 @@ function nextHandled(task: Task): { info: SigInfo; action: SigAction } | null {
     const info =
       task.signals.pending.take(wanted, synchronousMask) ?? process.signals.pending.take(wanted, synchronousMask);
     if (info === undefined) return null;
+    process.kernel.syscalls.signal?.(task, info);
     const action = process.signals.actions[info.signo];
     if (isHandled(action)) return { info, action };
     if (action.handler === SIG_IGN) continue;
@@ -51,6 +53,7 @@ function settleCall(task: Task, result: number, action: SigAction): void {
 
 function enterHandler(task: Task, info: SigInfo, action: SigAction): void {
   const { signals } = task;
+  if (task.rseq !== null) abortSequence(task);
   const saved = signals.savedMask ?? signals.blocked;
   signals.savedMask = null;
   if (!task.abi.pushSignalFrame(task, info, action, saved)) {

@@ -1,11 +1,12 @@
 import { constants } from 'node:os';
 import { Errno } from '#util/errno.ts';
+import { Capability, capable } from '../credentials.ts';
 import { hostJob } from '../host-job.ts';
 import type { Process } from '../process.ts';
+import { ResourceLimit } from '../resource-limits.ts';
 import type { Task } from '../task.ts';
 import { defaultAction, maskOf, Signal, signalCount, signalName } from './numbers.ts';
-import type { SigInfo } from './siginfo.ts';
-import { SiCode } from './siginfo.ts';
+import { SiCode, type SigInfo, type TimerSource } from './siginfo.ts';
 import { defaultSigAction, SIG_DFL, SIG_IGN } from './signal-state.ts';
 
 const stopMask = maskOf(Signal.SIGSTOP) | maskOf(Signal.SIGTSTP) | maskOf(Signal.SIGTTIN) | maskOf(Signal.SIGTTOU);
@@ -57,25 +58,35 @@ function killed(process: Process, info: SigInfo): boolean {
   return true;
 }
 
-/** Sends a signal to one thread. */
-export function sendToTask(task: Task, info: SigInfo): void {
+/** Sends a signal to one thread; returns whether it waits to be taken now. */
+export function sendToTask(task: Task, info: SigInfo): boolean {
   const { process } = task;
-  if (process.zombie || passedOn(process, info) || killed(process, info)) return;
+  if (process.zombie || passedOn(process, info) || killed(process, info)) return false;
   prepare(process, info.signo);
-  if (isIgnored(process, info.signo) && !blocks(task, info.signo)) return;
+  if (isIgnored(process, info.signo) && !blocks(task, info.signo)) return false;
   task.signals.pending.add(info);
   wakeFor(task, info.signo);
+  for (const file of process.signalFiles) file.arrived(info.signo);
+  return true;
 }
 
-/** Sends a signal to a process: the first thread that does not block it takes it. */
-export function sendToProcess(process: Process, info: SigInfo): void {
+/** Sends a signal to a process: the first thread that does not block it takes it. Returns whether it waits now. */
+export function sendToProcess(process: Process, info: SigInfo): boolean {
   const { signo } = info;
-  if (process.zombie || passedOn(process, info) || killed(process, info)) return;
+  if (process.zombie || passedOn(process, info) || killed(process, info)) return false;
   prepare(process, signo);
   const tasks = [...process.tasks.values()];
-  if (isIgnored(process, signo) && !tasks.some((task) => blocks(task, signo))) return;
+  if (isIgnored(process, signo) && !tasks.some((task) => blocks(task, signo))) return false;
   process.signals.pending.add(info);
   tasks.some((task) => wakeFor(task, signo));
+  for (const file of process.signalFiles) file.arrived(signo);
+  return true;
+}
+
+/** Takes back what a timer has sent and nobody has taken. */
+export function dropTimerSignals(process: Process, source: TimerSource): void {
+  process.signals.pending.dropTimer(source);
+  for (const { signals } of process.tasks.values()) signals.pending.dropTimer(source);
 }
 
 /** A fault's signal, which cannot be held back: blocked or ignored, its default action is taken (force_sig_info). */
@@ -108,13 +119,29 @@ function checkSignal(signo: number): void {
   if (signo < 0 || signo > signalCount) throw new Errno('EINVAL');
 }
 
-/** Sends a signal of one guest process to others; the first failure that is not ESRCH counts. */
-function sendAll(task: Task, targets: readonly Process[], signo: number): void {
+/** May a process send this signal to that one (kill(2))? */
+function maySend(task: Task, target: Process, signo: number): boolean {
+  const { credentials, process } = task;
+  if (target === process || capable(credentials, Capability.KILL)) return true;
+  if (signo === Signal.SIGCONT && target.session === process.session) return true;
+  const { uid, suid } = target.credentials;
+  return [credentials.uid, credentials.euid].some((own) => own === uid || own === suid);
+}
+
+/** Sends a signal as kill(2) does, to a process that is known. EINVAL, EPERM. */
+export function sendSignal(task: Task, target: Process, signo: number): void {
+  checkSignal(signo);
+  if (!maySend(task, target, signo)) throw new Errno('EPERM');
   if (signo === 0) return;
-  const { pid, credentials } = task.process;
-  for (const target of targets) {
-    sendToProcess(target, { kind: 'kill', signo, code: SiCode.SI_USER, pid, uid: credentials.uid });
-  }
+  const { pid } = task.process;
+  sendToProcess(target, { kind: 'kill', signo, code: SiCode.SI_USER, pid, uid: task.credentials.uid });
+}
+
+/** Sends a signal to all that it may be sent to; EPERM if that is none of them. */
+function sendAll(task: Task, targets: readonly Process[], signo: number): void {
+  const allowed = targets.filter((target) => maySend(task, target, signo));
+  if (allowed.length === 0) throw new Errno('EPERM');
+  for (const target of allowed) sendSignal(task, target, signo);
 }
 
 /** kill(2). A pid or group that is none of the guest's is the host's. */
@@ -123,7 +150,8 @@ export function kill(task: Task, pid: number, signo: number): void {
   const own = task.process;
   const { processes } = own.kernel;
   const target = pid > 0 ? processes.find(pid) : undefined;
-  if (target !== undefined) return sendAll(task, [target], signo);
+  if (target !== undefined) return sendSignal(task, target, signo);
+  if (pid === -0x80000000) throw new Errno('ESRCH');
   if (pid === -1) {
     const others = [...processes].filter((process) => process !== own);
     if (others.length === 0) throw new Errno('ESRCH');
@@ -154,8 +182,19 @@ export function tgkill(task: Task, tgid: number, tid: number, signo: number): vo
   }
   if (target === undefined || (tgid !== -1 && tgid !== target.process.pid)) throw new Errno('ESRCH');
   checkSignal(signo);
+  if (!maySend(task, target.process, signo)) throw new Errno('EPERM');
   if (signo === 0) return;
-  sendToTask(target, { kind: 'kill', signo, code: SiCode.SI_TKILL, pid: own.pid, uid: own.credentials.uid });
+  sendToTask(target, { kind: 'kill', signo, code: SiCode.SI_TKILL, pid: own.pid, uid: task.credentials.uid });
+}
+
+/** Signals that wait, in all processes: what RLIMIT_SIGPENDING counts. */
+function queuedSignals(processes: Iterable<Process>): number {
+  let count = 0;
+  for (const { signals, tasks } of processes) {
+    count += signals.pending.length;
+    for (const task of tasks.values()) count += task.signals.pending.length;
+  }
+  return count;
 }
 
 /** rt_sigqueueinfo(2) and, with a tid, rt_tgsigqueueinfo(2). `bytes` is what follows si_code in the guest's siginfo_t. */
@@ -179,7 +218,9 @@ export function queueInfo(
   }
   const target = tid === null ? null : owner.tasks.get(tid);
   if (target === undefined) throw new Errno('ESRCH');
+  if (!maySend(task, owner, signo)) throw new Errno('EPERM');
   if (signo === 0) return;
+  if (queuedSignals(processes) >= owner.limits.get(ResourceLimit.SIGPENDING).soft) throw new Errno('EAGAIN');
   const info: SigInfo = { kind: 'raw', signo, code, errno, bytes };
   if (target === null) sendToProcess(owner, info);
   else sendToTask(target, info);

@@ -1,5 +1,5 @@
 import { signalCount } from './numbers.ts';
-import type { SigInfo } from './siginfo.ts';
+import type { SigInfo, TimerSource } from './siginfo.ts';
 
 /** sa_handler's two special values. */
 export const SIG_DFL = 0;
@@ -47,10 +47,15 @@ export class PendingSignals {
   /** Bit mask of the signals that wait. */
   mask = 0n;
 
-  /** Queues a signal. A standard signal that waits already is not queued twice. */
+  /** How many wait. */
+  get length(): number {
+    return this.queue.length;
+  }
+
+  /** Queues a signal. A standard signal that waits already is not queued twice, but for those of timers. */
   add(info: SigInfo): void {
     const bit = 1n << BigInt(info.signo - 1);
-    if (info.signo < 32 && (this.mask & bit) !== 0n) return;
+    if (info.signo < 32 && (this.mask & bit) !== 0n && info.kind !== 'timer') return;
     this.mask |= bit;
     this.queue.push(info);
   }
@@ -65,16 +70,27 @@ export class PendingSignals {
     const index = this.queue.findIndex((info) => info.signo === signo);
     const [info] = this.queue.splice(index, 1);
     if (!this.queue.some((other) => other.signo === signo)) this.mask &= ~lowest;
-    return info;
+    return info.kind === 'timer' ? { ...info, overrun: info.source.taken() } : info;
+  }
+
+  /** Takes back the signals of a timer. */
+  dropTimer(source: TimerSource): void {
+    const index = this.queue.findIndex((info) => info.kind === 'timer' && info.source === source);
+    if (index < 0) return;
+    const [{ signo }] = this.queue.splice(index, 1);
+    if (!this.queue.some((other) => other.signo === signo)) this.mask &= ~(1n << BigInt(signo - 1));
   }
 
   /** Drops all signals of `mask`. */
   discard(mask: bigint): void {
     if ((this.mask & mask) === 0n) return;
-    for (let i = this.queue.length - 1; i >= 0; i--) {
-      if ((mask >> BigInt(this.queue[i].signo - 1)) & 1n) this.queue.splice(i, 1);
-    }
     this.mask &= ~mask;
+    for (let i = this.queue.length - 1; i >= 0; i--) {
+      const info = this.queue[i];
+      if (((mask >> BigInt(info.signo - 1)) & 1n) === 0n) continue;
+      this.queue.splice(i, 1);
+      if (info.kind === 'timer') info.source.taken();
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 import { Errno } from '#util/errno.ts';
+import type { Task } from '../task.ts';
 import { Mode, Open, Poll } from './flags.ts';
 import type { Mount } from './namespace.ts';
 import { Readiness } from './readiness.ts';
@@ -103,7 +104,7 @@ export abstract class OpenFile {
    * What open(2) gives, if that need not wait any more; null: try again when `readiness` is woken. Only FIFOs wait, for
    * their other side.
    */
-  arrived(): OpenFile | null {
+  whenOpen(): OpenFile | null {
     return this;
   }
 
@@ -120,6 +121,11 @@ export abstract class OpenFile {
   /** Bytes read (0 at the end of the file), or `wouldBlock`. */
   read(_bytes: Uint8Array, _start: number, _length: number): number {
     throw new Errno('EINVAL');
+  }
+
+  /** `read` where it matters which thread reads (signalfd). */
+  readBy(_task: Task, bytes: Uint8Array, start: number, length: number): number {
+    return this.read(bytes, start, length);
   }
 
   /** Bytes written, or `wouldBlock`. EPIPE stands for SIGPIPE too; the caller raises it. */

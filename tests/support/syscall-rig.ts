@@ -14,11 +14,13 @@ import type { NetworkGate } from '#linux-user/net/gate.ts';
 import { Network } from '#linux-user/net/network.ts';
 import { Process } from '#linux-user/process.ts';
 import { ResourceLimits } from '#linux-user/resource-limits.ts';
+import type { SyscallTable } from '#linux-user/syscall-table.ts';
 import { Task } from '#linux-user/task.ts';
 import { FileSystem } from '#linux-user/vfs/file-system.ts';
 import { FileTable } from '#linux-user/vfs/file-table.ts';
 import { armSyscallNames } from '#syscalls/nr/arm.ts';
 import { createSyscallTable } from '#syscalls/table.ts';
+import type { TraceForm } from '#syscalls/tracer.ts';
 import { armTarget } from '#target/arm/target.ts';
 import { cpuHeader } from '#tcg/cpu-page.ts';
 import type { Target } from '#tcg/target.ts';
@@ -35,6 +37,7 @@ export interface RigOptions {
   readonly gate?: NetworkGate;
   /** Print the calls into `lines`. */
   readonly strace?: boolean;
+  readonly traceForm?: TraceForm;
 }
 
 /**
@@ -50,7 +53,7 @@ export class SyscallRig {
   /** What strace printed. */
   trace = '';
   readonly unimplemented: string[] = [];
-  private readonly table;
+  private readonly table: SyscallTable;
   private readonly scratch: number;
   private used = 0;
 
@@ -62,6 +65,7 @@ export class SyscallRig {
     this.table = createSyscallTable({
       arch: 'arm',
       entropy,
+      traceForm: options.traceForm ?? 'lines',
       strace: options.strace ? (text) => (this.trace += text) : null,
       unimplemented: (line) => this.unimplemented.push(line),
     });
@@ -138,6 +142,11 @@ export class SyscallRig {
     this.used = 0;
   }
 
+  /** Makes sure that the guest has not taken the scratch memory away. */
+  keepScratch(): void {
+    if (this.memory.refused(this.scratch, scratchBytes, 3) >= 0) this.resetScratch();
+  }
+
   /** A NUL-terminated copy in guest memory. */
   string(text: string | Uint8Array): number {
     const bytes = Buffer.from(text);
@@ -164,6 +173,11 @@ export class SyscallRig {
     set(7, number);
     cpu.i32[cpuHeader.offset('exitArg') >> 2] = 0;
     return this.table.dispatch(this.task);
+  }
+
+  /** The run is over: a trace that waits for that is printed. */
+  finishTrace(): void {
+    this.table.finish?.();
   }
 
   /** The result of a call that must not sleep. */
