@@ -36,6 +36,7 @@ import { pollCalls } from './poll.ts';
 import { prctlCalls } from './prctl.ts';
 import { processCalls } from './process.ts';
 import { refusedCalls } from './refused.ts';
+import { refusedFileCalls } from './refused-files.ts';
 import type { Refusal, Row, Rows } from './row.ts';
 import { scheduleCalls } from './schedule.ts';
 import { seccompCalls } from './seccomp.ts';
@@ -82,6 +83,7 @@ const syscallNames: Readonly<Record<SyscallArch, Readonly<Record<number, string>
 export function allRows(release: string | null, entropy: Entropy): Rows {
   return {
     ...refusedCalls,
+    ...refusedFileCalls,
     ...fileCalls,
     ...openHowCalls,
     ...directoryCalls,
