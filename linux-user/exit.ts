@@ -7,8 +7,8 @@ import { walkRobustList } from './robust-list.ts';
 import { sendToProcess } from './signal/send.ts';
 import { SiCode } from './signal/siginfo.ts';
 import type { Task } from './task.ts';
-import { Pty } from './vfs/ptys.ts';
 import { pollInput } from './vfs/flags.ts';
+import { Pty } from './vfs/ptys.ts';
 
 const log = createLog('process');
 
