@@ -1,4 +1,5 @@
 // The command line of the user-mode commands: one row per option. Help, environment names and parsing all read it.
+import { type CpuModelName, cpuModels } from '#target/arm/cpu-models.ts';
 
 /** A mistake on the command line. Its message is one line for the user, without the program's name. */
 export class UsageError extends Error {}
@@ -21,11 +22,14 @@ export const LOG_ITEMS = {
   cpu: 'CPU registers before each block that runs (long)',
   fpu: "floating-point registers too, in what 'cpu' shows",
   nochain: "leave generated code after every block, so that 'exec' and 'cpu' miss none",
-  nosimplify: 'do without folding and forwarding (these five change no result, only the speed)',
+  nosimplify: 'do without folding and forwarding (these eight change no result, only the speed)',
   nodeadcode: 'do without removing dead code',
   noinline: 'do without calls inside compiled regions',
   nosplit: 'do without splitting blocks of loops with several entries',
   nosink: 'do without putting flags off to where they are needed',
+  noentry: 'store all flags before calls, also those the callee sets anew',
+  nogroup: 'test permissions for each access by itself',
+  noreturn: 'compare where inlined functions return, also where it is known',
   int: 'exceptions: system calls, faults, undefined instructions',
   unimp: 'what the guest asked for and tsemu does not have',
   guest_errors: 'invalid things the guest does',
@@ -35,13 +39,9 @@ export const LOG_ITEMS = {
 export type LogItem = keyof typeof LOG_ITEMS;
 
 /** The models of `-cpu`, with their line in `-cpu help`. */
-export const CPU_MODELS = {
-  max: 'everything tsemu has: ARMv7-A, Thumb-2, VFPv4, NEON (the default)',
-  any: 'the same as max',
-  'cortex-a7': 'ARMv7-A with VFPv4, NEON and divide',
-  'cortex-a15': 'ARMv7-A with VFPv4, NEON and divide',
-} as const;
-export type CpuModel = keyof typeof CPU_MODELS;
+export const CPU_MODELS: Readonly<Record<CpuModelName, string>> = Object.fromEntries(
+  Object.entries(cpuModels).map(([name, { help }]) => [name, help]),
+) as Record<CpuModelName, string>;
 
 /** Guest addresses, both ends included. */
 export interface AddressRange {
@@ -342,10 +342,10 @@ function readNames(text: string): string[] {
   return names;
 }
 
-function readCpu(text: string): CpuModel | 'help' {
+function readCpu(text: string): CpuModelName | 'help' {
   if (text === 'help' || text === '?') return 'help';
   if (!Object.hasOwn(CPU_MODELS, text)) throw new UsageError(`unknown CPU model '${text}'; -cpu help lists them`);
-  return text as CpuModel;
+  return text as CpuModelName;
 }
 
 function readTier(text: string): Tier {

@@ -1,9 +1,9 @@
 // From a command line and an environment to one typed configuration.
 import type { TraceForm } from '#syscalls/tracer.ts';
+import type { CpuModelName } from '#target/arm/cpu-models.ts';
 import {
   type AddressRange,
   CPU_MODELS,
-  type CpuModel,
   findOption,
   LOG_ITEMS,
   type LogItem,
@@ -15,14 +15,15 @@ import {
   UsageError,
 } from './option-table.ts';
 
-export { type AddressRange, type CpuModel, type LogItem, type Tier, UsageError } from './option-table.ts';
+export type { CpuModelName } from '#target/arm/cpu-models.ts';
+export { type AddressRange, type LogItem, type Tier, UsageError } from './option-table.ts';
 
 /** Everything that `runUser` needs to know about one run. */
 export interface UserConfig {
   /** The name that tsemu was called by, for messages. */
   readonly command: string;
   /** The guest architecture that the command stands for, or null to take it from the ELF header. */
-  readonly arch: 'arm' | null;
+  readonly arch: string | null;
   /** The program as the user wrote it: a path, never searched in PATH. */
   readonly program: string;
   /** The guest's argv, argv[0] included. */
@@ -44,7 +45,7 @@ export interface UserConfig {
   readonly cpuTime: number | null;
   /** Main stack, in bytes. */
   readonly stackSize: number;
-  readonly cpu: CpuModel;
+  readonly cpu: CpuModelName;
   /** Kernel release for uname, or null for ours. */
   readonly uname: string | null;
   /** End of the guest's address space in bytes, or null for the whole of it. */
@@ -108,7 +109,7 @@ export async function readCommandLine(command: string, args: readonly string[], 
     kind: 'run',
     config: {
       command,
-      arch: command === 'tsemu-arm' ? 'arm' : null,
+      arch: command.startsWith('tsemu-') ? command.slice('tsemu-'.length) : null,
       program,
       argv: [values.argv0 ?? program, ...args.slice(programAt + 1)],
       env: guestEnvironment(env, given),

@@ -1,5 +1,5 @@
 import { Access, type GuestMemory } from '#accel/guest-memory.ts';
-import { signalCount } from '#linux-user/signal/numbers.ts';
+import { OwnerType, owner, ownerSignal, setAsync, setOwner, setOwnerSignal } from '#linux-user/signal/async-io.ts';
 import type { SyscallResult } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
 import type { RecordLock } from '#linux-user/vfs/file-locks.ts';
@@ -112,15 +112,6 @@ function storeLock(memory: GuestMemory, at: number, wide: boolean, held: RecordL
   memory.store32(at + layout.pid, held.pid);
 }
 
-/** Who is to be told of O_ASYNC events, and by which signal: kept for those who ask. */
-const owners = new WeakMap<OpenFile, { owner: number; signal: number }>();
-
-function ownerOf(file: OpenFile): { owner: number; signal: number } {
-  const known = owners.get(file) ?? { owner: 0, signal: 0 };
-  owners.set(file, known);
-  return known;
-}
-
 /** F_ADD_SEALS, F_GET_SEALS (memfd_create(2)). */
 function seals(file: OpenFile, command: number, argument: number): number {
   if (!(file instanceof MemoryFile)) throw new Errno('EINVAL');
@@ -159,6 +150,7 @@ function fcntl(task: Task, which: number, command: number, argument: number): Sy
     case Fcntl.F_GETFL:
       return toGuestOpenFlags(task, file.flags);
     case Fcntl.F_SETFL:
+      setAsync(task, which, file, (fromGuestOpenFlags(task, argument) & Open.async) !== 0);
       file.flags = (file.flags & ~settableFlags) | (fromGuestOpenFlags(task, argument) & settableFlags);
       return 0;
     case Fcntl.F_GETLK:
@@ -172,17 +164,28 @@ function fcntl(task: Task, which: number, command: number, argument: number): Sy
     case Fcntl.F_OFD_SETLK:
     case Fcntl.F_OFD_SETLKW:
       return lock(task, file, command, argument, true);
-    case Fcntl.F_SETOWN:
-      ownerOf(file).owner = argument | 0;
+    case Fcntl.F_GETOWN: {
+      const { type, id } = owner(file);
+      return type === OwnerType.group ? -id : id;
+    }
+    case Fcntl.F_SETOWN: {
+      const id = argument | 0;
+      setOwner(task, file, id < 0 ? { type: OwnerType.group, id: -id } : { type: OwnerType.pid, id });
       return 0;
-    case Fcntl.F_GETOWN:
-      return ownerOf(file).owner;
-    case Fcntl.F_SETSIG:
-      if (argument > signalCount) throw new Errno('EINVAL');
-      ownerOf(file).signal = argument;
+    }
+    case Fcntl.F_GETOWN_EX:
+      task.memory.require(argument, 8, Access.write);
+      task.memory.store32(argument, owner(file).type);
+      task.memory.store32(argument + 4, owner(file).id);
+      return 0;
+    case Fcntl.F_SETOWN_EX:
+      setOwner(task, file, { type: task.memory.load32(argument), id: task.memory.load32(argument + 4) | 0 });
       return 0;
     case Fcntl.F_GETSIG:
-      return ownerOf(file).signal;
+      return ownerSignal(file);
+    case Fcntl.F_SETSIG:
+      setOwnerSignal(file, argument | 0);
+      return 0;
     case Fcntl.F_GETLEASE:
       return F_UNLCK;
     case Fcntl.F_GETPIPE_SZ:
@@ -214,8 +217,7 @@ const argument: Argument<number> = {
   },
 };
 
-const missing =
-  'record locks of host programs are not seen; leases and directory notes (EINVAL); O_ASYNC sends nothing';
+const missing = 'record locks of host programs are not seen; leases and directory notes (EINVAL)';
 const fcntlRow = partial(
   missing,
   row({ fd, command: oneOf(Fcntl), argument }, (task, args) => fcntl(task, args.fd, args.command, args.argument)),

@@ -1,6 +1,7 @@
 import { Access, type GuestMemory } from '#accel/guest-memory.ts';
 import { checkForeground, sessionHasGroup } from '#linux-user/job-control.ts';
 import { Socket } from '#linux-user/net/socket.ts';
+import { setAsync } from '#linux-user/signal/async-io.ts';
 import { Signal } from '#linux-user/signal/numbers.ts';
 import type { Task } from '#linux-user/task.ts';
 import { Open } from '#linux-user/vfs/flags.ts';
@@ -71,6 +72,8 @@ function fileRequest(task: Task, which: number, file: OpenFile, request: number,
     case Ioctl.FIONBIO:
       file.flags = memory.load32(at) === 0 ? file.flags & ~Open.nonBlock : file.flags | Open.nonBlock;
       return 0;
+    case Ioctl.FIOASYNC:
+      return setAsync(task, which, file, memory.load32(at) !== 0) ? 0 : undefined;
     case Ioctl.FIONREAD:
       memory.store32(at, Math.min(file.available(), 0x7fffffff));
       return 0;

@@ -66,7 +66,7 @@ export function sendToTask(task: Task, info: SigInfo): boolean {
   if (isIgnored(process, info.signo) && !blocks(task, info.signo)) return false;
   task.signals.pending.add(info);
   wakeFor(task, info.signo);
-  for (const file of process.signalFiles) file.arrived(info.signo);
+  for (const file of process.signalFiles) file.signalCame(info.signo);
   return true;
 }
 
@@ -79,7 +79,7 @@ export function sendToProcess(process: Process, info: SigInfo): boolean {
   if (isIgnored(process, signo) && !tasks.some((task) => blocks(task, signo))) return false;
   process.signals.pending.add(info);
   tasks.some((task) => wakeFor(task, signo));
-  for (const file of process.signalFiles) file.arrived(signo);
+  for (const file of process.signalFiles) file.signalCame(signo);
   return true;
 }
 

@@ -19,7 +19,7 @@ const pipes = new WeakMap<Inode, Pipe>();
 
 /** Opens a FIFO of a file system of ours. ENXIO for a writer that must not wait and has no reader. */
 export function openFifo(inode: Inode, path: Uint8Array, flags: number): OpenFile {
-  const pipe = pipes.get(inode) ?? new Pipe(() => inode.stat());
+  const pipe = pipes.get(inode) ?? new Pipe(inode);
   pipes.set(inode, pipe);
   const access = flags & Open.accessMode;
   const alone = access === Open.writeOnly && pipe.readers.size === 0;

@@ -97,6 +97,10 @@ export class HostFile extends HostBacked {
     return true;
   }
 
+  private get appends(): boolean {
+    return (this.flags & Open.append) !== 0;
+  }
+
   override read(bytes: Uint8Array, start: number, length: number): number {
     const atHost = this.offset === this.hostPosition;
     const count = fs.readSync(this.hostFd, bytes, start, Math.min(length, maxTransfer), atHost ? null : this.offset);
@@ -106,8 +110,8 @@ export class HostFile extends HostBacked {
   }
 
   override write(bytes: Uint8Array, start: number, length: number): number {
-    if ((this.flags & Open.append) !== 0) this.offset = fs.fstatSync(this.hostFd).size;
-    const atHost = this.hostPosition >= 0 && (this.offset === this.hostPosition || (this.flags & Open.append) !== 0);
+    if (this.appends) this.offset = fs.fstatSync(this.hostFd).size;
+    const atHost = this.hostPosition >= 0 && (this.offset === this.hostPosition || this.appends);
     const count = fs.writeSync(this.hostFd, bytes, start, Math.min(length, maxTransfer), atHost ? null : this.offset);
     this.offset += count;
     if (atHost) this.hostPosition = this.offset;
@@ -129,9 +133,10 @@ export class HostFile extends HostBacked {
     return target;
   }
 
-  /** A descriptor of its own for a host program, at the same offset. */
+  /** A descriptor for a host program, at the same offset: the inherited one where it stands there, or one of its own. */
   openForHost(): number {
-    const append = (this.flags & Open.append) !== 0 ? fs.constants.O_APPEND : 0;
+    if (this.hostPosition >= 0 && (this.hostPosition === this.offset || this.appends)) return this.hostFd;
+    const append = this.appends ? fs.constants.O_APPEND : 0;
     const path = `/proc/self/fd/${this.hostFd}`;
     if (this.offset === 0 || append !== 0) return fs.openSync(path, (this.flags & Open.accessMode) | append);
     // Node has no lseek: reading moves the offset.
@@ -149,6 +154,8 @@ export class HostFile extends HostBacked {
   continueFrom(fd: number): void {
     const info = fs.readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1');
     this.offset = Number(/^pos:\s*(\d+)/m.exec(info)?.[1] ?? this.offset);
+    if (fd === this.hostFd) this.hostPosition = this.offset;
+    else fs.closeSync(fd);
   }
 
   /** Where the host does not tell of holes all is data, and the one hole is the end (lseek(2) allows it). */

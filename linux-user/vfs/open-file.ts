@@ -252,8 +252,25 @@ export interface TerminalSettings {
 
 let nextInode = 1n;
 
+/** The stat of an object that is nowhere but in memory, which fchmod and fchown change. */
+export interface AnonymousStat extends FileStat {
+  mode: bigint;
+  uid: bigint;
+  gid: bigint;
+}
+
+export function changeMode(stat: AnonymousStat, mode: number): void {
+  stat.mode = (stat.mode & ~0o7777n) | BigInt(mode);
+}
+
+/** -1 leaves an id as it is (chown(2)). */
+export function changeOwner(stat: AnonymousStat, uid: number, gid: number): void {
+  if (uid !== -1) stat.uid = BigInt(uid >>> 0);
+  if (gid !== -1) stat.gid = BigInt(gid >>> 0);
+}
+
 /** A stat for objects that live in no file system (pipes, synthetic files): device 0, a number of their own. */
-export function anonymousStat(mode: number, size = 0n): FileStat {
+export function anonymousStat(mode: number, size = 0n): AnonymousStat {
   const now = BigInt(Date.now()) * 1_000_000n;
   return {
     dev: 0x0dn,

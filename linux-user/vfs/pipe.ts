@@ -1,6 +1,6 @@
 import { Errno } from '#util/errno.ts';
 import { Mode, Open, Poll, pollInput, pollOutput } from './flags.ts';
-import { anonymousStat, type FileStat, OpenFile, wouldBlock } from './open-file.ts';
+import { anonymousStat, changeMode, changeOwner, type FileStat, OpenFile, wouldBlock } from './open-file.ts';
 
 /** Bytes a new pipe holds, and the most that F_SETPIPE_SZ gives (pipe(7)). */
 export const pipeCapacity = 65536;
@@ -11,9 +11,16 @@ const atomicWrite = 4096;
 
 let nextPipe = 1;
 
+/** What stands for a pipe among files: a FIFO's inode, or nothing but these. */
+export interface PipeIdentity {
+  stat(): FileStat;
+  chmod(mode: number): void;
+  chown(uid: number, gid: number): void;
+}
+
 /** The ring of a pipe or FIFO, which its ends share. */
 export class Pipe {
-  readonly stat: () => FileStat;
+  readonly identity: PipeIdentity;
   readonly readers: Set<PipeEnd> = new Set();
   readonly writers: Set<PipeEnd> = new Set();
   /** How often an end has been opened for reading, for writing: who waits for the other side may miss it. */
@@ -23,8 +30,8 @@ export class Pipe {
   private head = 0;
   length = 0;
 
-  constructor(stat: () => FileStat) {
-    this.stat = stat;
+  constructor(identity: PipeIdentity) {
+    this.identity = identity;
   }
 
   get capacity(): number {
@@ -152,10 +159,16 @@ export class PipeEnd extends OpenFile {
   }
 
   override stat(): FileStat {
-    return this.pipe.stat();
+    return this.pipe.identity.stat();
   }
 
-  override chmod(): void {}
+  override chmod(mode: number): void {
+    this.pipe.identity.chmod(mode);
+  }
+
+  override chown(uid: number, gid: number): void {
+    this.pipe.identity.chown(uid, gid);
+  }
 
   override available(): number {
     return this.pipe.length;
@@ -182,8 +195,12 @@ export class PipeEnd extends OpenFile {
 
 /** Both ends of a new pipe (pipe(2)); `flags`: O_NONBLOCK or 0. */
 export function createPipe(flags: number): readonly [reader: OpenFile, writer: OpenFile] {
-  const identity = anonymousStat(Mode.fifo | 0o600);
-  const pipe = new Pipe(() => identity);
+  const stat = anonymousStat(Mode.fifo | 0o600);
+  const pipe = new Pipe({
+    stat: () => stat,
+    chmod: (mode) => changeMode(stat, mode),
+    chown: (uid, gid) => changeOwner(stat, uid, gid),
+  });
   const path = Buffer.from(`pipe:[${nextPipe++}]`);
   const reader = new PipeEnd(pipe, path, flags | Open.readOnly, true);
   return [reader, new PipeEnd(pipe, path, flags | Open.writeOnly, true)];
