@@ -220,13 +220,11 @@ export class FileSystem {
   }
 
   /** stat and lstat. */
-  stat(process: Process, place: Place, follow: boolean): FileStat {
+  stat(_process: Process, place: Place, follow: boolean): FileStat {
     if (place.kind === 'file') return place.file.stat();
     if (place.kind === 'host') return onHost.statHost(place, follow);
-    const inode = existing(place);
     // A link that leads to an open file has been followed by the walk, if it was to be.
-    void process;
-    return inode.stat();
+    return existing(place).stat();
   }
 
   /** The target of a link; EINVAL for anything else. */
