@@ -23,6 +23,7 @@ function openLibC(ffi: Ffi) {
     __errno_location: { arguments: [], return: 'pointer' },
     fallocate: { arguments: ['i32', 'i32', 'i64', 'i64'], return: 'i32' },
     fcntl: { arguments: ['i32', 'i32', 'pointer'], return: 'i32' },
+    getdents64: { arguments: ['i32', 'pointer', 'u64'], return: 'i64' },
     getxattr: { arguments: ['pointer', 'pointer', 'pointer', 'u64'], return: 'i64' },
     lgetxattr: { arguments: ['pointer', 'pointer', 'pointer', 'u64'], return: 'i64' },
     listxattr: { arguments: ['pointer', 'pointer', 'u64'], return: 'i64' },

@@ -48,13 +48,7 @@ class HostXattrs implements Xattrs {
     const { calls } = this;
     const text = this.name(name);
     const value = new ArrayBuffer(longestValue);
-    const length = calls.call(
-      `${this.prefix}getxattr`,
-      this.path,
-      text,
-      value,
-      BigInt(longestValue),
-    );
+    const length = calls.call(`${this.prefix}getxattr`, this.path, text, value, BigInt(longestValue));
     return new Uint8Array(value, 0, length);
   }
 
@@ -63,14 +57,7 @@ class HostXattrs implements Xattrs {
     const { calls } = this;
     const text = this.name(name);
     const copy = calls.text(value);
-    calls.call(
-      `${this.prefix}setxattr`,
-      this.path,
-      text,
-      copy,
-      BigInt(value.length),
-      flags,
-    );
+    calls.call(`${this.prefix}setxattr`, this.path, text, copy, BigInt(value.length), flags);
   }
 
   names(): string[] {
