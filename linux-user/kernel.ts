@@ -59,7 +59,6 @@ export class Kernel {
   readonly syscalls: SyscallTable;
   readonly futexes: FutexTable = new FutexTable();
   /** Every address space there is: they share the files that they map. */
-  private readonly spaces: Set<Mm> = new Set();
   readonly ipc: IpcSpace = new IpcSpace(this.processes);
   readonly hostSignals: HostSignals;
   /** The process that tsemu was started for; its end is tsemu's exit status. */
@@ -129,7 +128,7 @@ export class Kernel {
     const effectiveAccess = (prot: number): number => abi.effectiveAccess(prot);
     const mm = new Mm(
       machine.memory,
-      { taskSize, stackBytes, limits, effectiveAccess, mayGrow: this.mayGrow, peers: this.spaces },
+      { taskSize, stackBytes, limits, effectiveAccess, mayGrow: this.mayGrow },
       machine.residue,
     );
     mm.onCodeChange = (start, end) => machine.engine.invalidate(start, end);

@@ -39,6 +39,7 @@ import { pollCalls } from './poll.ts';
 import { prctlCalls } from './prctl.ts';
 import { processCalls } from './process.ts';
 import { refusedCalls } from './refused.ts';
+import { refusedFileCalls } from './refused-files.ts';
 import type { Refusal, Row, Rows } from './row.ts';
 import { scheduleCalls } from './schedule.ts';
 import { seccompCalls } from './seccomp.ts';
@@ -81,6 +82,7 @@ const syscallNames: Readonly<Record<SyscallArch, Readonly<Record<number, string>
 function rowsBySubject(release: string | null, entropy: Entropy): readonly Rows[] {
   return [
     refusedCalls,
+    refusedFileCalls,
     fileCalls,
     openHowCalls,
     directoryCalls,

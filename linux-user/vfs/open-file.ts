@@ -104,7 +104,7 @@ export abstract class OpenFile {
    * What open(2) gives, if that need not wait any more; null: try again when `readiness` is woken. Only FIFOs wait, for
    * their other side.
    */
-  arrived(): OpenFile | null {
+  whenOpen(): OpenFile | null {
     return this;
   }
 
