@@ -81,11 +81,14 @@ function sysinfo(task: Task, at: number): number {
   return 0;
 }
 
+/** Most bytes of one getrandom (getrandom(2)): the guest waits for all of them. */
+const mostRandom = 33_554_431;
+
 function getrandom(task: Task, to: number, count: number, how: number, entropy: Entropy): number {
   const { GRND_RANDOM, GRND_INSECURE, GRND_NONBLOCK } = RandomFlag;
   if ((how & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE)) !== 0) throw new Errno('EINVAL');
   if ((how & (GRND_RANDOM | GRND_INSECURE)) === (GRND_RANDOM | GRND_INSECURE)) throw new Errno('EINVAL');
-  const length = usableLength(task.memory, to, Math.min(count, 0x7ffff000), Access.write);
+  const length = usableLength(task.memory, to, Math.min(count, mostRandom), Access.write);
   entropy(task.memory.u8, to, length);
   return length;
 }
