@@ -108,6 +108,11 @@ export class TranslationReader implements CodeReader {
     return true;
   }
 
+  /** Byte ranges [start, end) taken for constant since the last call of `takeConstants`. */
+  get newConstants(): readonly (readonly [number, number])[] {
+    return this.constants;
+  }
+
   /** Byte ranges [start, end) taken for constant since the last call. */
   takeConstants(): readonly (readonly [number, number])[] {
     const { constants } = this;

@@ -577,7 +577,7 @@ export class Engine {
   /** Makes the outline of a block as translated, which outlives its T0 code. */
   private keepOutline(block: IrBlock): BlockOutline {
     const { space } = this;
-    const outline = outlineOf(block);
+    const outline = outlineOf(block, this.target, [...this.reader.newConstants]);
     space.outlines.set(block.pc, outline);
     this.codePages.note(outline.start, outline.end, { kind: 'outline', pages: [], space, pc: block.pc });
     return outline;
@@ -587,12 +587,13 @@ export class Engine {
   private compileAround(pc: number): void {
     const { profile, space } = this;
     const entry = profile.functionOf(space, pc);
+    const outline = space.outlines.get(pc);
     if (entry === pc || space.compiled.has(entry) || profile.entered(space, entry) < functionEntries) {
-      this.compile(pc);
-      return;
-    }
-    this.compile(entry);
-    if (this.space.compiled.has(pc)) return;
+      if (entry === pc || !outline?.inRegion || profile.threshold <= 1) this.compile(pc);
+    } else this.compile(entry);
+    if (!outline || this.space.compiled.has(pc)) return;
+    // A region runs through it, but is entered elsewhere: what runs now may come there soon, or never.
+    outline.inRegion = false;
     const address = this.space.addresses.get(pc);
     if (address !== undefined) profile.set(address, profile.threshold * onStackFactor);
   }
@@ -622,6 +623,7 @@ export class Engine {
       countInstructions: this.options.count === 'all',
       maxBlockInstructions: this.options.oneInstruction ? 1 : Infinity,
       outline: (pc) => this.outline(pc),
+      knownOutline: (pc) => (this.options.tier === 'region' ? this.outline(pc) : this.space.outlines.get(pc)),
       isFunction: (pc) => this.space.functions.has(pc),
       isHot: (pc) => this.profile.isHot(this.space, pc),
       without: this.without,

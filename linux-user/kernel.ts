@@ -1,5 +1,6 @@
 import type { GuestMemory } from '#accel/guest-memory.ts';
 import type { Target } from '#tcg/target.ts';
+import { Errno } from '#util/errno.ts';
 import type { Abi } from './abi/abi.ts';
 import { AddressSpace, type Machine } from './address-space.ts';
 import type { Entropy } from './entropy.ts';
@@ -8,6 +9,8 @@ import type { EngineFactory } from './guest-engine.ts';
 import { ImageDirectory } from './images.ts';
 import { IpcSpace } from './ipc/ipc-space.ts';
 import { continueProcess, stopProcess } from './job-control.ts';
+import { ourRelease } from './kernel-name.ts';
+import type { ProgramOpener } from './loader/program-opener.ts';
 import { MachinePool } from './machine-pool.ts';
 import { Mm } from './mm/mm.ts';
 import type { Process } from './process.ts';
@@ -23,13 +26,17 @@ import type { SyscallTable } from './syscall-table.ts';
 export interface KernelOptions {
   readonly target: Target;
   readonly abi: Abi;
-  /** -L, or null. */
-  readonly prefix: string | null;
+  /** How the programs that others need are found. */
+  readonly programs: ProgramOpener;
   readonly entropy: Entropy;
   /** First address that the guest cannot map. */
   readonly taskSize: number;
   /** Stack of a program whose RLIMIT_STACK is unlimited. */
   readonly stackBytes: number;
+  /** uname -r; null for ours. */
+  readonly release?: string | null;
+  /** Bytes that all guest memory together may have; left out for no limit. */
+  readonly memoryLimit?: number;
   /** A memory for an address space. Throws LoadError. */
   readonly newMemory: () => GuestMemory;
 }
@@ -68,6 +75,29 @@ export class Kernel {
     !this.hostSignals.active &&
     ![...this.processes].some(({ timers, network }) => timers.active || network.active);
 
+  /** uname -r. */
+  get release(): string {
+    return this.options.release ?? ourRelease;
+  }
+
+  /** Bytes mapped by all processes. */
+  get memoryInUse(): number {
+    let bytes = 0;
+    const seen = new Set<AddressSpace>();
+    for (const { space, zombie } of this.processes) {
+      if (zombie || seen.has(space)) continue;
+      seen.add(space);
+      bytes += space.mm.vmas.bytes;
+    }
+    return bytes;
+  }
+
+  /** May the guests together map so many bytes more? */
+  private readonly mayGrow = (bytes: number): boolean => {
+    const { memoryLimit } = this.options;
+    return memoryLimit === undefined || this.memoryInUse + bytes <= memoryLimit;
+  };
+
   /** getppid of a process without a guest parent. */
   parentPid(process: Process): number {
     return process === this.first ? globalThis.process.ppid : initPid;
@@ -78,13 +108,18 @@ export class Kernel {
     const machine = this.machines.take(program);
     const { abi, taskSize, stackBytes } = this.options;
     const effectiveAccess = (prot: number): number => abi.effectiveAccess(prot);
-    const mm = new Mm(machine.memory, { taskSize, stackBytes, limits, effectiveAccess }, machine.residue);
+    const mm = new Mm(
+      machine.memory,
+      { taskSize, stackBytes, limits, effectiveAccess, mayGrow: this.mayGrow },
+      machine.residue,
+    );
     mm.onCodeChange = (start, end) => machine.engine.invalidate(start, end);
     return this.wrap(mm, machine, program);
   }
 
   /** A copy of an address space in which `program` runs: fork. */
   copySpace(space: AddressSpace, limits: ResourceLimits, program: string): AddressSpace {
+    if (!this.mayGrow(space.mm.vmas.bytes)) throw new Errno('ENOMEM');
     const machine = this.machines.take(program);
     const { memory, engine, residue } = machine;
     const mm = space.mm.fork(memory, residue, limits, (start, end) => engine.invalidate(start, end));
@@ -112,7 +147,7 @@ export class Kernel {
   }
 
   private wrap(mm: Mm, machine: Machine, program: string): AddressSpace {
-    const images = new ImageDirectory(mm, this.options.abi, this.options.prefix);
+    const images = new ImageDirectory(mm, this.options.abi, this.options.programs);
     return new AddressSpace(mm, machine, images, () => {
       mm.retire();
       this.machines.give(machine, program);

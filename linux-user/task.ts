@@ -84,6 +84,11 @@ export class Task {
     return this.leaving || this.process.termination !== null;
   }
 
+  /** True while a call of it waits. */
+  get sleeping(): boolean {
+    return this.interruptSleep !== null;
+  }
+
   get mm(): Mm {
     return this.process.mm;
   }

@@ -26,6 +26,9 @@ const switches: readonly (readonly [LogItem, Optimization])[] = [
   ['noinline', 'inline'],
   ['nosplit', 'split'],
   ['nosink', 'sink'],
+  ['noentry', 'entry'],
+  ['nogroup', 'group'],
+  ['noreturn', 'return'],
 ];
 
 export type DumpConfig = Pick<UserConfig, 'log' | 'logFile' | 'logFilter'>;

@@ -5,7 +5,8 @@ import type { Process } from '#linux-user/process.ts';
 import { detectArchitecture, LoadError, startProcess } from '#linux-user/start.ts';
 import { coverage, createSyscallTable } from '#syscalls/table.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
-import { architectures } from './architectures.ts';
+import { targetFor } from './architectures.ts';
+import { confine } from './confinement.ts';
 import { createDump } from './dump.ts';
 import { interpreterBytes } from './interpreter.ts';
 import { UsageError, type UserConfig } from './options.ts';
@@ -22,8 +23,10 @@ function codeBytes({ mm }: Process): number {
 /** Runs one guest program to its end; `onBusy` is called before much of our JavaScript runs. Returns its exit code. */
 export async function runUser(config: UserConfig, onBusy?: () => void): Promise<number> {
   try {
-    const arch = config.arch ?? detectArchitecture(config.program, config.ldPrefix);
-    const target = architectures[arch];
+    const entropy = createEntropy(config.seed);
+    const { fs, credentials, networkGate } = confine(config, entropy);
+    const arch = config.arch ?? detectArchitecture(config.program, fs.programs(null));
+    const target = targetFor(arch, config.cpu);
     if (!target) throw new UsageError(`${config.program}: no translator for ${arch} in this build`);
     const dump = config.log.size === 0 ? null : await createDump(config, target);
     const log = dump?.log;
@@ -41,17 +44,23 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
       traceForm: config.strace,
       unimplemented: log && config.log.has('unimp') ? (line) => log(`${line}\n`) : null,
       release: config.uname,
-      entropy: config.seed === null ? null : createEntropy(config.seed),
+      entropy,
     });
     return await startProcess(
       {
         program: config.program,
         argv: config.argv,
         environment: config.env,
-        prefix: config.ldPrefix,
+        fs,
+        credentials,
+        networkGate,
+        release: config.uname,
+        ...(config.memory !== null && { memoryLimit: config.memory }),
+        ...(config.cpuTime !== null && { cpuLimit: config.cpuTime }),
         stackBytes: config.stackSize,
         addressSpaceEnd: config.reservedVa,
         seed: config.seed,
+        entropy,
         protection: config.protection,
         target,
         report: null,

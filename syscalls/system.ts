@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { cpus, freemem, hostname, loadavg, totalmem, uptime } from 'node:os';
 import { Access } from '#accel/guest-memory.ts';
 import type { Entropy } from '#linux-user/entropy.ts';
+import { ourRelease, ourVersion } from '#linux-user/kernel-name.ts';
 import type { Task } from '#linux-user/task.ts';
 import { Errno } from '#util/errno.ts';
 import { address, bufferOut, flags, structOut, uint } from './arguments.ts';
@@ -13,9 +14,6 @@ import { type Rows, row } from './row.ts';
 
 /** Bytes of each of the six fields of struct new_utsname. */
 const nameBytes = 65;
-/** The kernel we say we are: a long-term release whose system calls the table has. */
-const ourRelease = '6.1.0';
-const ourVersion = '#1 SMP tsemu';
 
 function uname(task: Task, at: number, release: string): number {
   const fields = ['Linux', hostname(), release, ourVersion, task.abi.machine, '(none)'];

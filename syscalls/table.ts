@@ -18,6 +18,7 @@ import { fileCalls } from './file.ts';
 import { futexCalls } from './futex.ts';
 import { futex2Calls } from './futex2.ts';
 import { identityCalls } from './identity.ts';
+import { inotifyCalls } from './inotify.ts';
 import { inspectCalls } from './inspect.ts';
 import { ioctlCalls } from './ioctl.ts';
 import { ipcCalls } from './ipc.ts';
@@ -29,6 +30,7 @@ import { memoryCalls } from './memory.ts';
 import { mqueueCalls } from './mqueue.ts';
 import { msgCalls } from './msg.ts';
 import { armSyscallNames } from './nr/arm.ts';
+import { openHowCalls } from './open-how.ts';
 import { pidfdCalls } from './pidfd.ts';
 import { pollCalls } from './poll.ts';
 import { prctlCalls } from './prctl.ts';
@@ -43,6 +45,7 @@ import { signalCalls } from './signal.ts';
 import { socketCalls } from './socket.ts';
 import { socketMessageCalls } from './socket-message-calls.ts';
 import { socketOptionCalls } from './socket-option.ts';
+import { spliceCalls } from './splice.ts';
 import { statCalls } from './stat.ts';
 import { systemCalls } from './system.ts';
 import { timeCalls } from './time.ts';
@@ -50,6 +53,7 @@ import { timerCalls } from './timers.ts';
 import { type CallTracer, LineTracer, type TraceForm } from './tracer.ts';
 import { unshareCalls } from './unshare.ts';
 import { waitCalls } from './wait.ts';
+import { xattrCalls } from './xattr.ts';
 
 const log = createLog('syscalls');
 
@@ -79,10 +83,14 @@ export function allRows(release: string | null, entropy: Entropy): Rows {
   return {
     ...refusedCalls,
     ...fileCalls,
+    ...openHowCalls,
     ...directoryCalls,
+    ...xattrCalls,
     ...statCalls,
     ...fcntlCalls,
+    ...spliceCalls,
     ...ioctlCalls,
+    ...inotifyCalls,
     ...pollCalls,
     ...epollCalls,
     ...socketCalls,

@@ -450,6 +450,68 @@ export const opTable = {
   extend_low_u_i16x8: simdUnary(0xa9),
   extend_low_s_i32x4: simdUnary(0xc7),
   extend_low_u_i32x4: simdUnary(0xc9),
+  extend_high_s_i8x16: simdUnary(0x88),
+  extend_high_u_i8x16: simdUnary(0x8a),
+  extend_high_s_i16x8: simdUnary(0xa8),
+  extend_high_u_i16x8: simdUnary(0xaa),
+  extend_high_s_i32x4: simdUnary(0xc8),
+  extend_high_u_i32x4: simdUnary(0xca),
+  /** Products of the extended low (high) halves. */
+  extmul_low_s_i8x16: simdBinary(0x9c),
+  extmul_high_s_i8x16: simdBinary(0x9d),
+  extmul_low_u_i8x16: simdBinary(0x9e),
+  extmul_high_u_i8x16: simdBinary(0x9f),
+  extmul_low_s_i16x8: simdBinary(0xbc),
+  extmul_high_s_i16x8: simdBinary(0xbd),
+  extmul_low_u_i16x8: simdBinary(0xbe),
+  extmul_high_u_i16x8: simdBinary(0xbf),
+  extmul_low_s_i32x4: simdBinary(0xdc),
+  extmul_high_s_i32x4: simdBinary(0xdd),
+  extmul_low_u_i32x4: simdBinary(0xde),
+  extmul_high_u_i32x4: simdBinary(0xdf),
+  /** Sums of neighbours, twice as wide. */
+  extadd_pairwise_s_i8x16: simdUnary(0x7c),
+  extadd_pairwise_u_i8x16: simdUnary(0x7d),
+  extadd_pairwise_s_i16x8: simdUnary(0x7e),
+  extadd_pairwise_u_i16x8: simdUnary(0x7f),
+  /** (a · b + 0x4000) >> 15, saturated. */
+  q15mulr_sat_s_i16x8: simdBinary(0x82),
+  gt_s_i64x2: simdBinary(0xd9),
+
+  // ---- v128 of floats: as the scalar ones, lane by lane. Comparisons give all ones or zero.
+  add_f32x4: simdBinary(0xe4),
+  sub_f32x4: simdBinary(0xe5),
+  mul_f32x4: simdBinary(0xe6),
+  div_f32x4: simdBinary(0xe7),
+  /** NaN if either is one; −0 is less than +0. */
+  min_f32x4: simdBinary(0xe8),
+  max_f32x4: simdBinary(0xe9),
+  sqrt_f32x4: simdUnary(0xe3),
+  ceil_f32x4: simdUnary(0x67),
+  floor_f32x4: simdUnary(0x68),
+  trunc_f32x4: simdUnary(0x69),
+  nearest_f32x4: simdUnary(0x6a),
+  eq_f32x4: simdBinary(0x41),
+  ne_f32x4: simdBinary(0x42),
+  lt_f32x4: simdBinary(0x43),
+  gt_f32x4: simdBinary(0x44),
+  le_f32x4: simdBinary(0x45),
+  ge_f32x4: simdBinary(0x46),
+  add_f64x2: simdBinary(0xf0),
+  sub_f64x2: simdBinary(0xf1),
+  mul_f64x2: simdBinary(0xf2),
+  gt_f64x2: simdBinary(0x4a),
+  lt_f64x2: simdBinary(0x49),
+  ne_f64x2: simdBinary(0x48),
+  convert_s_i32x4_f32x4: simdUnary(0xfa),
+  convert_u_i32x4_f32x4: simdUnary(0xfb),
+  /** Round toward zero, saturate, NaN to 0. */
+  trunc_sat_s_f32x4_i32x4: simdUnary(0xf8),
+  trunc_sat_u_f32x4_i32x4: simdUnary(0xf9),
+  /** The low half of an f32x4. */
+  promote_low_f32x4_f64x2: simdUnary(0x5f),
+  /** To the low half; the high one is 0. */
+  demote_f64x2_f32x4: simdUnary(0x5e),
 
   // ---- control
   /** Body runs if a ≠ 0. Values defined inside are not visible outside: results go through state slots. */

@@ -59,6 +59,20 @@ export interface DisasContext {
   readonly target: unknown;
 }
 
+/** What programs learn about a CPU, in the words of Linux. */
+export interface CpuIdentity {
+  /** AT_PLATFORM and uname's machine. */
+  readonly platform: string;
+  readonly machine: string;
+  /** "model name" and "CPU architecture" of /proc/cpuinfo. */
+  readonly name: string;
+  readonly architecture: string;
+  /** The main ID register: implementer, variant, part number, revision. */
+  readonly midr: number;
+  /** The "Features" of /proc/cpuinfo. */
+  readonly features: readonly string[];
+}
+
 /** A guest CPU: how to decode it and what its state is. Implemented in `target/<arch>/`. */
 export interface Target<BlockState = unknown> {
   readonly name: string;
@@ -66,6 +80,8 @@ export interface Target<BlockState = unknown> {
   /** Byte ranges [start, end) of slots whose value need not be exact at a fault nobody can observe (flags). */
   readonly lazySlots: readonly (readonly [number, number])[];
   readonly helpers: readonly Helper[];
+  /** Which CPU this is, where there are several. */
+  readonly identity?: CpuIdentity;
   /** Plain address of a PC in the target's encoding. */
   address(pc: number): number;
   /** The CPU bits that change translation and are not in the PC. 0 is the usual mode. */

@@ -3,10 +3,10 @@ import type { Abi } from '../abi/abi.ts';
 import type { Mm } from '../mm/mm.ts';
 import { pageCeil } from '../mm/page-math.ts';
 import { type ElfImage, elfMachine, readElf } from './elf.ts';
-import { hostPathOf } from './guest-path.ts';
 import { LoadError } from './load-error.ts';
 import { type LoadedImage, mapImage } from './map-image.ts';
-import { ProgramFile } from './program-file.ts';
+import type { ProgramFile } from './program-file.ts';
+import type { ProgramOpener } from './program-opener.ts';
 import { scriptLine } from './script.ts';
 
 const log = createLog('loader');
@@ -22,18 +22,17 @@ export interface ResolvedProgram {
 const maximumScripts = 4;
 
 /**
- * Opens and checks the program at `hostPath`, which the guest calls `name`. A `#!` script runs by its interpreter if that is a program for this guest (below the
- * -L folder, or the host's). Throws LoadError.
+ * Checks an open program, which it takes over. A `#!` script runs by its interpreter if that is a program for this guest.
+ * Throws LoadError.
  */
 export function resolveProgram(
-  name: string,
-  hostPath: string,
+  file: ProgramFile,
   argv: readonly Uint8Array[],
   abi: Abi,
-  prefix: string | null,
+  programs: ProgramOpener,
   depth = 0,
 ): ResolvedProgram {
-  const file = new ProgramFile(name, hostPath);
+  const { name } = file;
   try {
     const line = scriptLine(file.read(0, 256));
     if (line === null) {
@@ -42,8 +41,7 @@ export function resolveProgram(
     }
     if (line.interpreter === '') throw new LoadError(`${name}: a script whose #! line names no interpreter`, 126);
     if (depth >= maximumScripts) throw new LoadError(`${name}: too many scripts interpret one another`, 126, 'ELOOP');
-    const interpreter = hostPathOf(line.interpreter, prefix);
-    if (!isGuestProgram(interpreter, abi)) {
+    if (!isGuestProgram(line.interpreter, abi, programs)) {
       throw new LoadError(
         `${name}: a script for ${line.interpreter}, which is no ${abi.name} program here; -L names a folder with one`,
         126,
@@ -52,7 +50,8 @@ export function resolveProgram(
     const rest = [line.interpreter, ...(line.argument === null ? [] : [line.argument]), name].map((text) =>
       Buffer.from(text),
     );
-    const resolved = resolveProgram(line.interpreter, interpreter, [...rest, ...argv.slice(1)], abi, prefix, depth + 1);
+    const interpreter = programs.open(line.interpreter);
+    const resolved = resolveProgram(interpreter, [...rest, ...argv.slice(1)], abi, programs, depth + 1);
     file.release();
     return resolved;
   } catch (error) {
@@ -61,9 +60,9 @@ export function resolveProgram(
   }
 }
 
-function isGuestProgram(hostPath: string, abi: Abi): boolean {
+function isGuestProgram(name: string, abi: Abi, programs: ProgramOpener): boolean {
   try {
-    const file = new ProgramFile(hostPath);
+    const file = programs.open(name);
     const start = file.read(0, 256);
     file.release();
     return elfMachine(start) === abi.elf.machine || scriptLine(start) !== null;
@@ -81,9 +80,9 @@ export interface LoadedProgram {
 }
 
 /** Maps a program and its PT_INTERP, and sets where the heap starts. Throws LoadError. */
-export function loadProgram(mm: Mm, abi: Abi, resolved: ResolvedProgram, prefix: string | null): LoadedProgram {
+export function loadProgram(mm: Mm, abi: Abi, resolved: ResolvedProgram, programs: ProgramOpener): LoadedProgram {
   const { file, image } = resolved;
-  const interpreterFile = image.interpreter === null ? null : openInterpreter(file, image.interpreter, prefix);
+  const interpreterFile = image.interpreter === null ? null : openInterpreter(file, image.interpreter, programs);
   try {
     const interpreterImage = interpreterFile === null ? null : readElf(interpreterFile, abi);
     const program = mapImage(mm, file, image, abi.pieBase);
@@ -100,9 +99,10 @@ export function loadProgram(mm: Mm, abi: Abi, resolved: ResolvedProgram, prefix:
   }
 }
 
-function openInterpreter(file: ProgramFile, path: string, prefix: string | null): ProgramFile {
+function openInterpreter(file: ProgramFile, path: string, programs: ProgramOpener): ProgramFile {
+  const { prefix } = programs;
   try {
-    return new ProgramFile(path, hostPathOf(path, prefix));
+    return programs.open(path);
   } catch (error) {
     if (!(error instanceof LoadError)) throw error;
     const where = prefix === null ? '' : ` (nor below ${prefix})`;

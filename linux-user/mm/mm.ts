@@ -25,6 +25,8 @@ export interface MmOptions {
   readonly taskSize: number;
   readonly stackBytes: number;
   readonly limits: ResourceLimits;
+  /** May all guests together have so many bytes more? */
+  readonly mayGrow?: (bytes: number) => boolean;
   /** Abi.effectiveAccess. */
   readonly effectiveAccess: (prot: number) => number;
 }
@@ -56,6 +58,7 @@ export class Mm {
   readonly mmapBase: number;
   readonly limits: ResourceLimits;
   readonly access: (prot: number) => number;
+  private readonly mayGrow: (bytes: number) => boolean;
   private readonly stackBytes: number;
   private readonly residue: Residue;
   /** Start of the heap and its end now, to the byte. */
@@ -87,6 +90,7 @@ export class Mm {
     this.limits = options.limits;
     this.stackBytes = options.stackBytes;
     this.access = options.effectiveAccess;
+    this.mayGrow = options.mayGrow ?? (() => true);
     const gap = Math.min(Math.max(options.stackBytes, minimumStackGap), Math.floor(options.taskSize / 6) * 5);
     this.mmapBase = pageFloor(this.stackTop - gap);
   }
@@ -165,6 +169,7 @@ export class Mm {
       replaced += Math.min(vma.end, start + length) - Math.max(vma.start, start);
     }
     if (this.vmas.bytes - replaced + length > this.limits.get(ResourceLimit.AS).soft) throw new Errno('ENOMEM');
+    if (!this.mayGrow(length - replaced)) throw new Errno('ENOMEM');
     const dataLimit = this.limits.get(ResourceLimit.DATA).soft;
     if (shared || (prot & Prot.WRITE) === 0 || dataLimit === Infinity) return;
     if (this.dataBytes() + length > dataLimit) throw new Errno('ENOMEM');
@@ -344,6 +349,7 @@ export class Mm {
     if (newEnd + pageSize > this.taskSize || !this.vmas.free(oldEnd, newEnd + pageSize)) return false;
     if (newEnd - this.brkStart > this.limits.get(ResourceLimit.DATA).soft) return false;
     if (this.vmas.bytes + newEnd - oldEnd > this.limits.get(ResourceLimit.AS).soft) return false;
+    if (!this.mayGrow(newEnd - oldEnd)) return false;
     const prot = Prot.READ | Prot.WRITE;
     this.place({
       start: oldEnd,
@@ -463,8 +469,8 @@ export class Mm {
   }
 
   private options(limits: ResourceLimits): MmOptions {
-    const { taskSize, stackBytes, access: effectiveAccess } = this;
-    return { taskSize, stackBytes, limits, effectiveAccess };
+    const { taskSize, stackBytes, access: effectiveAccess, mayGrow } = this;
+    return { taskSize, stackBytes, limits, effectiveAccess, mayGrow };
   }
 
   /**
@@ -485,8 +491,8 @@ export class Mm {
     }
   }
 
-  /** /proc/self/maps. */
-  mapsText(): string {
-    return mapsText(this.vmas);
+  /** /proc/self/maps, or its line for one mapping. */
+  mapsText(vma?: Vma): string {
+    return mapsText(vma === undefined ? this.vmas : [vma]);
   }
 }

@@ -79,7 +79,7 @@ export const cmn = compare(add);
 export function execute(c: ArmContext, alu: Alu, rd: number, rn: Value, operand: Shifted, s: boolean): void {
   const { value, carry } = operand;
   if (alu.writesRd && rd === 15 && s) {
-    c.undefined();
+    c.unpredictable();
     return;
   }
   const result = alu.result(c, rn, value);

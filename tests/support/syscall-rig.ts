@@ -8,6 +8,7 @@ import { createEntropy } from '#linux-user/entropy.ts';
 import type { GuestEngine } from '#linux-user/guest-engine.ts';
 import { hostJob } from '#linux-user/host-job.ts';
 import { Kernel } from '#linux-user/kernel.ts';
+import { hostPrograms } from '#linux-user/loader/program-opener.ts';
 import { MapFlags } from '#linux-user/mm/vma.ts';
 import type { NetworkGate } from '#linux-user/net/gate.ts';
 import { Network } from '#linux-user/net/network.ts';
@@ -74,7 +75,7 @@ export class SyscallRig {
       {
         target: armTarget as Target,
         abi,
-        prefix,
+        programs: hostPrograms(prefix),
         entropy,
         taskSize: abi.taskSize,
         stackBytes,
