@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { cpus, freemem, hostname, loadavg, totalmem, uptime } from 'node:os';
-import { Access } from '#accel/guest-memory.ts';
+import { Access, type GuestMemory } from '#accel/guest-memory.ts';
 import type { Entropy } from '#linux-user/entropy.ts';
 import { ourRelease, ourVersion } from '#linux-user/kernel-name.ts';
 import type { Task } from '#linux-user/task.ts';
@@ -9,7 +9,7 @@ import { address, bufferOut, flags, structOut, uint } from './arguments.ts';
 import { guestStruct } from './guest-struct.ts';
 import { usableLength } from './io.ts';
 import { RandomFlag } from './names.ts';
-import { cstring } from './print.ts';
+import { braces, cstring } from './print.ts';
 import { type Rows, row } from './row.ts';
 
 /** Bytes of each of the six fields of struct new_utsname. */
@@ -91,6 +91,12 @@ function getrandom(task: Task, to: number, count: number, how: number, entropy: 
   return length;
 }
 
+const printSysinfo = (memory: GuestMemory, at: number): string => {
+  const { uptime: seconds, load1, load5, load15, totalram, freeram, procs, memUnit } = sysinfoStruct.load(memory, at);
+  const loads = `[${load1}, ${load5}, ${load15}]`;
+  return braces({ uptime: seconds, loads, totalram, freeram, procs, mem_unit: memUnit });
+};
+
 const utsname = structOut((memory, at) => {
   const [system, node, release] = [0, 1, 2].map((index) => cstring(memory, at + nameBytes * index));
   return `{sysname=${system}, nodename=${node}, release=${release}, ...}`;
@@ -110,7 +116,7 @@ export interface SystemOptions {
 export function systemCalls({ release, entropy }: SystemOptions): Rows {
   return {
     uname: row({ name: utsname }, (task, { name }) => uname(task, name, release ?? ourRelease)),
-    sysinfo: row({ info: address }, (task, { info }) => sysinfo(task, info)),
+    sysinfo: row({ info: structOut(printSysinfo) }, (task, { info }) => sysinfo(task, info)),
     getrandom: row(
       { buffer: bufferOut, count: uint, flags: flags(RandomFlag) },
       (task, { buffer, count, flags: how }) => getrandom(task, buffer, count, how, entropy),

@@ -25,9 +25,6 @@ const excluded = new Set([
   'rt_tgsigqueueinfo',
   'setpriority',
   'breakpoint',
-  // A FIFO would be opened without a peer.
-  'mknod',
-  'mknodat',
   'usr26',
   'usr32',
   'pidfd_send_signal',
