@@ -4,6 +4,7 @@ import { createLog } from '#util/log.ts';
 import { credentialsOfExec } from './credentials.ts';
 import { leaveMemory } from './exit.ts';
 import { HostProgram, type HostProgramRequest, isHostProgram } from './host-program.ts';
+import { elfMachine } from './loader/elf.ts';
 import { LoadError } from './loader/load-error.ts';
 import { resolveProgram } from './loader/load-program.ts';
 import type { ProgramFile } from './loader/program-file.ts';
@@ -56,25 +57,32 @@ export function execute(task: Task, request: ExecRequest): SyscallResult {
  * reach the host has none.
  */
 function hostRequest(task: Task, request: ExecRequest, programs: ProgramOpener): HostProgramRequest | null {
-  if (task.process.fs.confined) return null;
+  const { kernel, fs } = task.process;
+  if (fs.confined) return null;
+  const isGuest = (program: Uint8Array): boolean => kernel.abis.some(({ elf }) => elf.machine === elfMachine(program));
   const { argv, environment, file } = request;
   const start = file.read(0, 256);
+  if (isGuest(start)) return null;
   if (isHostProgram(start)) return { hostPath: file.path, argv, environment };
   const line = scriptLine(start);
   if (line === null || line.interpreter === '') return null;
-  const hostPath = hostInterpreter(line.interpreter, programs);
+  const hostPath = hostInterpreter(line.interpreter, programs, isGuest);
   if (hostPath === null) return null;
   const words = [line.interpreter, ...(line.argument === null ? [] : [line.argument])].map((text) => Buffer.from(text));
   return { hostPath, argv: [...words, request.path, ...argv.slice(1)], environment };
 }
 
 /** The host path of a script's interpreter that is a program for the host, or null. */
-function hostInterpreter(name: string, programs: ProgramOpener): string | null {
+function hostInterpreter(
+  name: string,
+  programs: ProgramOpener,
+  isGuest: (program: Uint8Array) => boolean,
+): string | null {
   try {
     const file = programs.open(name);
     const start = file.read(0, 256);
     file.release();
-    return isHostProgram(start) ? file.path : null;
+    return isHostProgram(start) && !isGuest(start) ? file.path : null;
   } catch (error) {
     if (error instanceof LoadError) return null;
     throw error;
@@ -100,10 +108,10 @@ async function runOnHost(task: Task, request: HostProgramRequest): Promise<numbe
 
 function load(task: Task, request: ExecRequest, programs: ProgramOpener): ProgramImage {
   const { path, file, argv, environment } = request;
-  const { kernel, abi, limits } = task.process;
+  const { kernel, limits } = task.process;
   const credentials = credentialsOfExec(task.credentials);
   try {
-    const resolved = resolveProgram(file, argv, abi, programs);
+    const resolved = resolveProgram(file, argv, kernel.abis, programs);
     return makeImage(kernel, { resolved, execPath: path, environment, credentials, limits, programs });
   } catch (error) {
     if (!(error instanceof LoadError)) throw error;
@@ -134,7 +142,11 @@ function become(task: Task, { path }: ExecRequest, image: ProgramImage): void {
   image.space.seat(task);
   old.release();
   process.kernel.scheduler.enter(image.space);
-  process.kernel.options.target.reset(task.cpu, image.entry, image.stackPointer);
+  const { target, abi } = image.space.guest;
+  process.abi = abi;
+  task.abi = abi;
+  target.reset(task.cpu, image.entry, image.stackPointer);
+  abi.resetState(task.cpu);
   process.memoryReleased.wake();
 
   if (process.files.shared) {

@@ -2,9 +2,11 @@ import type { GuestMemory } from '#accel/guest-memory.ts';
 import type { Target } from '#tcg/target.ts';
 import { Errno } from '#util/errno.ts';
 import type { Abi } from './abi/abi.ts';
+import { abiOf } from './abi/architectures.ts';
 import { AddressSpace, type Machine } from './address-space.ts';
 import type { Entropy } from './entropy.ts';
 import { FutexTable } from './futex.ts';
+import type { Guest } from './guest.ts';
 import type { EngineFactory } from './guest-engine.ts';
 import { ImageDirectory } from './images.ts';
 import { IpcSpace } from './ipc/ipc-space.ts';
@@ -24,8 +26,11 @@ import type { SyscallTable } from './syscall-table.ts';
 
 /** What does not change while the guest runs. */
 export interface KernelOptions {
+  /** Of the first program. */
   readonly target: Target;
   readonly abi: Abi;
+  /** Architectures whose programs a guest may exec too. */
+  readonly otherTargets?: readonly Target[];
   /** How the programs that others need are found. */
   readonly programs: ProgramOpener;
   readonly entropy: Entropy;
@@ -59,13 +64,19 @@ export class Kernel {
   first: Process | null = null;
   /** Called when a process ends, before its memory goes. */
   onProcessEnd: (process: Process) => void = () => {};
-  private readonly machines: MachinePool;
+  /** The architecture of the first program comes first. */
+  private readonly guests: readonly Guest[];
 
   constructor(options: KernelOptions, table: SyscallTable, engines: EngineFactory) {
     this.options = options;
     this.syscalls = table;
-    this.machines = new MachinePool(options.newMemory, engines);
-    this.scheduler = new Scheduler(table, options.target.layout.end);
+    const { target: first, otherTargets = [] } = options;
+    this.guests = [first, ...otherTargets].map((target) => ({
+      target,
+      abi: target === first ? options.abi : abiOf(target.name, target.layout, target.identity),
+      machines: new MachinePool(options.newMemory, (memory) => engines(memory, target)),
+    }));
+    this.scheduler = new Scheduler(table, Math.max(...this.guests.map(({ target }) => target.layout.end)));
     this.hostSignals = new HostSignals(this);
   }
 
@@ -103,10 +114,16 @@ export class Kernel {
     return process === this.first ? globalThis.process.ppid : initPid;
   }
 
+  /** The ABIs of the programs that can be started, that of the first program first. */
+  get abis(): readonly Abi[] {
+    return this.guests.map(({ abi }) => abi);
+  }
+
   /** An empty address space, for the program at host path `program`. */
-  newSpace(limits: ResourceLimits, program: string): AddressSpace {
-    const machine = this.machines.take(program);
-    const { abi, taskSize, stackBytes } = this.options;
+  newSpace(limits: ResourceLimits, program: string, abi: Abi = this.options.abi): AddressSpace {
+    const guest = this.guests.find((each) => each.abi === abi)!;
+    const machine = guest.machines.take(program);
+    const { taskSize, stackBytes } = this.options;
     const effectiveAccess = (prot: number): number => abi.effectiveAccess(prot);
     const mm = new Mm(
       machine.memory,
@@ -114,17 +131,17 @@ export class Kernel {
       machine.residue,
     );
     mm.onCodeChange = (start, end) => machine.engine.invalidate(start, end);
-    return this.wrap(mm, machine, program);
+    return this.wrap(mm, machine, program, guest);
   }
 
   /** A copy of an address space in which `program` runs: fork. */
   copySpace(space: AddressSpace, limits: ResourceLimits, program: string): AddressSpace {
     if (!this.mayGrow(space.mm.vmas.bytes)) throw new Errno('ENOMEM');
-    const machine = this.machines.take(program);
+    const machine = space.guest.machines.take(program);
     const { memory, engine, residue } = machine;
     const mm = space.mm.fork(memory, residue, limits, (start, end) => engine.invalidate(start, end));
     mm.settle();
-    const copy = this.wrap(mm, machine, program);
+    const copy = this.wrap(mm, machine, program, space.guest);
     copy.images.copyFrom(space.images);
     return copy;
   }
@@ -146,11 +163,11 @@ export class Kernel {
     }
   }
 
-  private wrap(mm: Mm, machine: Machine, program: string): AddressSpace {
-    const images = new ImageDirectory(mm, this.options.abi, this.options.programs);
-    return new AddressSpace(mm, machine, images, () => {
+  private wrap(mm: Mm, machine: Machine, program: string, guest: Guest): AddressSpace {
+    const images = new ImageDirectory(mm, guest.abi, this.options.programs);
+    return new AddressSpace(mm, machine, guest, images, () => {
       mm.retire();
-      this.machines.give(machine, program);
+      guest.machines.give(machine, program);
     });
   }
 

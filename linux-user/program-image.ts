@@ -34,10 +34,11 @@ const largestStack = 256 << 20;
 /** Maps a program with its stack into a new address space. Throws LoadError. */
 export function makeImage(kernel: Kernel, request: ImageRequest): ProgramImage {
   const { resolved, limits } = request;
-  const { abi, entropy, stackBytes: usualStack } = kernel.options;
+  const { abi } = resolved;
+  const { entropy, stackBytes: usualStack } = kernel.options;
   const { soft } = limits.get(ResourceLimit.STACK);
   const stackBytes = soft === Infinity ? usualStack : Math.min(soft, largestStack);
-  const space = kernel.newSpace(limits, resolved.file.path);
+  const space = kernel.newSpace(limits, resolved.file.path, abi);
   try {
     const { mm } = space;
     mapStack(mm, stackBytes, resolved.image.executableStack);

@@ -59,6 +59,8 @@ export interface StartOptions {
   /** The source of randomness that the system calls use too, if it is shared; else one is made from `seed`. */
   readonly entropy?: Entropy;
   readonly target: Target;
+  /** Architectures whose programs the guest may exec too. */
+  readonly otherTargets?: readonly Target[];
   /** Where the host's page tables may refuse the guest's accesses: always, where possible, or never. */
   readonly protection: Protection;
   /** Takes a report of a fatal signal; null prints it on stderr. */
@@ -144,13 +146,14 @@ export function createProcess(
   const bytes = (texts: readonly string[]): Buffer[] => texts.map((text) => Buffer.from(text));
   const programs = fs.programs(null);
   const file = fs.confined ? programs.open(program) : new ProgramFile(program);
-  const resolved = resolveProgram(file, bytes(options.argv), abi, programs);
+  const resolved = resolveProgram(file, bytes(options.argv), [abi], programs);
   const taskSize = Math.min(options.addressSpaceEnd ?? abi.taskSize, abi.taskSize);
   const entropy = options.entropy ?? createEntropy(options.seed);
   const newMemory = (): GuestMemory => createMemory(options.protection);
-  const { release = null, memoryLimit } = options;
+  const { release = null, memoryLimit, otherTargets = [] } = options;
+  const limit = memoryLimit && { memoryLimit };
   const kernel = new Kernel(
-    { target, abi, programs, entropy, taskSize, stackBytes, newMemory, release, ...(memoryLimit && { memoryLimit }) },
+    { target, abi, otherTargets, programs, entropy, taskSize, stackBytes, newMemory, release, ...limit },
     table,
     engineFactory,
   );
@@ -182,6 +185,7 @@ export function createProcess(
   const task = new Task(first.pid, first, abi, space.engine.cpu, name);
   space.seat(task);
   target.reset(task.cpu, entry, stackPointer);
+  abi.resetState(task.cpu);
   first.tasks.set(task.tid, task);
   kernel.hostSignals.start(options.ended !== undefined);
   options.watch?.(first, space.images);
@@ -210,7 +214,8 @@ function createMemory(protection: Protection): GuestMemory {
 /** Explains the signal that ended the first process, while its memory is still there. */
 function reportCore({ termination, space }: Process, options: StartOptions): void {
   if (termination?.kind !== 'signal' || !termination.core || termination.task === null) return;
-  printReport({ ...termination, task: termination.task }, options, space.images);
+  const { target } = space.guest;
+  printReport({ ...termination, task: termination.task }, { target, report: options.report }, space.images);
 }
 
 function finish(termination: Termination): number {

@@ -30,7 +30,8 @@ export class Task {
   /** exec makes the calling thread the leader. */
   tid: number;
   readonly process: Process;
-  readonly abi: Abi;
+  /** exec may change it. */
+  abi: Abi;
   /** CPU state: the CPU page while the task runs, a saved copy while another one does. */
   cpu: CpuView;
   readonly signals: TaskSignals = new TaskSignals();

@@ -23,7 +23,7 @@ export interface UserConfig {
   /** The name that tsemu was called by, for messages. */
   readonly command: string;
   /** The guest architecture that the command stands for, or null to take it from the ELF header. */
-  readonly arch: 'arm' | null;
+  readonly arch: string | null;
   /** The program as the user wrote it: a path, never searched in PATH. */
   readonly program: string;
   /** The guest's argv, argv[0] included. */
@@ -109,7 +109,7 @@ export async function readCommandLine(command: string, args: readonly string[], 
     kind: 'run',
     config: {
       command,
-      arch: command === 'tsemu-arm' ? 'arm' : null,
+      arch: command.startsWith('tsemu-') ? command.slice('tsemu-'.length) : null,
       program,
       argv: [values.argv0 ?? program, ...args.slice(programAt + 1)],
       env: guestEnvironment(env, given),

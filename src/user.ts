@@ -3,9 +3,9 @@ import { createEntropy } from '#linux-user/entropy.ts';
 import { Prot } from '#linux-user/mm/vma.ts';
 import type { Process } from '#linux-user/process.ts';
 import { detectArchitecture, LoadError, startProcess } from '#linux-user/start.ts';
-import { coverage, createSyscallTable } from '#syscalls/table.ts';
+import { coverage, createSyscallTable, type SyscallArch } from '#syscalls/table.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
-import { targetFor } from './architectures.ts';
+import { otherTargets, targetFor } from './architectures.ts';
 import { confine } from './confinement.ts';
 import { createDump } from './dump.ts';
 import { interpreterBytes } from './interpreter.ts';
@@ -28,7 +28,8 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
     const arch = config.arch ?? detectArchitecture(config.program, fs.programs(null));
     const target = targetFor(arch, config.cpu);
     if (!target) throw new UsageError(`${config.program}: no translator for ${arch} in this build`);
-    const dump = config.log.size === 0 ? null : await createDump(config, target);
+    const others = otherTargets(arch);
+    const dump = config.log.size === 0 ? null : await createDump(config, [target, ...others]);
     const log = dump?.log;
     let busy = onBusy === undefined;
     const becomeBusy = (): void => {
@@ -37,7 +38,7 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
     };
     const interpreter = interpreterBytes();
     const observed = config.stats || config.statsFile !== null || config.profile !== null;
-    const names = () => ({ syscalls: coverage('arm'), exitReasons: Object.keys(ExitReason) });
+    const names = () => ({ syscalls: coverage(arch as SyscallArch), exitReasons: Object.keys(ExitReason) });
     const observer = observed ? await (await import('./observe.ts')).createObserver(config, target, names()) : null;
     const table = createSyscallTable({
       strace: log && config.log.has('strace') ? log : null,
@@ -63,6 +64,7 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
         entropy,
         protection: config.protection,
         target,
+        otherTargets: others,
         report: null,
         watch(process, images) {
           dump?.watch(process);
@@ -72,14 +74,14 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
         ...(observer && { ended: observer.end }),
       },
       observer?.named(table) ?? table,
-      (memory) => {
-        const engine = new Engine(target, memory, {
+      (memory, guest) => {
+        const engine = new Engine(guest, memory, {
           interpreter,
           tier: config.tier,
           oneInstruction: config.oneInsnPerTb,
           onWarm: becomeBusy,
           ...observer?.engineOptions,
-          ...dump?.engineOptions(memory),
+          ...dump?.engineOptions(memory, guest),
         });
         observer?.addEngine(engine);
         return engine;

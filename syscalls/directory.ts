@@ -3,6 +3,7 @@ import type { Task } from '#linux-user/task.ts';
 import type { DirectoryEntry } from '#linux-user/vfs/open-file.ts';
 import { Errno } from '#util/errno.ts';
 import {
+  address,
   bufferOut,
   dirfd,
   fd,
@@ -15,6 +16,7 @@ import {
   structIn,
   structOut,
   uint,
+  unused,
 } from './arguments.ts';
 import { AccessAtFlag, AccessMode, AtFlag, RenameFlag } from './names.ts';
 import { base, checkFlags, locate, target } from './paths.ts';
@@ -193,6 +195,12 @@ function utimes(task: Task, directory: number, name: Uint8Array | null, at: numb
   return setTimes(task, directory, name, at === 0 ? null : [load(at), load(at + 8)], 0);
 }
 
+/** struct utimbuf: seconds alone. */
+function utime(task: Task, name: Uint8Array, at: number): number {
+  const load = (address: number): Timespec => ({ seconds: task.memory.load32(address) | 0, nanoseconds: 0 });
+  return setTimes(task, base.cwd, name, at === 0 ? null : [load(at), load(at + 4)], 0);
+}
+
 /** Bytes of an entry before its name. */
 type EntryLayout = {
   readonly header: number;
@@ -247,6 +255,23 @@ function getdents(task: Task, which: number, to: number, count: number, layout: 
     left -= size;
   }
   return at - to;
+}
+
+/** struct old_linux_dirent, of which readdir(2) gives one: ino, off, length of the name, name and NUL. */
+function readdir(task: Task, which: number, at: number): number {
+  const file = task.process.files.get(which);
+  if (!file.isDirectory) throw new Errno('ENOTDIR');
+  const entry = file.entries()[file.directoryOffset];
+  if (entry === undefined) return 0;
+  const { memory } = task;
+  memory.require(at, 10 + entry.name.length + 1, Access.write);
+  memory.store32(at, Number(entry.ino & 0xffffffffn));
+  memory.store32(at + 4, file.directoryOffset);
+  memory.store16(at + 8, entry.name.length);
+  memory.write(at + 10, entry.name);
+  memory.store8(at + 10 + entry.name.length, 0);
+  file.directoryOffset++;
+  return 1;
 }
 
 const entriesOut = structOut((_memory, at, { result }) => `0x${at.toString(16)} /* ${result} bytes */`);
@@ -385,6 +410,10 @@ export const directoryCalls: Rows = {
     'times are exact to 240 ns',
     row({ path, times: timeBuffer }, (task, { path: name, times }) => utimes(task, base.cwd, name, times)),
   ),
+  utime: partial(
+    'times are exact to 240 ns',
+    row({ path, times: address }, (task, { path: name, times }) => utime(task, name, times)),
+  ),
   futimesat: partial(
     'times are exact to 240 ns',
     row({ dirfd, path: optionalPath, times: timeBuffer }, (task, { dirfd: at, path: name, times }) =>
@@ -405,6 +434,7 @@ export const directoryCalls: Rows = {
       (task, { dirfd: at, path: name, times, flags: how }) => utimensat(task, at, name, times, how, true),
     ),
   ),
+  readdir: row({ fd, entry: address, count: unused }, (task, { fd: which, entry }) => readdir(task, which, entry)),
   getdents: row({ fd, entries: entriesOut, count: uint }, (task, { fd: which, entries, count }) =>
     getdents(task, which, entries, count, oldEntry),
   ),

@@ -41,7 +41,7 @@ interface Loaded extends LoadedProgram {
 const bytesOf = (texts: readonly string[]): Buffer[] => texts.map((text) => Buffer.from(text));
 
 function load(path: string, prefix: string | null = null, mm = newMm(), argv = [path]): Loaded {
-  const resolved = resolveProgram(new ProgramFile(path), bytesOf(argv), abi, hostPrograms(prefix));
+  const resolved = resolveProgram(new ProgramFile(path), bytesOf(argv), [abi], hostPrograms(prefix));
   mapStack(mm, stackBytes, resolved.image.executableStack);
   return { mm, resolved, ...loadProgram(mm, abi, resolved, hostPrograms(prefix)) };
 }

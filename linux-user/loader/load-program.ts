@@ -16,34 +16,38 @@ export interface ResolvedProgram {
   readonly file: ProgramFile;
   readonly image: ElfImage;
   readonly argv: readonly Uint8Array[];
+  readonly abi: Abi;
 }
 
 /** Scripts that interpret scripts. */
 const maximumScripts = 4;
 
 /**
- * Checks an open program, which it takes over. A `#!` script runs by its interpreter if that is a program for this guest.
- * Throws LoadError.
+ * Checks an open program, which it takes over: it must be for one of `abis`. A `#!` script runs by its interpreter if that
+ * is such a program. Throws LoadError.
  */
 export function resolveProgram(
   file: ProgramFile,
   argv: readonly Uint8Array[],
-  abi: Abi,
+  abis: readonly Abi[],
   programs: ProgramOpener,
   depth = 0,
 ): ResolvedProgram {
   const { name } = file;
   try {
-    const line = scriptLine(file.read(0, 256));
+    const start = file.read(0, 256);
+    const line = scriptLine(start);
     if (line === null) {
       if (file.size === 0) throw new LoadError(`${name}: the file is empty`, 126);
-      return { file, image: readElf(file, abi), argv };
+      const machine = elfMachine(start);
+      const abi = abis.find(({ elf }) => elf.machine === machine) ?? abis[0];
+      return { file, image: readElf(file, abi), argv, abi };
     }
     if (line.interpreter === '') throw new LoadError(`${name}: a script whose #! line names no interpreter`, 126);
     if (depth >= maximumScripts) throw new LoadError(`${name}: too many scripts interpret one another`, 126, 'ELOOP');
-    if (!isGuestProgram(line.interpreter, abi, programs)) {
+    if (!isGuestProgram(line.interpreter, abis, programs)) {
       throw new LoadError(
-        `${name}: a script for ${line.interpreter}, which is no ${abi.name} program here; -L names a folder with one`,
+        `${name}: a script for ${line.interpreter}, which is no ${abis[0].name} program here; -L names a folder with one`,
         126,
       );
     }
@@ -51,7 +55,7 @@ export function resolveProgram(
       Buffer.from(text),
     );
     const interpreter = programs.open(line.interpreter);
-    const resolved = resolveProgram(interpreter, [...rest, ...argv.slice(1)], abi, programs, depth + 1);
+    const resolved = resolveProgram(interpreter, [...rest, ...argv.slice(1)], abis, programs, depth + 1);
     file.release();
     return resolved;
   } catch (error) {
@@ -60,12 +64,13 @@ export function resolveProgram(
   }
 }
 
-function isGuestProgram(name: string, abi: Abi, programs: ProgramOpener): boolean {
+function isGuestProgram(name: string, abis: readonly Abi[], programs: ProgramOpener): boolean {
   try {
     const file = programs.open(name);
     const start = file.read(0, 256);
     file.release();
-    return elfMachine(start) === abi.elf.machine || scriptLine(start) !== null;
+    const machine = elfMachine(start);
+    return abis.some(({ elf }) => elf.machine === machine) || scriptLine(start) !== null;
   } catch (error) {
     if (error instanceof LoadError) return false;
     throw error;

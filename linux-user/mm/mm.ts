@@ -95,6 +95,38 @@ export class Mm {
     this.mmapBase = pageFloor(this.stackTop - gap);
   }
 
+  /** Maps a page with given contents at a fixed address, also beyond `taskSize`: what the kernel gives each program. */
+  mapKernelPage(start: number, contents: Uint8Array, prot: number, name: string): void {
+    const { memory } = this;
+    const end = start + pageSize;
+    memory.protect(start, end, Access.read | Access.write);
+    memory.write(start, contents);
+    this.vmas.insert({
+      start,
+      end,
+      prot,
+      shared: false,
+      file: null,
+      object: null,
+      offset: 0,
+      name,
+      locked: false,
+      pristine: null,
+      snapshot: null,
+    });
+    memory.protect(start, end, this.access(prot));
+  }
+
+  /** Writes into pages that `mapKernelPage` has mapped, whatever the program may do with them. */
+  writeKernelPages(address: number, bytes: Uint8Array): void {
+    const { memory } = this;
+    const [start, end] = [pageFloor(address), pageCeil(address + bytes.length)];
+    const { prot } = this.vmas.at(address)!;
+    memory.protect(start, end, Access.read | Access.write);
+    memory.write(address, bytes);
+    memory.protect(start, end, this.access(prot));
+  }
+
   /** mmap(2); returns the address. */
   mmap(request: MapRequest): number {
     const { prot, flags, file, offset } = request;

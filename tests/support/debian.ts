@@ -178,6 +178,15 @@ export async function debianPackage(name: string, arch: Arch): Promise<string> {
   );
 }
 
+/** The first package that package `name` depends on whose name is like `pattern`: what a metapackage stands for now. */
+export async function debianDependency(name: string, arch: Arch, pattern: RegExp): Promise<string> {
+  const shown = await tool('apt-cache', [...(await apt()), 'show', `${name}:${await debArch(arch)}`]);
+  const [, depends] = /^Depends:(.*)$/m.exec(shown.stdout.toString()) ?? [];
+  const [found] = pattern.exec(depends ?? '') ?? [];
+  if (found === undefined) throw new Unavailable(`apt knows no ${name}`);
+  return found;
+}
+
 /**
  * A folder with several Debian packages in it, as a system has them at "/": made anew for each list of them.
  * `name:all` is a package for all architectures.

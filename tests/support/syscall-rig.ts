@@ -63,7 +63,6 @@ export class SyscallRig {
     const limits = new ResourceLimits(stackBytes);
     const entropy = createEntropy(options.seed ?? 1n);
     this.table = createSyscallTable({
-      arch: 'arm',
       entropy,
       traceForm: options.traceForm ?? 'lines',
       strace: options.strace ? (text) => (this.trace += text) : null,
