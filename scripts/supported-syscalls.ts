@@ -1,10 +1,18 @@
-// Writes docs/supported/syscalls.md from the system-call table; with --check only compares.
+// Writes docs/supported/syscalls*.md from the system-call table; with --check only compares.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type Coverage, coverage } from '#syscalls/table.ts';
 
-/** Where the document stands. */
-export const syscallsDocument: string = resolve(import.meta.dirname, '../docs/supported/syscalls.md');
+/** The documents: one for each guest architecture. */
+export const syscallsDocuments = [
+  { arch: 'arm', title: 'ARM', path: document('syscalls.md') },
+  { arch: 'i386', title: 'i386', path: document('syscalls-i386.md') },
+] as const;
+export type SyscallsDocument = (typeof syscallsDocuments)[number];
+
+function document(name: string): string {
+  return resolve(import.meta.dirname, '../docs/supported', name);
+}
 
 /** The words for the columns "served" and "what is missing". */
 function words(state: Coverage): readonly [served: string, remark: string] {
@@ -13,9 +21,9 @@ function words(state: Coverage): readonly [served: string, remark: string] {
   return 'missing' in state ? ['partial', state.missing] : [state.errno, state.reason];
 }
 
-/** The document's text: every system call of the ARM EABI, in the order of the numbers. */
-export function supportedSyscalls(): string {
-  const rows = coverage('arm').map(([number, name, state]) => ({ number, name, words: words(state) }));
+/** A document's text: every system call of the architecture, in the order of the numbers. */
+export function supportedSyscalls({ arch, title }: SyscallsDocument): string {
+  const rows = coverage(arch).map(([number, name, state]) => ({ number, name, words: words(state) }));
   const count = (served: string): number => rows.filter((each) => each.words[0] === served).length;
   const [whole, partial, open] = ['yes', 'partial', 'not yet'].map(count);
   const lines = rows.map(({ number, name, words: [served, remark] }) => {
@@ -23,7 +31,7 @@ export function supportedSyscalls(): string {
     return `| ${shown} | ${name} | ${served} | ${remark} |`;
   });
   return [
-    '# Supported system calls: ARM',
+    `# Supported system calls: ${title}`,
     '',
     'Written by `node scripts/supported-syscalls.ts` from the table in `syscalls/`; do not edit. A call that is',
     'refused on purpose has its error in the third column: what a kernel without that feature, or a process without',
@@ -40,11 +48,13 @@ export function supportedSyscalls(): string {
 }
 
 if (import.meta.main) {
-  const text = supportedSyscalls();
-  if (process.argv.includes('--check')) {
-    process.exitCode = readFileSync(syscallsDocument, 'utf8') === text ? 0 : 1;
-  } else {
-    mkdirSync(dirname(syscallsDocument), { recursive: true });
-    writeFileSync(syscallsDocument, text);
+  for (const each of syscallsDocuments) {
+    const text = supportedSyscalls(each);
+    if (process.argv.includes('--check')) {
+      if (readFileSync(each.path, 'utf8') !== text) process.exitCode = 1;
+    } else {
+      mkdirSync(dirname(each.path), { recursive: true });
+      writeFileSync(each.path, text);
+    }
   }
 }
