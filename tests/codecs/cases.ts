@@ -173,7 +173,6 @@ jpegtran -rotate 90 -outfile ${i}r.jpg ${i}.jpg`,
     name: 'webp',
     packages: ['webp'],
     files: picture,
-    ci: true,
     commands: each(
       ['-q 75', '-q 20 -m 6 -sharp_yuv', '-lossless -m 3', '-near_lossless 60'],
       (options, i) => `cwebp -quiet ${options} in.ppm -o ${i}.webp
