@@ -49,8 +49,9 @@ export function rowNameOf({ thumb, width, word }: Encoding, cpu: CpuModelName): 
 
 /** Whether the last translation met something UNPREDICTABLE. */
 let met = false;
-const original = ArmContext.prototype.unpredictable;
-ArmContext.prototype.unpredictable = function noted(this: ArmContext): void {
+const prototype: { unpredictable: (this: ArmContext) => void } = ArmContext.prototype;
+const original = prototype.unpredictable;
+prototype.unpredictable = function noted(this: ArmContext): void {
   met = true;
   original.call(this);
 };
