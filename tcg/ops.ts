@@ -477,6 +477,12 @@ export const opTable = {
   /** (a · b + 0x4000) >> 15, saturated. */
   q15mulr_sat_s_i16x8: simdBinary(0x82),
   gt_s_i64x2: simdBinary(0xd9),
+  /** Sums of two neighbouring products, 32 bits wide. */
+  dot_s_i16x8: simdBinary(0xba),
+  /** The top bits of the lanes. */
+  bitmask_i8x16: simdTest(0x64),
+  bitmask_i32x4: simdTest(0xa4),
+  bitmask_i64x2: simdTest(0xc4),
 
   // ---- v128 of floats: as the scalar ones, lane by lane. Comparisons give all ones or zero.
   add_f32x4: simdBinary(0xe4),
@@ -486,6 +492,9 @@ export const opTable = {
   /** NaN if either is one; −0 is less than +0. */
   min_f32x4: simdBinary(0xe8),
   max_f32x4: simdBinary(0xe9),
+  /** b < a ? b : a, and a < b ? b : a. */
+  pmin_f32x4: simdBinary(0xea),
+  pmax_f32x4: simdBinary(0xeb),
   sqrt_f32x4: simdUnary(0xe3),
   ceil_f32x4: simdUnary(0x67),
   floor_f32x4: simdUnary(0x68),
@@ -500,14 +509,28 @@ export const opTable = {
   add_f64x2: simdBinary(0xf0),
   sub_f64x2: simdBinary(0xf1),
   mul_f64x2: simdBinary(0xf2),
-  gt_f64x2: simdBinary(0x4a),
-  lt_f64x2: simdBinary(0x49),
+  div_f64x2: simdBinary(0xf3),
+  pmin_f64x2: simdBinary(0xf6),
+  pmax_f64x2: simdBinary(0xf7),
+  sqrt_f64x2: simdUnary(0xef),
+  ceil_f64x2: simdUnary(0x74),
+  floor_f64x2: simdUnary(0x75),
+  trunc_f64x2: simdUnary(0x7a),
+  nearest_f64x2: simdUnary(0x94),
+  eq_f64x2: simdBinary(0x47),
   ne_f64x2: simdBinary(0x48),
+  lt_f64x2: simdBinary(0x49),
+  gt_f64x2: simdBinary(0x4a),
+  le_f64x2: simdBinary(0x4b),
+  ge_f64x2: simdBinary(0x4c),
   convert_s_i32x4_f32x4: simdUnary(0xfa),
   convert_u_i32x4_f32x4: simdUnary(0xfb),
   /** Round toward zero, saturate, NaN to 0. */
   trunc_sat_s_f32x4_i32x4: simdUnary(0xf8),
   trunc_sat_u_f32x4_i32x4: simdUnary(0xf9),
+  /** The same into the low half; the high one is 0. */
+  trunc_sat_s_f64x2_i32x4: simdUnary(0xfc),
+  convert_low_s_i32x4_f64x2: simdUnary(0xfe),
   /** The low half of an f32x4. */
   promote_low_f32x4_f64x2: simdUnary(0x5f),
   /** To the low half; the high one is 0. */

@@ -21,6 +21,8 @@ export interface Helper {
 
 /** Guest code as the translator reads it. */
 export interface CodeReader {
+  /** The byte at `address`, or -1 where fetching is refused. */
+  fetch8(address: number): number;
   /** The little-endian halfword at `address`, or -1 where fetching is refused. */
   fetch16(address: number): number;
   /** The little-endian word at `address` as i32; check `fetchable` first. */
@@ -82,6 +84,11 @@ export interface Target<BlockState = unknown> {
   readonly helpers: readonly Helper[];
   /** Which CPU this is, where there are several. */
   readonly identity?: CpuIdentity;
+  /**
+   * True: a store into code takes effect by itself. Otherwise the guest tells when it has changed code (system call,
+   * exit `flush`).
+   */
+  readonly coherentCode?: true;
   /** Plain address of a PC in the target's encoding. */
   address(pc: number): number;
   /** The CPU bits that change translation and are not in the PC. 0 is the usual mode. */

@@ -12,6 +12,7 @@ import {
   maxRegionInstructions,
   regionBlockInstructions,
 } from '../tunables.ts';
+import { EntryLiveness, LazyCells, type LazyUse } from './entry-liveness.ts';
 import type { Place, RegionFlow } from './flow.ts';
 
 /** What discovery needs to know about a plain (not extended) block. */
@@ -26,8 +27,13 @@ export interface BlockOutline {
   readonly calls: readonly number[];
   /** An extended block that holds it may run on past its end. */
   readonly runsOn: boolean;
+  readonly lazy: LazyUse;
+  /** Plain address ranges of constants it was made with. */
+  readonly constants: readonly (readonly [number, number])[];
   /** True if it has been executed. */
   executed: boolean;
+  /** True if a region runs through it that has not been found to be of no help to what runs now. */
+  inRegion: boolean;
 }
 
 /** What discovery asks of the engine. */
@@ -38,14 +44,31 @@ export interface DiscoveryHost {
   readonly mode: number;
   readonly maxBlockInstructions: number;
   readonly without: ReadonlySet<Optimization>;
+  readonly exactState: boolean;
   /** Outline of the block at `pc`, translating it if need be. */
   outline(pc: number): BlockOutline;
+  /** The same if it has been translated. */
+  knownOutline(pc: number): BlockOutline | undefined;
   /** True if `pc` is known to be called: regions do not run into it. */
   isFunction(pc: number): boolean;
   /** True if the function at `pc` runs so often that inlining it pays. */
   isHot(pc: number): boolean;
+  /** Machine mode: what may be part of one region. */
+  readonly pages?: CodeReach;
   /** Where the indirect call that is expected to come back to `returnPc` has gone, the last one first. */
   lastTargets(returnPc: number): readonly number[];
+}
+
+/** Which pages a region may take code from, and where its blocks end. */
+export interface CodeReach {
+  /** True if code at `pc` may be in a region that begins at `entry`. */
+  reaches(entry: number, pc: number): boolean;
+  /** Where a block at `pc` must end (`TranslationLimits.pageEnd`). */
+  pageEnd(pc: number): number;
+  /** The same, just before the block is translated. */
+  begin(pc: number): number;
+  /** True if the block runs on into another page. */
+  crosses(outline: BlockOutline): boolean;
 }
 
 /** A function's code in the region: the region's own, or a copy made for a call. */
@@ -65,6 +88,10 @@ interface Copy {
 export interface DiscoveredRegion {
   readonly blocks: readonly IrBlock[];
   readonly flow: RegionFlow;
+  /** Blocks that are not part of the region but of what it relies on. */
+  readonly reliesOn: ReadonlySet<BlockOutline>;
+  /** The returns of these nodes go to their callers. */
+  markSure(nodes: readonly number[]): void;
   /** Adds a copy of a node. */
   copyNode(node: number): number;
   /** Edges of `from` to `to` go to `copy`, a copy of it, from now on. */
@@ -106,6 +133,7 @@ export function discoverRegion(entry: number, host: DiscoveryHost): DiscoveredRe
       forEachCall(blocks[node]!, host, (callee, returnPc) => {
         const others = copy.inlined.get(returnPc) ?? [];
         if (!copy.nodes.has(returnPc) || others.some((other) => other.entry === callee)) return;
+        if (host.pages && !host.pages.reaches(entry, callee)) return;
         // A function may be inlined in itself once.
         if (!host.isHot(callee) || copy.chain.filter((entry) => entry === callee).length > 1) return;
         const body = bodyOf(callee);
@@ -122,8 +150,13 @@ export function discoverRegion(entry: number, host: DiscoveryHost): DiscoveredRe
     for (let next: number | undefined = node; next !== undefined; next = redirected[from]?.get(next)) node = next;
     return { pc, node };
   };
+  const sure = new Set<number>();
+  const knowsEntries = !host.exactState && !host.without.has('entry');
+  const cells = new LazyCells(knowsEntries ? host.target.lazySlots : []);
+  const entries = new EntryLiveness(cells, (pc) => host.knownOutline(pc));
   return {
     blocks,
+    reliesOn: entries.lookedAt,
     flow: {
       nodeOf: (from, pc) => place(from, copyOf[from]!, pc).node,
       inlined(from, returnPc) {
@@ -132,9 +165,13 @@ export function discoverRegion(entry: number, host: DiscoveryHost): DiscoveredRe
       },
       returnOf(from) {
         const { caller } = copyOf[from]!;
-        return caller && place(from, caller.copy, caller.returnPc);
+        return caller && { ...place(from, caller.copy, caller.returnPc), sure: sure.has(from) };
       },
       isFunction: (pc) => host.isFunction(pc),
+      deadAt: (pc) => entries.deadAt(pc),
+    },
+    markSure(nodes) {
+      for (const node of nodes) sure.add(node);
     },
     copyNode(node) {
       copyOf.push(copyOf[node]!);
@@ -167,7 +204,8 @@ function translateBody(roots: number[], host: DiscoveryHost, isBoundary: (pc: nu
   for (let tries = 0; ; tries++) {
     const blocks = translateHeads(findHeads(roots, host, isBoundary), host);
     // Targets of jump tables show only in extended blocks, which know the bounds of the index.
-    if (tries === 3 || !addSwitchTargets(blocks, roots, isBoundary)) return blocks;
+    const beyond = (pc: number): boolean => isBoundary(pc) || host.pages?.reaches(roots[0]!, pc) === false;
+    if (tries === 3 || !addSwitchTargets(blocks, roots, beyond)) return blocks;
   }
 }
 
@@ -177,6 +215,7 @@ function translateHeads(heads: ReadonlySet<number>, host: DiscoveryHost): IrBloc
       maxInstructions: Math.min(regionBlockInstructions, host.maxBlockInstructions),
       isLeader: (at) => heads.has(at),
       extended: true,
+      ...(host.pages && { pageEnd: host.pages.begin(head) }),
     });
     return copyBlock(host.builder.block);
   });
@@ -211,7 +250,12 @@ function findOutlines(
   for (let at = 0; at < work.length; at++) {
     const pc = work[at]!;
     if (outlines.has(pc)) continue;
+    if (pc !== entry && host.pages?.reaches(entry, pc) === false) continue;
     const outline = host.outline(pc);
+    if (host.pages?.crosses(outline)) {
+      if (limit !== undefined) return undefined;
+      continue;
+    }
     if (limit !== undefined) {
       if (instructions + outline.instructions > limit) return undefined;
     } else if (pc !== entry) {
@@ -231,11 +275,13 @@ function findOutlines(
  */
 function findHeads(roots: readonly number[], host: DiscoveryHost, isBoundary: (pc: number) => boolean): Set<number> {
   const outlines = findOutlines(roots, host, isBoundary)!;
+  for (const outline of outlines.values()) outline.inRegion = true;
   const heads = new Set(roots);
   // What is only fallen into is no head, however often: whatever block comes before it runs through it.
   for (const outline of outlines.values()) {
     for (const successor of outline.successors) {
-      const isFallen = host.target.address(successor) === outline.end && outline.runsOn;
+      const fits = !host.pages || outline.end < host.pages.pageEnd(outline.pc);
+      const isFallen = host.target.address(successor) === outline.end && outline.runsOn && fits;
       if (!isFallen && outlines.has(successor)) heads.add(successor);
     }
   }

@@ -1,9 +1,10 @@
 import { importedFunction } from '#tcg/interpreter-module.ts';
 import { type IrBlock, irError } from '#tcg/ir.ts';
-import type { MemoryModel } from '#tcg/memory-model.ts';
-import { memoryAccess } from '#tcg/memory-ops.ts';
+import { type AddressTranslation, type MemoryModel, translateHelper, translationBias } from '#tcg/memory-model.ts';
+import { type MemoryAccess, memoryAccess } from '#tcg/memory-ops.ts';
 import { MemoryFlag, Op, opDefs, opNames, type ValueType } from '#tcg/ops.ts';
-import { W, type WasmType, wasmTypes } from '#tcg/wasm/code.ts';
+import { emptyBlockType, W, type WasmType, wasmTypes } from '#tcg/wasm/code.ts';
+import type { CheckPlan } from './check-plan.ts';
 import type { RegionFrame } from './frame.ts';
 import type { InheritedNan } from './nan-emitter.ts';
 import type { SunkSets } from './sinking.ts';
@@ -25,6 +26,7 @@ export interface BlockEmission {
   readonly block: IrBlock;
   readonly values: BlockValues;
   readonly sunk: SunkSets;
+  readonly checks: CheckPlan;
   /** Variables whose NaNs are not exact at block entry. */
   readonly inherited: readonly InheritedNan[];
   /** Temporaries in use and the op after which they are free. */
@@ -215,7 +217,35 @@ export class ValueEmitter {
     return dirty;
   }
 
-  private emitCheck(emission: BlockEmission, offset: number, bytes: number, access: number): void {
+  /** Checks access i, of `bytes` bytes at (`service.address` + `offset`). */
+  private emitCheck(emission: BlockEmission, i: number, offset: number, bytes: number, access: number): void {
+    const planned = emission.checks.get(i);
+    if (!planned) {
+      this.checkAlone(emission, offset, bytes, access, 0);
+      return;
+    }
+    const { group } = planned;
+    if (!group) return;
+    const { code } = this.frame;
+    if (group.local < 0) {
+      group.local = this.frame.temporary(wasmTypes.i32);
+      const { values } = emission;
+      const ends = group.members.map((at) => (values.place[at] === lazy ? values.lastUse[at]! : at));
+      emission.live.push({ local: group.local, type: wasmTypes.i32, until: Math.max(...ends) });
+      const start = offset + group.low - planned.offset;
+      this.host.memory.pushRefused!(code, this.frame.service.address, start, group.high - group.low, group.access);
+      code.tee(group.local);
+    } else {
+      code.get(group.local);
+    }
+    code.unlikely();
+    code.op2(W.if, emptyBlockType);
+    this.checkAlone(emission, offset, bytes, access, 1);
+    code.u8(W.end);
+  }
+
+  /** The same, for itself, within `depth` blocks of code. */
+  private checkAlone(emission: BlockEmission, offset: number, bytes: number, access: number, depth: number): void {
     const site = this.host.addSite({ pc: emission.pc, aux: emission.aux, offset, bytes, access });
     this.frame.code.i32(site);
     this.frame.code.set(this.frame.service.site);
@@ -225,7 +255,7 @@ export class ValueEmitter {
       offset,
       bytes,
       access,
-      this.faultDepth(this.dirtyAtFault(emission)),
+      this.faultDepth(this.dirtyAtFault(emission)) + depth,
     );
   }
 
@@ -236,6 +266,10 @@ export class ValueEmitter {
     const access = memoryAccess[opNames[block.op[i]!]!]!;
     const offset = block.x[i]!;
     const isCmpxchg = access.write;
+    if (this.host.memory.translation) {
+      this.emitTranslatedAccess(emission, i, access, this.host.memory.translation);
+      return;
+    }
     if (!this.host.memory.needsCheck(isCmpxchg ? 3 : 1)) {
       this.push(emission, block.a[i]!);
       this.emitUnchecked(emission, access.wasm, offset, 1);
@@ -247,7 +281,7 @@ export class ValueEmitter {
     }
     this.push(emission, block.a[i]!);
     code.set(this.frame.service.address);
-    if (!(block.y[i]! & MemoryFlag.probed)) this.emitCheck(emission, offset, access.bytes, isCmpxchg ? 3 : 1);
+    if (!(block.y[i]! & MemoryFlag.probed)) this.emitCheck(emission, i, offset, access.bytes, isCmpxchg ? 3 : 1);
     const immediate = this.host.memory.emitAddress(code, this.frame.service.address, offset);
     if (isCmpxchg) {
       this.push(emission, block.b[i]!);
@@ -256,6 +290,99 @@ export class ValueEmitter {
     code.append(access.wasm);
     code.u8(isCmpxchg ? Math.log2(access.bytes) : 0);
     code.uleb(immediate);
+  }
+
+  /** The same where addresses are virtual. */
+  private emitTranslatedAccess(
+    emission: BlockEmission,
+    i: number,
+    access: MemoryAccess,
+    translation: AddressTranslation,
+  ): void {
+    const { code } = this.frame;
+    const { block } = emission;
+    if (access.write) {
+      this.settleLoads(emission, block.b[i]!);
+      this.settleLoads(emission, block.c[i]!);
+    }
+    const physical = this.emitTranslation(emission, i, access, access.write ? 3 : 1, translation);
+    code.get(physical);
+    if (access.write) {
+      this.push(emission, block.b[i]!);
+      this.push(emission, block.c[i]!);
+    }
+    code.append(access.wasm);
+    code.op2(access.write ? Math.log2(access.bytes) : 0, translationBias);
+    this.frame.release(wasmTypes.i32, physical);
+  }
+
+  private emitTranslatedStore(
+    emission: BlockEmission,
+    i: number,
+    access: MemoryAccess,
+    translation: AddressTranslation,
+  ): void {
+    const { code } = this.frame;
+    const { block, values } = emission;
+    const value = block.b[i]!;
+    // It is pushed twice. What other ops use too, perhaps outside an `if` we are in, stays where it is.
+    if (
+      values.place[value] === lazy &&
+      block.op[value] !== Op.const_i32 &&
+      opDefs[block.op[value]!]!.effect !== 'get'
+    ) {
+      values.place[value] = pending;
+      this.materialise(emission, value);
+    }
+    const physical = this.emitTranslation(emission, i, access, 2, translation);
+    code.get(physical);
+    this.push(emission, value);
+    code.append(access.wasm);
+    code.op2(0, translationBias);
+    this.frame.release(wasmTypes.i32, physical);
+  }
+
+  /** Emits the look-up of access i, and the call that serves what is not found; returns the local with the result. */
+  private emitTranslation(
+    emission: BlockEmission,
+    i: number,
+    { bytes, wasm }: MemoryAccess,
+    kind: number,
+    translation: AddressTranslation,
+  ): number {
+    const { code, service } = this.frame;
+    const { block } = emission;
+    this.push(emission, block.a[i]!);
+    if (block.x[i] !== 0) {
+      code.i32(block.x[i]!);
+      code.u8(W.i32_add);
+    }
+    code.set(service.address);
+    const physical = this.frame.temporary(wasmTypes.i32);
+    const site = this.host.addSite({ pc: emission.pc, aux: emission.aux, offset: 0, bytes, access: kind });
+    code.op2(W.block, emptyBlockType); // done
+    code.op2(W.block, emptyBlockType); // slow
+    translation.emitLookup(code, service.address, bytes, kind, physical, 0);
+    code.br(1);
+    code.u8(W.end);
+    if (kind === 2) {
+      code.i32(this.frame.scratchAddress);
+      this.push(emission, block.b[i]!);
+      code.append(wasm);
+      code.op2(0, 0);
+    }
+    code.i32(translateHelper);
+    code.get(service.address);
+    code.i32(site);
+    code.tee(service.site);
+    code.i32(0);
+    code.u8(W.call);
+    code.uleb(importedFunction.helper);
+    code.tee(physical);
+    code.u8(W.i32_eqz);
+    code.brIf(this.faultDepth(this.dirtyAtFault(emission)) + 1);
+    code.u8(W.end);
+    return physical;
   }
 
   /** An access that traps where it is refused, with its operands on the stack. */
@@ -273,6 +400,10 @@ export class ValueEmitter {
     const access = memoryAccess[opNames[block.op[i]!]!]!;
     const offset = block.x[i]!;
     const value = block.b[i]!;
+    if (this.host.memory.translation) {
+      this.emitTranslatedStore(emission, i, access, this.host.memory.translation);
+      return;
+    }
     if (!this.host.memory.needsCheck(2)) {
       this.push(emission, block.a[i]!);
       this.push(emission, value);
@@ -282,7 +413,7 @@ export class ValueEmitter {
     this.settleLoads(emission, value);
     this.push(emission, block.a[i]!);
     code.set(this.frame.service.address);
-    if (!(block.y[i]! & MemoryFlag.probed)) this.emitCheck(emission, offset, access.bytes, 2);
+    if (!(block.y[i]! & MemoryFlag.probed)) this.emitCheck(emission, i, offset, access.bytes, 2);
     const immediate = this.host.memory.emitAddress(code, this.frame.service.address, offset);
     this.push(emission, value);
     code.append(access.wasm);
@@ -300,10 +431,10 @@ export class ValueEmitter {
 
   emitProbe(emission: BlockEmission, i: number): void {
     const { block } = emission;
-    if (!this.host.memory.needsCheck(block.y[i]!)) return;
+    if (this.host.memory.translation || !this.host.memory.needsCheck(block.y[i]!)) return;
     this.push(emission, block.a[i]!);
     this.frame.code.set(this.frame.service.address);
-    this.emitCheck(emission, 0, block.x[i]!, block.y[i]!);
+    this.emitCheck(emission, i, 0, block.x[i]!, block.y[i]!);
   }
 
   callHelper(emission: BlockEmission, i: number): void {

@@ -2,9 +2,11 @@ import type { CpuIdentity } from '#tcg/target.ts';
 import type { StateLayout } from '#util/state-layout.ts';
 import type { Abi } from './abi.ts';
 import { ArmAbi } from './arm.ts';
+import { I386Abi } from './i386.ts';
 
 /** The guest architectures by the name of their target: one line each. */
 const abis: Readonly<Record<string, { machine: number; make: (layout: StateLayout, cpu?: CpuIdentity) => Abi }>> = {
+  i386: { machine: 3, make: (layout) => new I386Abi(layout) },
   arm: { machine: 40, make: (layout, cpu) => new ArmAbi(layout, cpu) },
 };
 

@@ -4,7 +4,7 @@ import type { CpuIdentity, CpuView } from '#tcg/target.ts';
 import type { StateLayout } from '#util/state-layout.ts';
 import type { Mm } from '../mm/mm.ts';
 import { Prot } from '../mm/vma.ts';
-import type { SigInfo } from '../signal/siginfo.ts';
+import { SiCode, type SigInfo } from '../signal/siginfo.ts';
 import type { SigAction } from '../signal/signal-state.ts';
 import type { Task } from '../task.ts';
 import type { Abi, Backtrace, FaultCause, ImageFinder, OpenFlags, Stat64Field, StructLayout } from './abi.ts';
@@ -78,6 +78,7 @@ export class ArmAbi implements Abi {
   readonly attachAlignment = 0x4000;
   readonly hwcap: number;
   readonly hwcap2: number;
+  readonly auxiliary = [];
   readonly openFlags: OpenFlags = {
     O_DIRECTORY: 0o40000,
     O_NOFOLLOW: 0o100000,
@@ -108,6 +109,7 @@ export class ArmAbi implements Abi {
   };
   readonly alignPairs = true;
   readonly restartSyscallNumber = 0;
+  readonly undefinedCode = SiCode.ILL_ILLOPC;
   /** PT_ARM_EXIDX. */
   readonly unwindSegment = 0x7000_0001;
 
@@ -193,8 +195,10 @@ export class ArmAbi implements Abi {
     this.registers_.setSlot(cpu, 'exclusiveAddress', -1);
   }
 
-  setThreadPointer(cpu: CpuView, value: number): void {
-    this.registers_.setSlot(cpu, 'tpidruro', value);
+  resetState(): void {}
+
+  readTls(_caller: Task, tls: number): (cpu: CpuView) => void {
+    return (cpu) => this.registers_.setSlot(cpu, 'tpidruro', tls);
   }
 
   threadPointer(cpu: CpuView): number {
@@ -226,6 +230,11 @@ export class ArmAbi implements Abi {
     return (encoding & 0x0fff_ffff) === 0x07f0_01f0 || encoding === 0xde01 || encoding >>> 0 === 0xf7f0_a000;
   }
 
+  /** All of ARM's exceptions are common ones. */
+  exception(argument: number): never {
+    throw new Error(`the ARM target raised exception ${argument}`);
+  }
+
   faultWords(cause: FaultCause): { readonly trapNumber: number; readonly errorCode: number } {
     switch (cause.kind) {
       // Fault status as DFSR and IFSR have it (DDI 0406C B3.13.3): page fault in the user domain, bit 11 for writes.
@@ -239,6 +248,8 @@ export class ArmAbi implements Abi {
         return { trapNumber: 6, errorCode: 0 };
       case 'breakpoint':
         return { trapNumber: 3, errorCode: 0 };
+      case 'exception':
+        return { trapNumber: cause.vector, errorCode: cause.errorCode };
     }
   }
 

@@ -5,6 +5,7 @@ import type { CodeReader } from '#tcg/target.ts';
 import type { CpuModel } from './cpu-models.ts';
 import { Cond, Flags } from './flags.ts';
 import { armState, slotR } from './state.ts';
+import type { SystemTranslation } from './system.ts';
 
 /** Bits of `Target.mode` for ARM: ITSTATE, CPSR.E, and the FPSCR bits under which floating point is not the plain one. */
 export const ModeBits = {
@@ -12,6 +13,8 @@ export const ModeBits = {
   bigEndian: 0x100,
   /** FPSCR DN, FZ, RMode, Stride and Len, where FPSCR has them; bit 9: cumulative flags are kept. See `fpMode`. */
   fpscr: 0x03f70200,
+  /** Machine mode: the code runs at PL1. */
+  privileged: 0x400,
 } as const;
 
 /** How the instruction leaves the straight line; emitted when its translation is over. */
@@ -46,6 +49,8 @@ export class ArmContext {
   private readonly leavesMode: boolean;
   /** FPSCR bits of the mode (`ModeBits.fpscr`), in place; 0 is the usual. */
   readonly fpscrMode: number;
+  /** Machine mode. */
+  readonly system: SystemTranslation | undefined;
   /** Address of the instruction being translated, its bytes (2 or 4) and encoding (T32: first halfword high). */
   pc = 0;
   size = 4;
@@ -66,12 +71,13 @@ export class ArmContext {
   /** Vectors of singles without denormals, made in this block. */
   private flushedVectors: Set<Value> | undefined;
 
-  constructor(b: Builder, code: CodeReader, thumb: boolean, mode: number, model: CpuModel) {
+  constructor(b: Builder, code: CodeReader, thumb: boolean, mode: number, model: CpuModel, system?: SystemTranslation) {
     this.model = model;
     this.b = b;
     this.code = code;
     this.flags = new Flags(b);
     this.thumb = thumb;
+    this.system = system;
     this.bigEndian = (mode & ModeBits.bigEndian) !== 0;
     this.fpscrMode = mode & ModeBits.fpscr;
     this.nextItstate = mode & ModeBits.itstate;
@@ -209,6 +215,12 @@ export class ArmContext {
   /** Undefined on a CPU without a feature. */
   require(feature: number): void {
     if ((this.model.features & feature) === 0) this.undefined();
+  }
+
+  /** Ends the block here, within an IT block. */
+  leaveInIt(): void {
+    this.b.set32(armState.offset('itstate'), this.b.i32(this.nextItstate));
+    this.b.exit(ExitReason.mode, this.nextPc);
   }
 
   private setLeave(leave: Leave): void {

@@ -98,6 +98,14 @@ function insn(context: ArmDisas): void {
     context.done = true;
     return;
   }
+  if (c.system && block.openCond >= 0 && (context.pc & 0xfff) === 0) closeRun(block);
+  if (c.system && c.nextItstate !== 0 && ((context.pc + 3) & 0xfff) <= 3) {
+    // Code of one page is one thing: the rest of the IT block is a block of its own.
+    closeRun(block);
+    c.leaveInIt();
+    context.done = true;
+    return;
+  }
   if (c.nextItstate === 0 && block.startItstate !== 0) {
     // The block was translated for the middle of an IT block; what follows is not.
     c.b.exit(ExitReason.mode, c.nextPc);
@@ -109,13 +117,17 @@ function insn(context: ArmDisas): void {
 const vectorPage = 0xffff0000;
 
 function decode(c: ArmContext): ArmRow | undefined {
+  const privileged = c.system?.decode(c);
+  if (privileged) return privileged;
   // The kernel's own helpers in the vector page are the same for all models.
-  const features = c.pc >>> 0 >= vectorPage ? allFeatures : c.model.features;
+  const isHelper = c.system === undefined && c.pc >>> 0 >= vectorPage;
+  const features = isHelper ? allFeatures : c.model.features;
   if (!c.thumb) return decodeA32(c.encoding, features);
   return c.size === 2 ? decodeT16(c.encoding, features) : decodeT32(c.encoding, features);
 }
 
 function translate(c: ArmContext, row: ArmRow | undefined): void {
+  if (row) c.system?.before(c, row);
   if (row) row.translate(c, row.bits!.record);
   else c.undefined();
 }
@@ -166,6 +178,7 @@ function executeConditional(context: ArmDisas, row: ArmRow | undefined): boolean
 function a32Runs(context: ArmDisas): boolean {
   const { c } = context.target;
   const next = (c.pc + 4) >>> 0;
+  if (c.system && (next & 0xfff) === 0) return false;
   return goesOn(context) && context.code.fetchable(next, 4) && context.code.fetch32(next) >>> 28 === c.cond;
 }
 

@@ -27,6 +27,7 @@ export function isUndefined({ thumb, width, word }: Encoding, cpu: CpuModelName)
   const halves = width === 16 ? [word] : thumb ? [word >>> 16, word & 0xffff] : [word & 0xffff, word >>> 16];
   const at = (address: number): number => halves[address >> 1] ?? 0;
   const code: CodeReader = {
+    fetch8: (address) => (at(address & ~1) >> (8 * (address & 1))) & 0xff,
     fetch16: at,
     fetch32: (address) => at(address) | (at(address + 2) << 16),
     fetchable: () => true,

@@ -187,6 +187,7 @@ const builder = new Builder();
 function isUndefined(bytes: readonly number[], thumb: boolean): boolean {
   const at = (address: number): number => (address < bytes.length ? bytes[address] | (bytes[address + 1] << 8) : 0);
   const code: CodeReader = {
+    fetch8: (address) => bytes[address] ?? 0,
     fetch16: at,
     fetch32: (address) => at(address) | (at(address + 2) << 16),
     fetchable: () => true,

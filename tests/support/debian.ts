@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { cachePath, makeOnce, progress, rememberUnavailable, Unavailable, withLock } from './cache.ts';
+import { cachePath, contentKey, makeOnce, progress, rememberUnavailable, Unavailable, withLock } from './cache.ts';
 import { type Outcome, run } from './run.ts';
 
 /** A Debian architecture; `host` is the one this machine's dpkg names. */
@@ -175,6 +175,32 @@ export async function debianPackage(name: string, arch: Arch): Promise<string> {
   const deb = await debArch(arch);
   return rememberUnavailable(`${name}_${deb}`, () =>
     fetchInto(cachePath('debian', `${name}_${deb}`), [`${name}:${deb}`], `${name} (${deb})`),
+  );
+}
+
+/** The first package that package `name` depends on whose name is like `pattern`: what a metapackage stands for now. */
+export async function debianDependency(name: string, arch: Arch, pattern: RegExp): Promise<string> {
+  const shown = await tool('apt-cache', [...(await apt()), 'show', `${name}:${await debArch(arch)}`]);
+  const [, depends] = /^Depends:(.*)$/m.exec(shown.stdout.toString()) ?? [];
+  const [found] = pattern.exec(depends ?? '') ?? [];
+  if (found === undefined) throw new Unavailable(`apt knows no ${name}`);
+  return found;
+}
+
+/**
+ * A folder with several Debian packages in it, as a system has them at "/": made anew for each list of them.
+ * `name:all` is a package for all architectures.
+ * @throws Unavailable
+ */
+export async function debianRoot(title: string, packages: readonly string[], arch: Arch): Promise<string> {
+  const deb = await debArch(arch);
+  const key = contentKey(packages.join(' '));
+  return rememberUnavailable(`${title}_${deb}`, () =>
+    fetchInto(
+      cachePath('roots', `${title}_${deb}-${key}`),
+      packages.map((name) => (name.includes(':') ? name : `${name}:${deb}`)),
+      `${title} (${packages.length} packages of ${deb})`,
+    ),
   );
 }
 
