@@ -19,6 +19,10 @@ export interface CodeSpace {
   readonly incoming: LinkWords;
   /** By PC an indirect call comes back to: byte address in memory 1 of the last two PCs it went to. */
   readonly indirectCalls: Map<number, number>;
+  /** Machine mode: physical page | 1 of the virtual pages (numbers) it has code of. */
+  readonly pages: Map<number, number>;
+  /** Machine mode: physical page | 1 of the second page of the blocks (by PC) that run on into another. */
+  readonly crossing: Map<number, number>;
 }
 
 /** Addresses of link words by PC. Most PCs have one: only a second one makes a set. */
@@ -60,6 +64,8 @@ export const newCodeSpace = (mode: number): CodeSpace => ({
   functions: new Set(),
   incoming: new LinkWords(),
   indirectCalls: new Map(),
+  pages: new Map(),
+  crossing: new Map(),
 });
 
 /** Something made from guest code, to be dropped when the code changes. */
@@ -88,6 +94,10 @@ export class TranslationReader implements CodeReader {
 
   constructor(memory: CodeReader) {
     this.memory = memory;
+  }
+
+  fetch8(address: number): number {
+    return this.memory.fetch8(address);
   }
 
   fetch16(address: number): number {

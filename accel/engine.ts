@@ -1,23 +1,25 @@
 import { Builder } from '#tcg/builder.ts';
 import { countingPoints } from '#tcg/counting.ts';
-import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
+import { accessScratch, cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import { leftRegion } from '#tcg/interpreter-module.ts';
 import { engineMemory, t0Opcodes } from '#tcg/interpreter-ops.ts';
 import type { IrBlock } from '#tcg/ir.ts';
+import { translateHelper } from '#tcg/memory-model.ts';
 import { Optimizer } from '#tcg/optimize.ts';
-import { type PredecodedBlock, Predecoder } from '#tcg/predecode.ts';
+import { type CodeKeys, type PredecodedBlock, Predecoder } from '#tcg/predecode.ts';
 import { t0AccessBytes, t0AccessKind } from '#tcg/predecode-tables.ts';
 import type { CpuView, Target } from '#tcg/target.ts';
 import { translateBlock } from '#tcg/translator.ts';
 import { createLog } from '#util/log.ts';
 import { PageProtectedMemory, PlaneCheckedMemory } from './checked-memory.ts';
 import { CodePages, type CodeSpace, newCodeSpace, type Translation, TranslationReader } from './code-space.ts';
-import { cpuBase, type GuestMemory, memoryPages } from './guest-memory.ts';
+import type { EngineMemory, VirtualAddresses } from './engine-memory.ts';
+import { cpuBase, memoryPages, pageShift, pageSize } from './guest-memory.ts';
 import { cacheEntry, clearJumpCaches, forgetJump } from './jump-caches.ts';
 import type { Optimization } from './optimizations.ts';
 import { neverHot, Profile } from './profile.ts';
 import { type CompiledRegion, compileRegions, outlineOf, passesWithout } from './region/compiler.ts';
-import type { BlockOutline } from './region/discovery.ts';
+import type { BlockOutline, CodeReach } from './region/discovery.ts';
 import type { Region } from './region/emitter.ts';
 import type { FaultSite, TrapSites } from './region/sites.ts';
 import { trapPlace } from './trap-place.ts';
@@ -30,6 +32,7 @@ import {
   maxExactReturns,
   maxModules,
   maxSites,
+  maxSpaces,
   onStackFactor,
   runBudget,
   syscallCost,
@@ -69,6 +72,8 @@ export interface EngineOptions {
   readonly count?: 'interpreter' | 'all';
   /** Come back to the dispatcher after each block, for `trace.exec`. Needs `tier: 'interp'`. */
   readonly everyBlock?: boolean;
+  /** Budget of a run (`runBudget`). */
+  readonly budget?: number;
   /** What to do without. */
   readonly without?: ReadonlySet<Optimization>;
 }
@@ -121,6 +126,15 @@ const reasonWord = headerWord('exitReason');
 const argWord = headerWord('exitArg');
 const faultWord = headerWord('faultAddress');
 const budgetWord = headerWord('budget');
+const modeKeyWord = headerWord('modeKey');
+const noLimit = {};
+/** True if code runs on into another page. */
+const crosses = ({ start, end }: { readonly start: number; readonly end: number }): boolean =>
+  (Math.max(start + 1, end) - 1) >>> pageShift !== start >>> pageShift;
+/** Address of the page after that of `address`. */
+const endOfPage = (address: number): number => ((address | (pageSize - 1)) >>> 0) + 1;
+/** Bytes, of the guests that have a machine mode. */
+const longestInstruction = 4;
 /** Modules made so far, by all engines: no two have one name. */
 let moduleNumber = 0;
 /** Interpreter code is thrown away when it has grown to the end of memory 1, less one block. */
@@ -153,7 +167,9 @@ export class Engine {
    */
   serveSyscall: () => boolean = () => false;
   private readonly target: Target;
-  private readonly memory: GuestMemory;
+  private readonly memory: EngineMemory;
+  /** Machine mode. */
+  private readonly virtual: VirtualAddresses | undefined;
   private readonly options: EngineOptions;
   private readonly checked = new PlaneCheckedMemory();
   private readonly unchecked = new PageProtectedMemory();
@@ -172,7 +188,14 @@ export class Engine {
   private cold: boolean;
   private readonly spaces = new Map<number, CodeSpace>();
   private space: CodeSpace;
+  /** Machine mode: numbers of CPU modes, and the spaces of each; `spaces` has the one last used. */
+  private readonly modeNumbers = new Map<number, number>();
+  private readonly virtualSpaces = new Map<number, CodeSpace[]>();
   private exactState = false;
+  /** The guest writes into pages with code (`Target.coherentCode`): state must be exact where a store may be one. */
+  private watching: 'no' | 'begins' | 'on' = 'no';
+  /** The instruction at the PC stores into its own page, perhaps into itself: it runs alone and is translated again. */
+  private stepping = false;
   private exactReturns = 0;
   private codeEnd: number = engineMemory.code;
   /** Bytes of interpreter code that belong to dropped blocks. */
@@ -191,9 +214,10 @@ export class Engine {
   /** Translations were thrown away while generated code was running. */
   private flushed = false;
 
-  constructor(target: Target, memory: GuestMemory, options: EngineOptions) {
+  constructor(target: Target, memory: EngineMemory, options: EngineOptions) {
     this.target = target;
     this.memory = memory;
+    this.virtual = memory.virtual;
     this.options = options;
     this.cpu = memory.cpu;
     this.reader = new TranslationReader(memory);
@@ -211,7 +235,10 @@ export class Engine {
         engine: this.engineMemory,
         regions: this.table,
         syscall: () => this.syscall(),
-        helper: (id: number, a: number, b: number, c: number) => helpers[id]!.call(this.cpu, a, b, c),
+        helper: this.virtual
+          ? (id: number, a: number, b: number, c: number) =>
+              id === translateHelper ? this.translateAccess(a, b) : helpers[id]!.call(this.cpu, a, b, c)
+          : (id: number, a: number, b: number, c: number) => helpers[id]!.call(this.cpu, a, b, c),
       },
     };
     const instance = new WebAssembly.Instance(new WebAssembly.Module(options.interpreter), this.imports);
@@ -220,16 +247,19 @@ export class Engine {
     this.space = this.spaceOf(0);
     this.clearCaches();
     memory.onUnprotected = () => this.flush();
+    memory.onWatchedWrite = (start, end) => this.invalidate(start, end);
+    if (this.virtual) this.virtual.onCodeWritten = (physical) => this.invalidate(physical, physical + 1);
   }
 
   /** Runs from `cpuHeader.pc` until something must be served. */
   run(): ExitReason {
     this.stats.runs++;
-    this.cpu.i32[budgetWord] = this.cold ? coldBudget : runBudget;
+    const budget = this.options.budget ?? runBudget;
+    this.cpu.i32[budgetWord] = this.cold && !this.virtual ? coldBudget : budget;
     let reason = this.options.everyBlock ? this.runByBlocks() : this.dispatch();
-    if (this.cold && reason === ExitReason.budget) {
+    if (this.cold && !this.virtual && reason === ExitReason.budget) {
       this.warmUp();
-      this.cpu.i32[budgetWord] = runBudget;
+      this.cpu.i32[budgetWord] = budget;
       reason = this.dispatch();
     }
     // A system call has been told of where it happened.
@@ -237,8 +267,9 @@ export class Engine {
     return reason;
   }
 
-  /** From now on hot blocks are compiled; what they have run so far counts. */
-  private warmUp(): void {
+  /** From now on hot blocks are compiled; what they have run so far counts. Machines call it when they have booted so far. */
+  warmUp(): void {
+    if (!this.cold) return;
     this.options.onWarm?.();
     this.cold = false;
     this.profile.beginAt(hotThreshold, this.predecoded);
@@ -260,21 +291,32 @@ export class Engine {
       this.flushed = false;
       i32[reasonWord] = ExitReason.none;
       const pc = i32[pcWord]!;
-      const address = this.codeAddress(pc);
-      this.options.trace?.exec?.(pc);
-      // The block at the entry takes all of the budget (its instructions, word 3); the one after it finds none.
-      if (this.options.everyBlock) i32[budgetWord] = this.engineWords[(address >> 2) + 3]!;
-      this.runCode(address);
+      if (this.stepping) {
+        this.options.trace?.exec?.(pc);
+        this.step(pc);
+      } else {
+        const address = this.virtual ? this.virtualCode(this.virtual, pc) : this.codeAddress(pc);
+        if (address < 0) return this.refuseFetch(pc);
+        if (this.watching === 'begins') {
+          this.watching = 'on';
+          this.makeExact(true);
+          continue;
+        }
+        this.options.trace?.exec?.(pc);
+        // The block at the entry takes all of the budget (its instructions, word 3); the one after it finds none.
+        if (this.options.everyBlock) i32[budgetWord] = this.engineWords[(address >> 2) + 3]!;
+        this.runCode(address);
+      }
       const reason = i32[reasonWord] as ExitReason;
       this.stats.exits[reason]!++;
       switch (reason) {
         case ExitReason.miss:
           // A block that began inside an IT block has ended it.
           this.enterMode();
-          this.cacheJump(i32[pcWord]!, this.codeAddress(i32[pcWord]!));
+          if (!this.virtual) this.cacheJump(i32[pcWord]!, this.codeAddress(i32[pcWord]!));
           break;
         case ExitReason.hot:
-          this.compileAround(i32[pcWord]!);
+          if (!this.virtual || this.virtualCode(this.virtual, i32[pcWord]!) >= 0) this.compileAround(i32[pcWord]!);
           break;
         case ExitReason.mode:
           this.enterMode();
@@ -287,7 +329,8 @@ export class Engine {
           i32[pcWord] = leftRegion;
           break;
         case ExitReason.fault:
-          this.resolveFault();
+          this.stepping = !this.resolveFault();
+          if (this.stepping) break;
           return reason;
         case ExitReason.budget:
         case ExitReason.syscall:
@@ -297,9 +340,26 @@ export class Engine {
         case ExitReason.fetchFault:
         case ExitReason.yield:
         case ExitReason.trap:
+        case ExitReason.halt:
+        case ExitReason.exception:
           return reason;
       }
     }
+  }
+
+  /** Runs the instruction at `pc` alone, with the page it is in open to its stores. */
+  private step(pc: number): void {
+    const { i32 } = this.cpu;
+    this.stepping = false;
+    const { address } = this.predecode(pc, 1, neverHot, false);
+    const { start, end } = this.builder.block;
+    const budget = i32[budgetWord]!;
+    i32[budgetWord] = this.engineWords[(address >> 2) + 3]!;
+    this.runCode(address);
+    i32[budgetWord] = budget - 1;
+    // What comes after it has found no budget.
+    if (i32[reasonWord] === ExitReason.budget && budget > 1) i32[reasonWord] = ExitReason.miss;
+    this.invalidate(start, end);
   }
 
   /** Runs generated code from the T0 code at `address` until it returns, or an unchecked access of it traps. */
@@ -349,10 +409,11 @@ export class Engine {
   }
 
   /** Forgets a T0 block. Its code stays where it is: it may be running. */
-  private dropBlock({ addresses, incoming }: CodeSpace, pc: number, code: PredecodedBlock): void {
+  private dropBlock({ addresses, crossing, incoming }: CodeSpace, pc: number, code: PredecodedBlock): void {
     for (const site of code.links) incoming.delete(site.pc, site.address);
     if (addresses.get(pc) !== code.address) return;
     addresses.delete(pc);
+    crossing.delete(pc);
     this.deadBytes += code.bytes;
     for (const word of incoming.of(pc)) this.engineWords[word >> 2] = 0;
     forgetJump(this.engineWords, pc);
@@ -372,8 +433,12 @@ export class Engine {
 
   /** Whether the guest can observe the state at a fault. Told too often that it cannot, the engine does not listen. */
   setExactState(on: boolean): void {
-    if (this.exactState === on) return;
+    if (this.exactState === on || this.watching !== 'no') return;
     if (!on && this.exactReturns++ >= maxExactReturns) return;
+    this.makeExact(on);
+  }
+
+  private makeExact(on: boolean): void {
     this.exactState = on;
     this.flush();
   }
@@ -398,6 +463,7 @@ export class Engine {
     this.liveModules = 0;
     const { mode } = this.space;
     this.spaces.clear();
+    this.virtualSpaces.clear();
     this.space = this.spaceOf(mode);
     this.clearCaches();
   }
@@ -414,8 +480,9 @@ export class Engine {
     log('interpreter code thrown away, %d bytes of it dead', this.deadBytes);
     this.forgetPredecoded();
     this.codePages.forgetBlocks();
-    for (const { addresses, incoming, indirectCalls, functions, outlines } of this.spaces.values()) {
+    for (const { addresses, crossing, incoming, indirectCalls, functions, outlines } of this.allSpaces) {
       addresses.clear();
+      crossing.clear();
       incoming.clear();
       indirectCalls.clear();
       // Where there was code once that called them or that they were, other code may have come.
@@ -426,7 +493,7 @@ export class Engine {
 
   /** What is kept at present; all of it is bounded, however much code the guest makes and throws away. */
   get holdings(): EngineHoldings {
-    const spaces = [...this.spaces.values()];
+    const spaces = this.allSpaces;
     const sum = (count: (space: CodeSpace) => number): number => spaces.reduce((all, space) => all + count(space), 0);
     return {
       codeBytes: this.codeEnd - engineMemory.code,
@@ -480,8 +547,16 @@ export class Engine {
     return space;
   }
 
+  private get allSpaces(): CodeSpace[] {
+    return [...(this.virtual ? this.virtualSpaces.values().toArray().flat() : this.spaces.values())];
+  }
+
   private enterMode(): void {
     const mode = this.target.mode(this.cpu);
+    if (this.virtual) {
+      this.enterVirtualMode(mode);
+      return;
+    }
     if (mode === this.space.mode) return;
     this.space = this.spaceOf(mode);
     this.refillCaches();
@@ -516,43 +591,66 @@ export class Engine {
   }
 
   private translate(pc: number): number {
-    const { address } = this.predecode(pc, this.options.oneInstruction ? 1 : interpreterBlockInstructions);
+    const limit = this.options.oneInstruction ? 1 : interpreterBlockInstructions;
+    const { address } = this.predecode(pc, limit, this.profile.threshold, true);
     const { addresses, incoming } = this.space;
+    if (this.virtual && crosses(this.builder.block)) this.profile.set(address, neverHot);
     addresses.set(pc, address);
     if (this.space.compiled.has(pc)) this.leadToRegion(pc, address);
     for (const word of incoming.of(pc)) this.engineWords[word >> 2] = address;
     return address;
   }
 
-  /** Makes the T0 code for `pc` and links it to what it leads to. */
-  private predecode(pc: number, maxInstructions: number): PredecodedBlock {
+  /**
+   * Makes the T0 code for `pc` and links it to what it leads to. `threshold`: after how many runs it is hot. `watch`:
+   * stores into its pages must be noticed.
+   */
+  private predecode(pc: number, maxInstructions: number, threshold: number, watch: boolean): PredecodedBlock {
     const wasteful = this.deadBytes > maxDeadCode && this.deadBytes > (this.codeEnd - engineMemory.code) / 2;
     if (wasteful || this.codeEnd > codeLimit) this.restartInterpreter();
     const { space, builder } = this;
     const { block } = builder;
-    translateBlock(this.target, builder, this.reader, pc, space.mode, { maxInstructions });
+    this.readFrom(pc);
+    translateBlock(this.target, builder, this.reader, pc, space.mode, { maxInstructions, ...this.pageLimit(pc) });
     this.options.trace?.block?.(block, 'op');
-    const outline = space.outlines.get(pc) ?? this.keepOutline(block);
+    const outline = space.outlines.get(pc) ?? this.keepOutline(block, watch);
     outline.executed = true;
     for (const callee of outline.calls) space.functions.add(callee);
     this.optimizer.run(block, { exactState: this.exactState, ...this.passes });
     this.options.trace?.block?.(block, 'op_opt');
     const counts = this.options.count === undefined ? undefined : countingPoints(block);
-    const code = this.predecoder.encode(block, this.codeEnd, this.profile.threshold, counts);
+    const code = this.predecoder.encode(
+      block,
+      this.codeEnd,
+      threshold,
+      counts,
+      this.virtual && this.codeKeys(this.virtual, block),
+    );
     this.codeEnd += code.bytes;
     this.predecoded.push(code);
     this.stats.blocks++;
     this.stats.blockInstructions += block.instructions;
-    this.note(block.start, block.end, { kind: 'block', pages: [], space, pc, code });
+    this.note(block.start, block.end, { kind: 'block', pages: [], space, pc, code }, watch);
     this.link(code);
     for (const { pc: returnPc, address } of code.indirectCalls) space.indirectCalls.set(returnPc, address);
     return code;
   }
 
   /** Lists a translation by the pages of its code and of what was read as constant since the last call. */
-  private note(start: number, end: number, translation: Translation): void {
+  private note(start: number, end: number, translation: Translation, watch: boolean): void {
+    if (this.virtual) {
+      this.noteVirtual(this.virtual, start, end, translation);
+      return;
+    }
     this.codePages.note(start, end, translation);
+    if (watch) this.watchCode(start, end);
     for (const [from, to] of this.reader.takeConstants()) this.codePages.note(from, to - 1, translation);
+  }
+
+  /** Stores into code from [start, end) must be noticed, if the guest does not tell of them. */
+  private watchCode(start: number, end: number): void {
+    if (!this.target.coherentCode || !this.memory.watch(start, end)) return;
+    if (this.watching === 'no') this.watching = 'begins';
   }
 
   private link(code: PredecodedBlock): void {
@@ -568,18 +666,25 @@ export class Engine {
   private outline(pc: number): BlockOutline {
     const known = this.space.outlines.get(pc);
     if (known) return known;
+    this.readFrom(pc);
     translateBlock(this.target, this.builder, this.reader, pc, this.space.mode, {
       maxInstructions: this.options.oneInstruction ? 1 : interpreterBlockInstructions,
+      ...this.pageLimit(pc),
     });
-    return this.keepOutline(this.builder.block);
+    return this.keepOutline(this.builder.block, true);
   }
 
   /** Makes the outline of a block as translated, which outlives its T0 code. */
-  private keepOutline(block: IrBlock): BlockOutline {
+  private keepOutline(block: IrBlock, watch: boolean): BlockOutline {
     const { space } = this;
     const outline = outlineOf(block, this.target, [...this.reader.newConstants]);
     space.outlines.set(block.pc, outline);
-    this.codePages.note(outline.start, outline.end, { kind: 'outline', pages: [], space, pc: block.pc });
+    const translation: Translation = { kind: 'outline', pages: [], space, pc: block.pc };
+    if (this.virtual) this.noteVirtual(this.virtual, outline.start, outline.end, translation);
+    else {
+      this.codePages.note(outline.start, outline.end, translation);
+      if (watch) this.watchCode(outline.start, outline.end);
+    }
     return outline;
   }
 
@@ -615,7 +720,7 @@ export class Engine {
       builder: this.builder,
       optimizer: this.optimizer,
       code: this.reader,
-      memory: pages ? this.unchecked : this.checked,
+      memory: this.virtual ? this.virtual.model : pages ? this.unchecked : this.checked,
       moduleName,
       layout: { cpuBase, memoryPages },
       mode: this.space.mode,
@@ -630,6 +735,10 @@ export class Engine {
       lastTargets: (returnPc) => this.profile.lastTargets(this.space, returnPc),
       slotOf: (pc, call) => this.slotOf(pc, call),
       addSite: (site) => ~(this.sites.push(site) - 1),
+      ...(this.virtual && {
+        codeKey: (pc: number) => this.codeKey(pc)!,
+        pages: this.codeReach(this.virtual),
+      }),
       ...(this.options.trace?.block && { onBlock: (block) => this.options.trace!.block!(block, 'op') }),
       ...(this.options.trace?.region && { onRegion: this.options.trace.region }),
     });
@@ -644,7 +753,7 @@ export class Engine {
     const pcs = regions.map(({ pc }) => pc);
     const sites = [firstSite, this.sites.length] as const;
     const module: Translation = { kind: 'module', pages: [], space: this.space, name: moduleName, pcs, sites };
-    for (const { ranges } of regions) for (const [start, end] of ranges) this.note(start, end, module);
+    for (const { ranges } of regions) for (const [start, end] of ranges) this.note(start, end, module, true);
     if (log.enabled) log('module of %d regions, %d bytes: %s', regions.length, bytes.length, hexList(entries));
     this.stats.modules++;
     this.stats.regions += regions.length;
@@ -699,20 +808,188 @@ export class Engine {
     return leftRegion;
   }
 
-  /** Turns the engine's description of a fault into the contract's: pc, faultAddress, exitArg = access. */
-  private resolveFault(): void {
+  /**
+   * Turns the engine's description of a fault into the contract's: pc, faultAddress, exitArg = access. False: a store
+   * into watched code, whose translations are gone now; it is to be done again.
+   */
+  private resolveFault(): boolean {
     const { i32 } = this.cpu;
     const argument = i32[argWord]!;
     const site = argument < 0 ? this.sites[~argument]! : this.interpreterSite(argument);
+    if (this.virtual) {
+      this.leaveAt(site);
+      return true;
+    }
     const address = (i32[faultWord]! + site.offset) >>> 0;
     const refusedRead = site.access & 1 ? this.memory.refused(address, site.bytes, 1) : -1;
     const refusedWrite = site.access & 2 ? this.memory.refused(address, site.bytes, 2) : -1;
     const refused = refusedRead >= 0 ? refusedRead : refusedWrite;
-    if (refused < 0) throw new Error(`engine: no fault at ${hexList([site.pc])} for ${hexList([address])}`);
+    if (refused < 0 && this.watching === 'no') {
+      throw new Error(`engine: no fault at ${hexList([site.pc])} for ${hexList([address])}`);
+    }
     i32[faultWord] = refused;
     i32[argWord] = refusedRead >= 0 ? 1 : 2;
     i32[pcWord] = site.pc;
     this.target.restoreAux?.(this.cpu, site.aux);
+    return refused >= 0;
+  }
+
+  private leaveAt(site: FaultSite): void {
+    const { i32 } = this.cpu;
+    i32[argWord] = site.access;
+    i32[pcWord] = site.pc;
+    this.target.restoreAux?.(this.cpu, site.aux);
+  }
+
+  // ---- machine mode: code is known by its physical page too
+
+  /** Puts a CPU mode in force: its key, and the space last used in it. */
+  private enterVirtualMode(mode: number): void {
+    let number = this.modeNumbers.get(mode);
+    if (number === undefined) {
+      number = this.modeNumbers.size;
+      if (number >= pageSize / 2) throw new Error('engine: too many CPU modes');
+      this.modeNumbers.set(mode, number);
+    }
+    this.cpu.i32[modeKeyWord] = number << 1;
+    if (mode !== this.space.mode) this.space = this.spaceOf(mode);
+  }
+
+  /** The interpreter code for `pc`, -1 if its fetch faults. */
+  private virtualCode(virtual: VirtualAddresses, pc: number): number {
+    const address = this.target.address(pc);
+    const page = virtual.codePage(address);
+    if (page === 0) return -1;
+    this.chooseSpace(address >>> pageShift, page);
+    const known = this.space.addresses.get(pc);
+    if (known === undefined) return this.translate(pc);
+    const second = this.space.crossing.get(pc);
+    if (second !== undefined) {
+      const page = virtual.codePage(endOfPage(address));
+      if (page === 0) return -1;
+      if (page !== second) return this.translate(pc);
+    }
+    this.cacheJump(pc, known);
+    return known;
+  }
+
+  /** Makes a space the current one in which virtual page `number` is physical `page`, or which does not know it. */
+  private chooseSpace(number: number, page: number): void {
+    const { space } = this;
+    const here = space.pages.get(number);
+    if (here === page) return;
+    const all = this.spacesOf(space.mode);
+    const other = all.find(({ pages }) => pages.get(number) === page);
+    if (other) {
+      this.setSpace(other);
+      return;
+    }
+    if (here === undefined) {
+      space.pages.set(number, page);
+      return;
+    }
+    const free = all.find(({ pages }) => !pages.has(number)) ?? this.addSpace(space.mode);
+    free.pages.set(number, page);
+    this.setSpace(free);
+  }
+
+  private codeReach(virtual: VirtualAddresses): CodeReach {
+    const pageOf = (pc: number): number => this.target.address(pc) >>> pageShift;
+    return {
+      reaches: (entry, pc) => {
+        const number = pageOf(pc);
+        if (number === pageOf(entry)) return true;
+        const known = this.space.pages.get(number);
+        const page = virtual.steadyPage(pageOf(entry) * pageSize) ? virtual.steadyPage(number * pageSize) : 0;
+        if (page === 0 || (known ?? page) !== page) return false;
+        this.space.pages.set(number, page);
+        return true;
+      },
+      pageEnd: (pc) => this.pageLimit(pc).pageEnd!,
+      begin: (pc) => {
+        this.readFrom(pc);
+        return this.pageLimit(pc).pageEnd!;
+      },
+      crosses,
+    };
+  }
+
+  /** The keys of the pages of the block at hand; that it runs on into another is noted. */
+  private codeKeys(virtual: VirtualAddresses, block: IrBlock): CodeKeys {
+    const first = this.codeKey(block.pc)!;
+    if (!crosses(block)) return { first };
+    const address = endOfPage(block.start);
+    const page = virtual.codePage(address);
+    this.space.crossing.set(block.pc, page);
+    return { first, second: { address, key: page ^ this.cpu.i32[modeKeyWord]! } };
+  }
+
+  private spacesOf(mode: number): CodeSpace[] {
+    let all = this.virtualSpaces.get(mode);
+    if (!all) {
+      all = [this.spaceOf(mode)];
+      this.virtualSpaces.set(mode, all);
+    }
+    return all;
+  }
+
+  private addSpace(mode: number): CodeSpace {
+    if (this.spacesOf(mode).length >= maxSpaces) this.flush();
+    const added = newCodeSpace(mode);
+    this.spacesOf(mode).push(added);
+    return added;
+  }
+
+  private setSpace(space: CodeSpace): void {
+    this.space = space;
+    this.spaces.set(space.mode, space);
+  }
+
+  /** What is read as constant while code at `pc` is translated must be in its page. */
+  private readFrom(pc: number): void {
+    if (this.virtual) this.virtual.constantPage = this.target.address(pc) >>> pageShift;
+  }
+
+  private pageLimit(pc: number): { pageEnd?: number } {
+    if (!this.virtual) return noLimit;
+    // An instruction that may run on into the next page is a block of its own.
+    return { pageEnd: endOfPage(this.target.address(pc)) + 1 - longestInstruction };
+  }
+
+  private codeKey(pc: number): number | undefined {
+    if (!this.virtual) return undefined;
+    return this.space.pages.get(this.target.address(pc) >>> pageShift)! ^ this.cpu.i32[modeKeyWord]!;
+  }
+
+  private noteVirtual(virtual: VirtualAddresses, start: number, end: number, translation: Translation): void {
+    const last = (Math.max(start + 1, end) - 1) >>> pageShift;
+    for (let number = start >>> pageShift; number <= last; number++) {
+      const page = this.space.pages.get(number) ?? virtual.peekCodePage(number * pageSize);
+      if (page === 0) continue;
+      const physical = (page & -pageSize) >>> 0;
+      virtual.protectCode(physical);
+      this.codePages.note(physical, physical, translation);
+    }
+  }
+
+  private refuseFetch(pc: number): ExitReason {
+    const { i32 } = this.cpu;
+    i32[pcWord] = pc;
+    i32[reasonWord] = ExitReason.fetchFault;
+    this.stats.exits[ExitReason.fetchFault]!++;
+    return ExitReason.fetchFault;
+  }
+
+  /** The helper import's translation: an access of generated code that was not found in the tables. */
+  private translateAccess(address: number, argument: number): number {
+    const virtual = this.virtual!;
+    if (argument < 0) {
+      const site = this.sites[~argument]!;
+      return virtual.access(address >>> 0, site.bytes, site.access, cpuBase + accessScratch);
+    }
+    const word = argument >> 2;
+    const code = this.engineWords[word]!;
+    return virtual.access(address >>> 0, t0AccessBytes[code]!, t0AccessKind[code]!, this.engineWords[word + 1]! >>> 0);
   }
 
   /** The access at interpreter code `address`. */

@@ -66,3 +66,5 @@ export const maxSplitInstructions = 300;
 export const discardBytes = 128 << 10;
 /** How often a guest that gives up its fault handlers gets code without exact state again: each time costs a flush. */
 export const maxExactReturns = 4;
+/** Machine mode: spaces of code of one CPU mode, one for each set of programs whose pages differ. Then all code goes. */
+export const maxSpaces = 16;

@@ -14,6 +14,7 @@ import manifest from '../package.json' with { type: 'json' };
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
 const main = join(dist, 'main.js');
+const system = join(dist, 'system.js');
 
 /** yargs imports node:assert, which takes 3 ms to load, for checks that it makes only when it is used. */
 const lazyAssert: Plugin = {
@@ -141,6 +142,16 @@ function withoutImports(code: string): string {
   });
 }
 
+/** Machine mode is a bundle of its own: the launcher resolves its name from bin/. */
+const systemBundle: Plugin = {
+  name: 'system-bundle',
+  setup(setup) {
+    setup.onResolve({ filter: /^\.\/system\.ts$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: `../dist/${basename(system)}`, external: true } : undefined,
+    );
+  },
+};
+
 const { outputFiles } = await build({
   absWorkingDir: root,
   entryPoints: ['src/main.ts'],
@@ -156,7 +167,23 @@ const { outputFiles } = await build({
   // Only for the asm dumps of -d: large, so they stay in node_modules.
   external: ['capstone-wasm', 'wabt'],
   define: { 'import.meta': '__meta' },
-  plugins: [constants, prebuiltInterpreter, plainStringWidth, lazyAssert],
+  plugins: [constants, prebuiltInterpreter, plainStringWidth, lazyAssert, systemBundle],
+  logLevel: 'warning',
+});
+const systemOutput = await build({
+  absWorkingDir: root,
+  entryPoints: ['src/system.ts'],
+  outdir: 'dist',
+  bundle: true,
+  platform: 'node',
+  target: 'node24',
+  format: 'esm',
+  minifySyntax: true,
+  minifyWhitespace: true,
+  legalComments: 'none',
+  write: false,
+  external: ['debug'],
+  plugins: [constants],
   logLevel: 'warning',
 });
 const code = asFunction(outputFiles[0].text);
@@ -166,8 +193,9 @@ const id = createHash('sha256').update(code).digest('hex').slice(0, 16);
 await mkdir(dist, { recursive: true });
 await replaceFile(join(dist, interpreterFile), buildInterpreter());
 await replaceFile(main, `/*${id}*/${code}`);
+await replaceFile(system, systemOutput.outputFiles[0].text);
 train();
-const kept = [basename(main), interpreterFile];
+const kept = [basename(main), basename(system), interpreterFile];
 for (const name of await readdir(dist)) {
   if (!kept.includes(name) && !name.includes(id)) await rm(join(dist, name), { recursive: true });
 }

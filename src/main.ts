@@ -23,6 +23,9 @@ export async function main(command: string): Promise<void> {
 /** Runs `command` with `args`; `onBusy` is called before much of our JavaScript runs. Returns its exit code. */
 export async function runCommand(command: string, args: readonly string[], onBusy?: () => void): Promise<number> {
   try {
+    if (args[0] === '--system' || args[0] === '-system') {
+      return await (await import('./system.ts')).runSystemCommand(command, args.slice(1));
+    }
     const invocation = await readCommandLine(command, args, process.env);
     if (invocation.kind === 'print') {
       writeSync(1, invocation.text);

@@ -19,11 +19,17 @@ export const cpuHeader = stateLayout(
     pc: 'u32',
     /** Scratch of the engine: the T0 block to enter. */
     entry: 'u32',
+    /** Machine mode: wasm address of the table that translates addresses now (`AddressTranslation`). */
+    translation: 'u32',
+    /** Machine mode: what the CPU mode adds to the keys of code pages (`AddressTranslation.emitCodeKey`). */
+    modeKey: 'u32',
   },
   0,
 );
 
 export const guestStateStart = 64;
+/** 32 bytes in the CPU area for accesses that are not served in place (`AddressTranslation`). */
+export const accessScratch = 2048;
 /** Interpreter temporaries: 16-byte cells, from here to the end of the CPU area. */
 export const temporariesStart = 4096;
 export const cpuAreaBytes = 65536;
@@ -60,5 +66,12 @@ export const ExitReason = {
    * address is not known, and the registers are those of the last time the code was left.
    */
   trap: 13,
+  /** WFI: nothing to do until an interrupt; pc = next. */
+  halt: 14,
+  /**
+   * An exception of the CPU that none of the others is; exitArg is the target's own number for it, which the `Abi` of
+   * the guest understands; pc as the CPU reports it.
+   */
+  exception: 15,
 } as const;
 export type ExitReason = (typeof ExitReason)[keyof typeof ExitReason];

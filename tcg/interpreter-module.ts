@@ -8,7 +8,7 @@ import {
   type T0Name,
   t0Names,
 } from './interpreter-ops.ts';
-import type { MemoryModel } from './memory-model.ts';
+import { type AddressTranslation, type MemoryModel, translateHelper, translationBias } from './memory-model.ts';
 import { memoryAccess } from './memory-ops.ts';
 import { Op, type OpName, opDefs, type ValueType } from './ops.ts';
 import { Code, emptyBlockType, W, type WasmType, wasmTypes } from './wasm/code.ts';
@@ -265,9 +265,50 @@ class InterpreterGenerator {
     this.follow(5, 0);
   }
 
+  /** Sets t1 to the wasm address of the access at guest address t0; a fault leaves. */
+  private translate(translation: AddressTranslation, bytes: number, access: number): void {
+    const { code } = this;
+    code.op2(W.block, emptyBlockType); // done
+    code.op2(W.block, emptyBlockType); // slow
+    translation.emitLookup(code, t0, bytes, access, t1, 0);
+    code.br(1);
+    code.u8(W.end);
+    code.i32(translateHelper);
+    code.get(t0);
+    code.get(ip);
+    code.i32(0);
+    code.u8(W.call);
+    code.uleb(importedFunction.helper);
+    code.tee(t1);
+    code.u8(W.i32_eqz);
+    code.brIf(this.faultDepth + 1);
+    code.u8(W.end);
+  }
+
+  private translatedMemoryOp(name: OpName, translation: AddressTranslation): void {
+    const { code } = this;
+    const access = memoryAccess[name]!;
+    this.loadCell('i32', 2);
+    this.word(3);
+    code.u8(W.i32_add);
+    code.set(t0);
+    this.translate(translation, access.bytes, access.write ? 2 : 1);
+    if (!access.write) this.word(1);
+    code.get(t1);
+    if (access.write) this.loadCell(access.type, 1);
+    code.append(access.wasm);
+    code.op2(0, translationBias);
+    if (!access.write) this.storeCell(access.type);
+    this.next(4);
+  }
+
   private memoryOp(name: OpName, probed: boolean): void {
     const { code } = this;
     const access = memoryAccess[name]!;
+    if (this.memory.translation) {
+      this.translatedMemoryOp(name, this.memory.translation);
+      return;
+    }
     code.get(ip);
     code.set(t1);
     this.loadCell('i32', 2);
@@ -296,17 +337,22 @@ class InterpreterGenerator {
     const { code } = this;
     const access = memoryAccess[name]!;
     this.loadCell('i32', 2);
+    this.word(5);
+    code.u8(W.i32_add);
     code.set(t0);
-    this.memory.emitCheck(code, t0, 0, access.bytes, 3, this.faultDepth);
+    const { translation } = this.memory;
+    if (translation) this.translate(translation, access.bytes, 3);
+    else this.memory.emitCheck(code, t0, 0, access.bytes, 3, this.faultDepth);
     this.word(1);
-    const offset = this.memory.emitAddress(code, t0, 0);
+    if (translation) code.get(t1);
+    const offset = translation ? translationBias : this.memory.emitAddress(code, t0, 0);
     this.loadCell(access.type, 3);
     this.loadCell(access.type, 4);
     code.append(access.wasm);
     code.u8(Math.log2(access.bytes));
     code.uleb(offset);
     this.storeCell(access.type);
-    this.next(5);
+    this.next(6);
   }
 
   private fpnan(name: string): void {
@@ -363,6 +409,15 @@ class InterpreterGenerator {
   private readonly controlHandlers: Record<string, () => void> = {
     enter: () => {
       const { code } = this;
+      const { translation } = this.memory;
+      if (translation) {
+        translation.emitCodeKey(code, () => this.word(2));
+        this.word(4);
+        code.u8(W.i32_ne);
+        code.op2(W.if, emptyBlockType);
+        this.exitWith(ExitReason.miss, () => this.word(2));
+        code.u8(W.end);
+      }
       // Profile counter (word 1): counts down to the hot threshold.
       code.get(ip);
       this.word(1);
@@ -379,6 +434,21 @@ class InterpreterGenerator {
         () => this.word(3),
         () => this.word(2),
       );
+      this.next(translation ? 5 : 4);
+    },
+    guard: () => {
+      const { code } = this;
+      const { translation } = this.memory;
+      if (!translation) {
+        code.u8(W.unreachable);
+        return;
+      }
+      translation.emitCodeKey(code, () => this.word(1));
+      this.word(2);
+      code.u8(W.i32_ne);
+      code.op2(W.if, emptyBlockType);
+      this.exitWith(ExitReason.miss, () => this.word(3));
+      code.u8(W.end);
       this.next(4);
     },
     region: () => {
@@ -561,6 +631,10 @@ class InterpreterGenerator {
     },
     probe: () => {
       const { code } = this;
+      if (this.memory.translation) {
+        this.next(4);
+        return;
+      }
       this.loadCell('i32', 1);
       code.set(t0);
       // The two pages an access of unknown length touches: as one byte at each end.

@@ -42,7 +42,8 @@ export const immediateOps = plainOps.filter((name) => {
 
 export const t0Names: readonly T0Name[] = [
   // control
-  'enter', // count, pc, instructions
+  'enter', // count, pc, instructions; in machine mode the key of its code page
+  'guard', // address in the second page of the block's code, its key, pc; only in machine mode
   'region', // table index, pc
   'jump', // link, pc
   'branch', // cell, link, pc, link, pc
@@ -73,7 +74,7 @@ export const t0Names: readonly T0Name[] = [
   // memory: dst/value cell, address cell, offset
   ...memoryOps,
   ...memoryOps.map((name) => `${name}#probed`),
-  ...cmpxchgOps, // dst, address, expected, replacement
+  ...cmpxchgOps, // dst, address, expected, replacement, offset
   'probe', // address cell, bytes, access
   'fence',
   'helper', // dst, helper, a, b, c

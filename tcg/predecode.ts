@@ -24,6 +24,12 @@ export interface LinkSite {
   readonly pc: number;
 }
 
+/** Keys of the page a block's code begins in, and of the page it runs on into. */
+export interface CodeKeys {
+  readonly first: number;
+  readonly second?: { readonly address: number; readonly key: number };
+}
+
 /** What the engine keeps of a predecoded block. */
 export interface PredecodedBlock {
   readonly pc: number;
@@ -66,9 +72,15 @@ export class Predecoder {
 
   /**
    * Writes the block's code at byte `address` of memory 1; `threshold` is its profile counter's start. `counts`: where
-   * to count instructions (`countingPoints`), if they are to be counted.
+   * to count instructions (`countingPoints`), if they are to be counted. `codeKeys`: in machine mode, the keys of its pages.
    */
-  encode(block: IrBlock, address: number, threshold: number, counts?: ReadonlyMap<number, number>): PredecodedBlock {
+  encode(
+    block: IrBlock,
+    address: number,
+    threshold: number,
+    counts?: ReadonlyMap<number, number>,
+    codeKeys?: CodeKeys,
+  ): PredecodedBlock {
     this.analyse(block);
     this.at = address >> 2;
     // The first cell is never written: zero.
@@ -80,6 +92,13 @@ export class Predecoder {
     const counters: number[] = [];
     this.put3(t0Opcodes.enter!, threshold, block.pc);
     this.put(block.instructions);
+    if (codeKeys) {
+      this.put(codeKeys.first);
+      if (codeKeys.second) {
+        this.put3(t0Opcodes.guard!, codeKeys.second.address | 0, codeKeys.second.key);
+        this.put(block.pc);
+      }
+    }
     for (let i = 0; i < block.length; i++) {
       const count = counts?.get(i);
       if (count !== undefined) {
@@ -297,6 +316,7 @@ export class Predecoder {
         this.put(plainCode[op]!);
         this.put(this.define(block, i));
         this.put3(a, b, c);
+        this.put(x);
         return;
       case Op.probe:
         this.put(t0Opcodes.probe!);

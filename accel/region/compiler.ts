@@ -34,6 +34,7 @@ export interface CompilerHost extends DiscoveryHost {
   readonly without: ReadonlySet<Optimization>;
   readonly countInstructions: boolean;
   slotOf(pc: number, call: boolean): number;
+  codeKey?(pc: number): number;
   addSite(site: FaultSite): number;
   /** Sees each block of a region as translated, and the region with its blocks optimized: for dumps. */
   readonly onBlock?: (block: IrBlock) => void;
@@ -97,6 +98,7 @@ export function compileRegions(entries: readonly number[], host: CompilerHost): 
       slotOf: (to, call) => host.slotOf(to, call),
       functionOf: (to) => functionOf.get(to) ?? -1,
       addSite: (site) => host.addSite(site),
+      ...(host.codeKey && { codeKey: (at: number) => host.codeKey!(at) }),
     });
     emitter.emit();
     siteLists.push(emitter.trapSites);

@@ -53,8 +53,22 @@ export interface DiscoveryHost {
   isFunction(pc: number): boolean;
   /** True if the function at `pc` runs so often that inlining it pays. */
   isHot(pc: number): boolean;
+  /** Machine mode: what may be part of one region. */
+  readonly pages?: CodeReach;
   /** Where the indirect call that is expected to come back to `returnPc` has gone, the last one first. */
   lastTargets(returnPc: number): readonly number[];
+}
+
+/** Which pages a region may take code from, and where its blocks end. */
+export interface CodeReach {
+  /** True if code at `pc` may be in a region that begins at `entry`. */
+  reaches(entry: number, pc: number): boolean;
+  /** Where a block at `pc` must end (`TranslationLimits.pageEnd`). */
+  pageEnd(pc: number): number;
+  /** The same, just before the block is translated. */
+  begin(pc: number): number;
+  /** True if the block runs on into another page. */
+  crosses(outline: BlockOutline): boolean;
 }
 
 /** A function's code in the region: the region's own, or a copy made for a call. */
@@ -119,6 +133,7 @@ export function discoverRegion(entry: number, host: DiscoveryHost): DiscoveredRe
       forEachCall(blocks[node]!, host, (callee, returnPc) => {
         const others = copy.inlined.get(returnPc) ?? [];
         if (!copy.nodes.has(returnPc) || others.some((other) => other.entry === callee)) return;
+        if (host.pages && !host.pages.reaches(entry, callee)) return;
         // A function may be inlined in itself once.
         if (!host.isHot(callee) || copy.chain.filter((entry) => entry === callee).length > 1) return;
         const body = bodyOf(callee);
@@ -189,7 +204,8 @@ function translateBody(roots: number[], host: DiscoveryHost, isBoundary: (pc: nu
   for (let tries = 0; ; tries++) {
     const blocks = translateHeads(findHeads(roots, host, isBoundary), host);
     // Targets of jump tables show only in extended blocks, which know the bounds of the index.
-    if (tries === 3 || !addSwitchTargets(blocks, roots, isBoundary)) return blocks;
+    const beyond = (pc: number): boolean => isBoundary(pc) || host.pages?.reaches(roots[0]!, pc) === false;
+    if (tries === 3 || !addSwitchTargets(blocks, roots, beyond)) return blocks;
   }
 }
 
@@ -199,6 +215,7 @@ function translateHeads(heads: ReadonlySet<number>, host: DiscoveryHost): IrBloc
       maxInstructions: Math.min(regionBlockInstructions, host.maxBlockInstructions),
       isLeader: (at) => heads.has(at),
       extended: true,
+      ...(host.pages && { pageEnd: host.pages.begin(head) }),
     });
     return copyBlock(host.builder.block);
   });
@@ -233,7 +250,12 @@ function findOutlines(
   for (let at = 0; at < work.length; at++) {
     const pc = work[at]!;
     if (outlines.has(pc)) continue;
+    if (pc !== entry && host.pages?.reaches(entry, pc) === false) continue;
     const outline = host.outline(pc);
+    if (host.pages?.crosses(outline)) {
+      if (limit !== undefined) return undefined;
+      continue;
+    }
     if (limit !== undefined) {
       if (instructions + outline.instructions > limit) return undefined;
     } else if (pc !== entry) {
@@ -258,7 +280,8 @@ function findHeads(roots: readonly number[], host: DiscoveryHost, isBoundary: (p
   // What is only fallen into is no head, however often: whatever block comes before it runs through it.
   for (const outline of outlines.values()) {
     for (const successor of outline.successors) {
-      const isFallen = host.target.address(successor) === outline.end && outline.runsOn;
+      const fits = !host.pages || outline.end < host.pages.pageEnd(outline.pc);
+      const isFallen = host.target.address(successor) === outline.end && outline.runsOn && fits;
       if (!isFallen && outlines.has(successor)) heads.add(successor);
     }
   }

@@ -40,6 +40,8 @@ export interface EmitterHost extends AccessHost {
   readonly countInstructions: boolean;
   /** Table index for calls to guest `pc`, given out at first asking; -1 if it should be reached by the dispatcher. */
   slotOf(pc: number, call: boolean): number;
+  /** Machine mode: key of the code page of `pc` (`AddressTranslation.emitCodeKey`). */
+  codeKey?(pc: number): number;
   /** Wasm function index if `pc` is a region of the module being built, else -1. */
   functionOf(pc: number): number;
 }
@@ -134,6 +136,15 @@ export class RegionEmitter {
   private emitEntry(): void {
     const { region } = this;
     const { code } = this.frame;
+    const { translation } = this.host.memory;
+    if (translation) {
+      translation.emitCodeKey(code, () => code.i32(region.pc));
+      code.i32(this.host.codeKey!(region.pc));
+      code.u8(W.i32_ne);
+      code.op2(W.if, emptyBlockType);
+      this.frame.exitTo(ExitReason.miss, () => code.i32(region.pc));
+      code.u8(W.end);
+    }
     // Recursion and jumps from region to region make loops without back-edges: what may be part of one spends at entry.
     if (this.goesOnElsewhere()) {
       const budget = this.frame.temporary(wasmTypes.i32);

@@ -1,4 +1,4 @@
-import { cpuHeader } from '#tcg/cpu-page.ts';
+import { accessScratch, cpuHeader } from '#tcg/cpu-page.ts';
 import { leftRegion } from '#tcg/interpreter-module.ts';
 import type { ValueType } from '#tcg/ops.ts';
 import { Code, W, type WasmType, wasmTypes } from '#tcg/wasm/code.ts';
@@ -71,6 +71,11 @@ export class RegionFrame {
 
   release(type: WasmType, ...locals: number[]): void {
     this.freeTemporaries[type].push(...locals);
+  }
+
+  /** wasm address of `accessScratch`. */
+  get scratchAddress(): number {
+    return this.cpuBase + accessScratch;
   }
 
   /** The local of variable `index`. */

@@ -1,7 +1,7 @@
 import { importedFunction } from '#tcg/interpreter-module.ts';
 import { type IrBlock, irError } from '#tcg/ir.ts';
-import type { MemoryModel } from '#tcg/memory-model.ts';
-import { memoryAccess } from '#tcg/memory-ops.ts';
+import { type AddressTranslation, type MemoryModel, translateHelper, translationBias } from '#tcg/memory-model.ts';
+import { type MemoryAccess, memoryAccess } from '#tcg/memory-ops.ts';
 import { MemoryFlag, Op, opDefs, opNames, type ValueType } from '#tcg/ops.ts';
 import { emptyBlockType, W, type WasmType, wasmTypes } from '#tcg/wasm/code.ts';
 import type { CheckPlan } from './check-plan.ts';
@@ -266,6 +266,10 @@ export class ValueEmitter {
     const access = memoryAccess[opNames[block.op[i]!]!]!;
     const offset = block.x[i]!;
     const isCmpxchg = access.write;
+    if (this.host.memory.translation) {
+      this.emitTranslatedAccess(emission, i, access, this.host.memory.translation);
+      return;
+    }
     if (!this.host.memory.needsCheck(isCmpxchg ? 3 : 1)) {
       this.push(emission, block.a[i]!);
       this.emitUnchecked(emission, access.wasm, offset, 1);
@@ -288,6 +292,99 @@ export class ValueEmitter {
     code.uleb(immediate);
   }
 
+  /** The same where addresses are virtual. */
+  private emitTranslatedAccess(
+    emission: BlockEmission,
+    i: number,
+    access: MemoryAccess,
+    translation: AddressTranslation,
+  ): void {
+    const { code } = this.frame;
+    const { block } = emission;
+    if (access.write) {
+      this.settleLoads(emission, block.b[i]!);
+      this.settleLoads(emission, block.c[i]!);
+    }
+    const physical = this.emitTranslation(emission, i, access, access.write ? 3 : 1, translation);
+    code.get(physical);
+    if (access.write) {
+      this.push(emission, block.b[i]!);
+      this.push(emission, block.c[i]!);
+    }
+    code.append(access.wasm);
+    code.op2(access.write ? Math.log2(access.bytes) : 0, translationBias);
+    this.frame.release(wasmTypes.i32, physical);
+  }
+
+  private emitTranslatedStore(
+    emission: BlockEmission,
+    i: number,
+    access: MemoryAccess,
+    translation: AddressTranslation,
+  ): void {
+    const { code } = this.frame;
+    const { block, values } = emission;
+    const value = block.b[i]!;
+    // It is pushed twice. What other ops use too, perhaps outside an `if` we are in, stays where it is.
+    if (
+      values.place[value] === lazy &&
+      block.op[value] !== Op.const_i32 &&
+      opDefs[block.op[value]!]!.effect !== 'get'
+    ) {
+      values.place[value] = pending;
+      this.materialise(emission, value);
+    }
+    const physical = this.emitTranslation(emission, i, access, 2, translation);
+    code.get(physical);
+    this.push(emission, value);
+    code.append(access.wasm);
+    code.op2(0, translationBias);
+    this.frame.release(wasmTypes.i32, physical);
+  }
+
+  /** Emits the look-up of access i, and the call that serves what is not found; returns the local with the result. */
+  private emitTranslation(
+    emission: BlockEmission,
+    i: number,
+    { bytes, wasm }: MemoryAccess,
+    kind: number,
+    translation: AddressTranslation,
+  ): number {
+    const { code, service } = this.frame;
+    const { block } = emission;
+    this.push(emission, block.a[i]!);
+    if (block.x[i] !== 0) {
+      code.i32(block.x[i]!);
+      code.u8(W.i32_add);
+    }
+    code.set(service.address);
+    const physical = this.frame.temporary(wasmTypes.i32);
+    const site = this.host.addSite({ pc: emission.pc, aux: emission.aux, offset: 0, bytes, access: kind });
+    code.op2(W.block, emptyBlockType); // done
+    code.op2(W.block, emptyBlockType); // slow
+    translation.emitLookup(code, service.address, bytes, kind, physical, 0);
+    code.br(1);
+    code.u8(W.end);
+    if (kind === 2) {
+      code.i32(this.frame.scratchAddress);
+      this.push(emission, block.b[i]!);
+      code.append(wasm);
+      code.op2(0, 0);
+    }
+    code.i32(translateHelper);
+    code.get(service.address);
+    code.i32(site);
+    code.tee(service.site);
+    code.i32(0);
+    code.u8(W.call);
+    code.uleb(importedFunction.helper);
+    code.tee(physical);
+    code.u8(W.i32_eqz);
+    code.brIf(this.faultDepth(this.dirtyAtFault(emission)) + 1);
+    code.u8(W.end);
+    return physical;
+  }
+
   /** An access that traps where it is refused, with its operands on the stack. */
   private emitUnchecked(emission: BlockEmission, wasm: readonly number[], offset: number, access: number): void {
     const { code } = this.frame;
@@ -303,6 +400,10 @@ export class ValueEmitter {
     const access = memoryAccess[opNames[block.op[i]!]!]!;
     const offset = block.x[i]!;
     const value = block.b[i]!;
+    if (this.host.memory.translation) {
+      this.emitTranslatedStore(emission, i, access, this.host.memory.translation);
+      return;
+    }
     if (!this.host.memory.needsCheck(2)) {
       this.push(emission, block.a[i]!);
       this.push(emission, value);
@@ -330,7 +431,7 @@ export class ValueEmitter {
 
   emitProbe(emission: BlockEmission, i: number): void {
     const { block } = emission;
-    if (!this.host.memory.needsCheck(block.y[i]!)) return;
+    if (this.host.memory.translation || !this.host.memory.needsCheck(block.y[i]!)) return;
     this.push(emission, block.a[i]!);
     this.frame.code.set(this.frame.service.address);
     this.emitCheck(emission, i, 0, block.x[i]!, block.y[i]!);

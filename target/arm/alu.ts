@@ -79,7 +79,8 @@ export const cmn = compare(add);
 export function execute(c: ArmContext, alu: Alu, rd: number, rn: Value, operand: Shifted, s: boolean): void {
   const { value, carry } = operand;
   if (alu.writesRd && rd === 15 && s) {
-    c.undefined();
+    if (c.system?.privileged) c.system.exceptionReturn(c, alu.result(c, rn, value));
+    else c.unpredictable();
     return;
   }
   const result = alu.result(c, rn, value);

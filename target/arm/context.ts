@@ -2,8 +2,10 @@ import type { Builder, Value } from '#tcg/builder.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import { Op } from '#tcg/ops.ts';
 import type { CodeReader } from '#tcg/target.ts';
+import type { CpuModel } from './cpu-models.ts';
 import { Cond, Flags } from './flags.ts';
 import { armState, slotR } from './state.ts';
+import type { SystemTranslation } from './system.ts';
 
 /** Bits of `Target.mode` for ARM: ITSTATE, CPSR.E, and the FPSCR bits under which floating point is not the plain one. */
 export const ModeBits = {
@@ -11,6 +13,8 @@ export const ModeBits = {
   bigEndian: 0x100,
   /** FPSCR DN, FZ, RMode, Stride and Len, where FPSCR has them; bit 9: cumulative flags are kept. See `fpMode`. */
   fpscr: 0x03f70200,
+  /** Machine mode: the code runs at PL1. */
+  privileged: 0x400,
 } as const;
 
 /** How the instruction leaves the straight line; emitted when its translation is over. */
@@ -38,12 +42,15 @@ export class ArmContext {
   readonly code: CodeReader;
   readonly flags: Flags;
   readonly thumb: boolean;
+  readonly model: CpuModel;
   /** CPSR.E: data accesses are big-endian. */
   readonly bigEndian: boolean;
   /** The block began inside an IT block: what it jumps to belongs to another mode. */
   private readonly leavesMode: boolean;
   /** FPSCR bits of the mode (`ModeBits.fpscr`), in place; 0 is the usual. */
   readonly fpscrMode: number;
+  /** Machine mode. */
+  readonly system: SystemTranslation | undefined;
   /** Address of the instruction being translated, its bytes (2 or 4) and encoding (T32: first halfword high). */
   pc = 0;
   size = 4;
@@ -61,12 +68,16 @@ export class ArmContext {
   /** A value and its highest unsigned value from here on, known from a branch not taken. */
   private boundedValue: Value = -1;
   private bound = 0;
+  /** Vectors of singles without denormals, made in this block. */
+  private flushedVectors: Set<Value> | undefined;
 
-  constructor(b: Builder, code: CodeReader, thumb: boolean, mode: number) {
+  constructor(b: Builder, code: CodeReader, thumb: boolean, mode: number, model: CpuModel, system?: SystemTranslation) {
+    this.model = model;
     this.b = b;
     this.code = code;
     this.flags = new Flags(b);
     this.thumb = thumb;
+    this.system = system;
     this.bigEndian = (mode & ModeBits.bigEndian) !== 0;
     this.fpscrMode = mode & ModeBits.fpscr;
     this.nextItstate = mode & ModeBits.itstate;
@@ -196,6 +207,22 @@ export class ArmContext {
     this.exit(ExitReason.undefined, this.currentPc, this.encoding);
   }
 
+  /** UNPREDICTABLE by the manual, and here undefined, though other CPUs may do something. */
+  unpredictable(): void {
+    this.undefined();
+  }
+
+  /** Undefined on a CPU without a feature. */
+  require(feature: number): void {
+    if ((this.model.features & feature) === 0) this.undefined();
+  }
+
+  /** Ends the block here, within an IT block. */
+  leaveInIt(): void {
+    this.b.set32(armState.offset('itstate'), this.b.i32(this.nextItstate));
+    this.b.exit(ExitReason.mode, this.nextPc);
+  }
+
   private setLeave(leave: Leave): void {
     if (this.leave.kind === 'exit' && this.leave.reason === ExitReason.undefined) return;
     this.leave = leave;
@@ -233,6 +260,17 @@ export class ArmContext {
       else table.push((code.fetch16((at & ~1) >>> 0) >> (8 * (at & 1))) & 0xff);
     }
     return table;
+  }
+
+  // ---- vectors
+
+  /** Notes that no single-precision lane of a value is a denormal. */
+  noteFlushed(value: Value): void {
+    (this.flushedVectors ??= new Set()).add(value);
+  }
+
+  isFlushed(value: Value): boolean {
+    return this.flushedVectors !== undefined && this.flushedVectors.has(value);
   }
 
   // ---- the framework's side

@@ -1,0 +1,31 @@
+/** Registers that the guest reads and writes. Offsets count from the device's start; `bytes` is 1, 2 or 4. */
+export interface Device {
+  /** What `info mtree` calls it. */
+  readonly name: string;
+  read(offset: number, bytes: number): number;
+  write(offset: number, bytes: number, value: number): void;
+  reset(): void;
+  /** Everything that must be kept for the machine to go on later: plain data. */
+  save(): unknown;
+  load(state: unknown): void;
+}
+
+/** An interrupt line, or any other wire: up or down. */
+export type Line = (level: boolean) => void;
+
+/** Guest time. */
+export interface Clock {
+  /** Nanoseconds since the machine was made. */
+  now(): number;
+  /** Makes a timer that calls `fire` once at the time it was last set to. */
+  timer(fire: () => void): Timer;
+}
+
+export interface Timer {
+  /** Sets it to a time in nanoseconds; Infinity: never. */
+  set(deadline: number): void;
+}
+
+/** The value of an aligned register as an access of fewer bytes sees it. */
+export const subword = (value: number, offset: number, bytes: number): number =>
+  bytes === 4 ? value : (value >>> (8 * (offset & 3))) & ((1 << (8 * bytes)) - 1);

@@ -1,0 +1,181 @@
+// The command line of machine mode, with QEMU's names.
+import { UsageError } from './option-table.ts';
+
+/** Everything about one machine. */
+export interface SystemConfig {
+  readonly command: string;
+  readonly machine: 'virt';
+  readonly cpu: SystemCpu;
+  /** Bytes of RAM. */
+  readonly ramSize: number;
+  readonly kernel: string;
+  readonly initrd: string | null;
+  readonly append: string;
+  readonly dtb: string | null;
+  /** Write the device tree there and end. */
+  readonly dumpdtb: string | null;
+  readonly serial: string;
+  /** stdin is shared with the monitor: Ctrl-A escapes. */
+  readonly nographic: boolean;
+  readonly reboot: boolean;
+  /** 2^icount nanoseconds an instruction, or null for real time. */
+  readonly icount: number | null;
+  /** Seconds since 1970 when the machine is switched on. */
+  readonly startTime: number;
+  readonly tier: 'auto' | 'interp';
+  readonly log: ReadonlySet<SystemLogItem>;
+  readonly logFile: string | null;
+  readonly stats: boolean;
+}
+
+export type SystemInvocation =
+  | { readonly kind: 'run'; readonly config: SystemConfig }
+  | { readonly kind: 'print'; readonly text: string };
+
+const machines = { virt: 'a machine for virtual hardware, like QEMU’s: GICv2, generic timer, PL011, virtio-mmio' };
+const cpus = { 'cortex-a15': 'ARMv7-A', 'cortex-a7': 'ARMv7-A' };
+export type SystemCpu = keyof typeof cpus;
+const logItems = {
+  int: 'exceptions and interrupts',
+  unimp: 'registers and addresses the guest uses that are not there',
+};
+export type SystemLogItem = keyof typeof logItems;
+
+/** Options by name: what they do, and the name of their value if they take one. */
+const options: Readonly<Record<string, { readonly value?: string; readonly help: string }>> = {
+  M: { value: 'MACHINE', help: 'the machine; help lists them' },
+  machine: { value: 'MACHINE', help: 'the same' },
+  cpu: { value: 'MODEL', help: 'the CPU; help lists them (default cortex-a15)' },
+  m: { value: 'SIZE', help: 'memory in MiB, or with K, M or G (default 128)' },
+  smp: { value: 'N', help: 'number of CPUs: 1' },
+  kernel: { value: 'FILE', help: 'kernel to boot: zImage, Image or ELF' },
+  initrd: { value: 'FILE', help: 'initial RAM disk' },
+  append: { value: 'WORDS', help: 'the kernel’s command line' },
+  dtb: { value: 'FILE', help: 'device tree instead of the machine’s own' },
+  serial: { value: 'DEV', help: 'stdio, mon:stdio, null, file:PATH, tcp:HOST:PORT[,server] (default stdio)' },
+  nographic: { help: 'serial line on the terminal; C-a x ends, C-a h helps' },
+  'no-reboot': { help: 'end where the guest resets' },
+  icount: { value: 'shift=N', help: 'guest time by instructions, 2^N nanoseconds each: the same run every time' },
+  rtc: { value: 'base=TIME', help: 'utc, or a time such as 2026-11-21T12:00:00 (under -icount: 1970)' },
+  tier: { value: 'TIER', help: 'auto, or interp: nothing is compiled' },
+  d: { value: 'ITEMS', help: 'log: help lists the items' },
+  D: { value: 'FILE', help: 'log to a file instead of stderr' },
+  stats: { help: 'print counters at the end' },
+  help: { help: 'this text' },
+};
+
+const list = (title: string, items: Readonly<Record<string, string>>): string =>
+  `${title}:\n${Object.entries(items)
+    .map(([name, help]) => `  ${name.padEnd(14)}${help}\n`)
+    .join('')}`;
+
+/** Reads the arguments after `--system`. Throws UsageError. */
+export function readSystemCommandLine(command: string, args: readonly string[]): SystemInvocation {
+  const given = new Map<string, string>();
+  for (let at = 0; at < args.length; at++) {
+    const word = args[at];
+    const [, name, text] = /^--?([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
+    if (name === undefined) throw new UsageError(`unexpected '${word}': a machine takes options only`);
+    const option = Object.hasOwn(options, name) ? options[name] : undefined;
+    if (option === undefined) throw new UsageError(`unknown option '${word}'; see --system --help`);
+    if (option.value === undefined) {
+      if (text !== undefined) throw new UsageError(`option '-${name}' takes no value`);
+      given.set(name, '');
+      continue;
+    }
+    if (text === undefined && at + 1 === args.length) throw new UsageError(`option '${word}' needs a value`);
+    given.set(name, text ?? args[++at]);
+  }
+  if (given.has('help')) return { kind: 'print', text: help(command) };
+  const machineText = given.get('M') ?? given.get('machine');
+  if (machineText === 'help' || machineText === '?') return { kind: 'print', text: list('Machines', machines) };
+  if (given.get('cpu') === 'help') return { kind: 'print', text: list('CPU models', cpus) };
+  if (given.get('d') === 'help') return { kind: 'print', text: list('Log items (several with commas)', logItems) };
+  if (machineText === undefined) throw new UsageError('no machine (-M); -M help lists them');
+  const [machine, ...properties] = machineText.split(',');
+  oneOf(machine, machines, 'machine');
+  let dumpdtb: string | null = null;
+  for (const property of properties) {
+    const [, path] = /^dumpdtb=(.+)$/.exec(property) ?? [];
+    if (path === undefined) throw new UsageError(`-M ${machine}: unknown property '${property}'`);
+    dumpdtb = path;
+  }
+  if ((given.get('smp') ?? '1') !== '1') throw new UsageError(`-smp ${given.get('smp')}: this machine has 1 CPU`);
+  const kernel = given.get('kernel') ?? (dumpdtb === null ? undefined : '');
+  if (kernel === undefined) throw new UsageError('no kernel (-kernel): there is no firmware to boot from');
+  return {
+    kind: 'run',
+    config: {
+      command,
+      machine: 'virt',
+      cpu: oneOf(given.get('cpu') ?? 'cortex-a15', cpus, 'CPU'),
+      ramSize: memorySize(given.get('m') ?? '128'),
+      kernel,
+      initrd: given.get('initrd') ?? null,
+      append: given.get('append') ?? '',
+      dtb: given.get('dtb') ?? null,
+      dumpdtb,
+      serial: given.get('serial') ?? 'stdio',
+      nographic: given.has('nographic'),
+      reboot: !given.has('no-reboot'),
+      icount: instructionShift(given.get('icount')),
+      startTime: startTime(given.get('rtc'), given.has('icount')),
+      tier: oneOf(given.get('tier') ?? 'auto', { auto: '', interp: '' }, 'tier'),
+      log: new Set(
+        (given.get('d') ?? '')
+          .split(',')
+          .filter(Boolean)
+          .map((item) => oneOf(item, logItems, 'log item')),
+      ),
+      logFile: given.get('D') ?? null,
+      stats: given.has('stats'),
+    },
+  };
+}
+
+function oneOf<T extends Readonly<Record<string, string>>>(text: string, known: T, what: string): keyof T & string {
+  if (Object.hasOwn(known, text)) return text;
+  throw new UsageError(`unknown ${what} '${text}': ${Object.keys(known).join(', ')}`);
+}
+
+const units: Readonly<Record<string, number>> = { '': 2 ** 20, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
+const smallestRam = 16 * 2 ** 20;
+
+/** Memory below the engine's own (`accel/translation-tables.ts`). */
+const largestRam = 3000 * 2 ** 20;
+
+function memorySize(text: string): number {
+  const [, digits, unit] = /^(?:size=)?(\d+)([KMG]?)B?$/i.exec(text) ?? [];
+  if (digits === undefined) throw new UsageError(`invalid memory size '${text}'`);
+  const bytes = Number(digits) * units[unit.toUpperCase()];
+  if (bytes < smallestRam || bytes > largestRam || bytes % 65536 !== 0) {
+    throw new UsageError(`-m ${text}: from 16M to 3000M`);
+  }
+  return bytes;
+}
+
+/** `-rtc base=…`. Without it now; a run that is to be repeated begins with the epoch. */
+function startTime(text: string | undefined, repeatable: boolean): number {
+  if (text === undefined) return repeatable ? 0 : Math.floor(Date.now() / 1000);
+  const [, base] = /^base=(.+)$/.exec(text) ?? [];
+  if (base === 'utc') return Math.floor(Date.now() / 1000);
+  const time = Date.parse(`${base}${base?.includes('T') ? 'Z' : ''}`);
+  if (base === undefined || Number.isNaN(time))
+    throw new UsageError(`-rtc ${text}: base=utc or base=YYYY-MM-DDTHH:MM:SS`);
+  return Math.floor(time / 1000);
+}
+
+function instructionShift(text: string | undefined): number | null {
+  if (text === undefined) return null;
+  const [, digits] = /^(?:shift=)?(\d+)$/.exec(text) ?? [];
+  if (digits === undefined || Number(digits) > 10) throw new UsageError(`-icount ${text}: shift=0 to shift=10`);
+  return Number(digits);
+}
+
+function help(command: string): string {
+  const rows = Object.entries(options).map(([name, { value, help: text }]) => {
+    const left = `  -${name}${value === undefined ? '' : ` ${value}`}`;
+    return `${left.padEnd(22)} ${text}\n`;
+  });
+  return `Usage: ${command} --system -M virt -kernel FILE [options]\n\nRuns a whole machine.\n\n${rows.join('')}`;
+}

@@ -1,0 +1,104 @@
+// Machine mode: from the command line to a machine that runs. A bundle of its own, which programs never load.
+import { openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { cpuBase, memoryPages } from '#accel/guest-memory.ts';
+import { translatedMemory } from '#accel/translation-tables.ts';
+import { BootError } from '#system/boot/linux.ts';
+import { buildDeviceTree, loadLinux } from '#system/boot/load.ts';
+import { ChardevError, openChardev } from '#system/chardev.ts';
+import { Machine } from '#system/machine.ts';
+import { ExitReason } from '#tcg/cpu-page.ts';
+import { generateInterpreter } from '#tcg/interpreter-module.ts';
+import { UsageError } from './option-table.ts';
+import { readSystemCommandLine, type SystemConfig } from './system-options.ts';
+
+/** Runs `command --system args`; returns the exit code. Throws nothing that the user can cause. */
+export async function runSystemCommand(command: string, args: readonly string[]): Promise<number> {
+  try {
+    const invocation = readSystemCommandLine(command, args);
+    if (invocation.kind === 'print') {
+      writeSync(1, invocation.text);
+      return 0;
+    }
+    return await runSystem(invocation.config);
+  } catch (error) {
+    const expected = error instanceof UsageError || error instanceof BootError || error instanceof ChardevError;
+    if (!expected) throw error;
+    writeSync(2, `${command}: ${error.message}\n`);
+    return 1;
+  }
+}
+
+/** A host file's bytes; a failure is one line. */
+function read(option: string, path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new UsageError(`-${option} ${path}: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
+  }
+}
+
+async function runSystem(config: SystemConfig): Promise<number> {
+  if (config.dumpdtb !== null) {
+    writeFileSync(config.dumpdtb, buildDeviceTree(config, null));
+    return 0;
+  }
+  const files = {
+    kernel: { name: config.kernel, bytes: read('kernel', config.kernel) },
+    initrd: config.initrd === null ? null : read('initrd', config.initrd),
+    deviceTree: config.dtb === null ? null : { name: config.dtb, bytes: read('dtb', config.dtb) },
+  };
+  const fd = config.logFile === null ? 2 : openSync(config.logFile, 'w');
+  const log = (line: string): void => void writeSync(fd, `${line}\n`);
+  const serial = openChardev(config.serial, { x: () => quit() }, config.nographic);
+  const machine = new Machine({
+    ramSize: config.ramSize,
+    serial,
+    icount: config.icount,
+    startTime: config.startTime,
+    engine: {
+      interpreter: generateInterpreter(translatedMemory, { cpuBase, memoryPages }),
+      tier: config.icount === null ? config.tier : 'interp',
+      ...(config.stats && { count: 'all' as const }),
+    },
+    unimplemented: config.log.has('unimp') ? once((text) => log(`unimplemented: ${text}`)) : () => {},
+    ...(config.log.has('int') && { onException: (text: string) => log(text) }),
+  });
+  const quit = (): void => {
+    machine.end = 'quit';
+    machine.notify();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, quit);
+  const started = process.hrtime.bigint();
+  for (;;) {
+    machine.reset();
+    loadLinux(machine, config, files);
+    const end = await machine.run();
+    if (end !== 'reset' || !config.reboot) break;
+    machine.end = null;
+  }
+  serial.close();
+  if (config.stats) printStats(machine, Number(process.hrtime.bigint() - started) / 1e9, log);
+  return 0;
+}
+
+/** Passes each text on once. */
+function once(tell: (text: string) => void): (text: string) => void {
+  const told = new Set<string>();
+  return (text) => {
+    if (!told.has(text)) tell(text);
+    told.add(text);
+  };
+}
+
+function printStats({ engine, memory, bus }: Machine, seconds: number, log: (line: string) => void): void {
+  let interpreted = 0;
+  for (const count of engine.takeInterpreted().values()) interpreted += count;
+  const instructions = interpreted + engine.regionInstructionsRun;
+  const { stats } = engine;
+  log(`instructions: ${interpreted} interpreted, ${engine.regionInstructionsRun} in regions`);
+  log(`speed: ${(instructions / seconds / 1e6).toFixed(1)} MIPS over ${seconds.toFixed(2)} s`);
+  log(`pages looked up: ${memory.tables.fills}; device accesses: ${bus.accesses}`);
+  log(`blocks: ${stats.blocks}; regions: ${stats.regions} of ${stats.regionInstructions} instructions`);
+  const exits = Object.keys(ExitReason).map((name, reason) => `${name} ${stats.exits[reason]}`);
+  log(`exits: ${exits.filter((text) => !text.endsWith(' 0')).join(', ')}`);
+}

@@ -1,0 +1,51 @@
+import type { Machine } from '../machine.ts';
+import { map, virtTree } from '../machines/virt.ts';
+import { writeFdt } from './fdt.ts';
+import { BootError, place, readKernel } from './linux.ts';
+
+/** The part of a machine's configuration that the guest is told of. */
+export interface BootConfig {
+  readonly ramSize: number;
+  readonly cpu: string;
+  readonly append: string;
+}
+
+export interface BootFiles {
+  readonly kernel: { readonly name: string; readonly bytes: Uint8Array };
+  readonly initrd: Uint8Array | null;
+  readonly deviceTree: { readonly name: string; readonly bytes: Uint8Array } | null;
+}
+
+const fdtMagic = 0xd00dfeed;
+
+/** The machine's own device tree. */
+export function buildDeviceTree(
+  { ramSize, cpu, append }: BootConfig,
+  initrd: { readonly start: number; readonly end: number } | null,
+): Uint8Array {
+  return writeFdt(virtTree({ ramSize, cpus: 1, cpuModel: cpu, bootargs: append, initrd }));
+}
+
+/** Puts kernel, initial RAM disk and device tree into memory, and the CPU at the kernel's entry. */
+export function loadLinux(machine: Machine, config: BootConfig, files: BootFiles): void {
+  const { kernel, initrd, deviceTree } = files;
+  const image = readKernel(kernel.bytes, kernel.name, map.ram);
+  const at = place(image, map.ram, config.ramSize, initrd?.length ?? 0);
+  const blob = deviceTree
+    ? checkedTree(deviceTree.name, deviceTree.bytes)
+    : buildDeviceTree(config, initrd && { start: at.initrd, end: at.initrd + initrd.length });
+  const loads = [...image.loads, { address: at.deviceTree, bytes: blob }];
+  if (initrd) loads.push({ address: at.initrd, bytes: initrd });
+  for (const { address, bytes } of loads) {
+    if (!machine.memory.writeRam(address, bytes)) throw new BootError(`${kernel.name}: does not fit into RAM`);
+  }
+  // The machine number, which a device tree makes meaningless.
+  machine.start(image.entry, 0, -1, at.deviceTree);
+}
+
+function checkedTree(name: string, bytes: Uint8Array): Uint8Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (bytes.length < 40 || view.getUint32(0) !== fdtMagic) throw new BootError(`${name}: no flattened device tree`);
+  if (view.getUint32(4) > bytes.length) throw new BootError(`${name}: the device tree is cut off`);
+  return bytes;
+}

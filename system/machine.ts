@@ -1,0 +1,261 @@
+import { type Engine, type EngineOptions, Engine as TranslationEngine } from '#accel/engine.ts';
+import { type PageWalker, VirtualMemory } from '#accel/virtual-memory.ts';
+import type { SerialPort } from '#hw/char/pl011.ts';
+import type { Line } from '#hw/device.ts';
+import { ControlRegisters } from '#target/arm/control-registers.ts';
+import { ArmCore } from '#target/arm/core.ts';
+import { cpuModels } from '#target/arm/cpu-models.ts';
+import { FaultStatus } from '#target/arm/page-walk.ts';
+import { armState } from '#target/arm/state.ts';
+import { Psr, systemState } from '#target/arm/system-state.ts';
+import { createSystemTarget } from '#target/arm/system-target.ts';
+import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
+import type { Target } from '#tcg/target.ts';
+import { InstructionClock, type MachineClock, RealClock } from './clock.ts';
+import { map, VirtMachine } from './machines/virt.ts';
+import { MemoryMap } from './memory-map.ts';
+import { psciCall } from './psci.ts';
+
+export interface MachineConfig {
+  readonly ramSize: number;
+  readonly serial: SerialPort;
+  /** What the guest's real-time clock starts with, in seconds since 1970 (`-rtc base`). */
+  readonly startTime: number;
+  /** 2^icount nanoseconds an instruction, or null for the host's time. */
+  readonly icount: number | null;
+  readonly engine: Pick<EngineOptions, 'interpreter' | 'tier' | 'trace' | 'count'>;
+  readonly unimplemented: (text: string) => void;
+  readonly onException?: (name: string, machine: Machine) => void;
+}
+
+/** Why a machine stopped for good. */
+export type MachineEnd = 'off' | 'reset' | 'quit';
+
+const pcWord = cpuHeader.offset('pc') >> 2;
+const argWord = cpuHeader.offset('exitArg') >> 2;
+const faultWord = cpuHeader.offset('faultAddress') >> 2;
+const budgetWord = cpuHeader.offset('budget') >> 2;
+const linesWord = systemState.offset('lines') >> 2;
+const maskWord = systemState.offset('mask') >> 2;
+const rWord = armState.offset('r') >> 2;
+
+/** Instructions or back-edges between looks at timers and interrupts: about half a millisecond. */
+const sliceBudget = 50_000;
+/** Slices before hot code is compiled: the compiler is cold itself then. */
+const coldSlices = 50;
+/** Milliseconds the machine runs before the host's events are looked at. */
+const eventInterval = 4;
+
+/** A machine that runs: its core, memory and devices, and the loop that drives them. */
+export class Machine {
+  readonly clock: MachineClock;
+  readonly bus: MemoryMap;
+  readonly core: ArmCore;
+  readonly control: ControlRegisters;
+  readonly memory: VirtualMemory;
+  readonly board: VirtMachine;
+  readonly engine: Engine;
+  readonly target: Target;
+  /** Set to end the loop. */
+  end: MachineEnd | null = null;
+  private readonly config: MachineConfig;
+  private wake: (() => void) | null = null;
+  private slices = 0;
+
+  constructor(config: MachineConfig) {
+    this.config = config;
+    this.clock = config.icount === null ? new RealClock() : new InstructionClock(config.icount);
+    this.bus = new MemoryMap(config.unimplemented);
+    // The page tables' registers come last: they need the core, which lies in this memory.
+    const walker: PageWalker = {
+      walk: (address, access, into, peek) => this.control.walker.walk(address, access, into, peek),
+    };
+    this.memory = new VirtualMemory(map.ram, map.ram + config.ramSize, this.bus, walker);
+    this.core = new ArmCore(this.memory.cpu);
+    const setIrq: Line = (level) => this.setLine(Psr.i, level);
+    this.board = new VirtMachine({
+      bus: this.bus,
+      clock: this.clock,
+      irqLines: [setIrq],
+      currentCpu: () => 0,
+      serial: config.serial,
+      startTime: config.startTime,
+    });
+    this.control = new ControlRegisters(
+      this.core,
+      {
+        translations: this.memory,
+        timer: this.board.timers[0]!,
+        cpuCount: 1,
+        word: (physical) => this.memory.physicalWord(physical),
+        unimplemented: config.unimplemented,
+      },
+      0,
+    );
+    this.target = createSystemTarget(this.core, this.control, cpuModels['cortex-a15']) as Target;
+    this.engine = new TranslationEngine(this.target, this.memory, { ...config.engine, budget: sliceBudget });
+    this.engine.setExactState(true);
+  }
+
+  private setLine(bit: number, level: boolean): void {
+    const { i32 } = this.core.cpu;
+    const old = i32[linesWord]!;
+    i32[linesWord] = level ? old | bit : old & ~bit;
+    if (level) this.wake?.();
+  }
+
+  /** Everything as after power on. */
+  reset(): void {
+    this.core.reset();
+    this.board.reset();
+    this.memory.flush();
+  }
+
+  /** Starts at `pc` with r0 to r2. */
+  start(pc: number, r0: number, r1: number, r2: number): void {
+    const { i32 } = this.core.cpu;
+    i32[rWord] = r0;
+    i32[rWord + 1] = r1;
+    i32[rWord + 2] = r2;
+    i32[pcWord] = pc;
+  }
+
+  /** Ends whatever sleep the machine is in: the host has news. */
+  notify(): void {
+    this.wake?.();
+  }
+
+  /** Runs until the machine is switched off, reset or told to quit. */
+  async run(): Promise<MachineEnd> {
+    let yielded = performance.now();
+    while (this.end === null) {
+      this.clock.runDue();
+      const { i32 } = this.core.cpu;
+      if ((i32[linesWord]! & ~i32[maskWord]!) !== 0) this.interrupt();
+      if (++this.slices === coldSlices) this.engine.warmUp();
+      const reason = this.engine.run();
+      if (this.clock instanceof InstructionClock) this.clock.advance(sliceBudget - i32[budgetWord]!);
+      if (reason === ExitReason.halt) {
+        await this.halt();
+        yielded = performance.now();
+        continue;
+      }
+      this.handle(reason);
+      const now = performance.now();
+      if (now - yielded < eventInterval) continue;
+      await nextTurn();
+      yielded = now;
+    }
+    return this.end;
+  }
+
+  private interrupt(): void {
+    const { i32 } = this.core.cpu;
+    this.core.enter('irq', ((i32[pcWord]! & ~1) + 4) | 0);
+  }
+
+  /** WFI: sleeps until an interrupt line is up. */
+  private async halt(): Promise<void> {
+    const { i32 } = this.core.cpu;
+    for (;;) {
+      this.clock.runDue();
+      if (i32[linesWord] !== 0 || this.end !== null) return;
+      if (this.clock instanceof InstructionClock && this.clock.skip()) continue;
+      await this.sleep((this.clock.deadline - this.clock.now()) / 1e6);
+    }
+  }
+
+  private sleep(milliseconds: number): Promise<void> {
+    if (milliseconds < 0.5) return nextTurn();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.wake = null;
+        resolve();
+      };
+      const timer = setTimeout(done, Math.min(milliseconds, 2 ** 31 - 1));
+      this.wake = done;
+    });
+  }
+
+  private handle(reason: ExitReason): void {
+    const { core, control, memory } = this;
+    const { i32 } = core.cpu;
+    const pc = i32[pcWord]!;
+    switch (reason) {
+      case ExitReason.budget:
+      case ExitReason.yield:
+      case ExitReason.flush:
+        return;
+      case ExitReason.syscall:
+        this.config.onException?.('svc', this);
+        core.enter('supervisorCall', pc & ~1);
+        return;
+      case ExitReason.undefined:
+        this.undefined(pc, i32[argWord]!);
+        return;
+      case ExitReason.breakpoint:
+        control.prefetchAbort(pc & ~1, FaultStatus.debug);
+        return;
+      case ExitReason.fault: {
+        this.config.onException?.('data abort', this);
+        const { faultAddress, faultAccess } = memory;
+        control.dataAbort(faultAddress, control.walker.status(faultAccess));
+        return;
+      }
+      case ExitReason.alignment:
+        if (this.misfetched(pc)) control.prefetchAbort(pc & ~1, FaultStatus.alignment);
+        else control.dataAbort(i32[faultWord]!, FaultStatus.alignment);
+        return;
+      case ExitReason.fetchFault:
+        this.fetchFault(pc);
+        return;
+      // The engine's own, or dealt with by the loop.
+      case ExitReason.none:
+      case ExitReason.mode:
+      case ExitReason.miss:
+      case ExitReason.hot:
+      case ExitReason.trap:
+      case ExitReason.halt:
+        throw new Error(`machine: exit ${reason} at ${(pc >>> 0).toString(16)}`);
+    }
+  }
+
+  /** An A32 instruction at an odd halfword: its fetch is what is misaligned, not an access of it. */
+  private misfetched(pc: number): boolean {
+    return (pc & 3) === 2;
+  }
+
+  private fetchFault(pc: number): void {
+    const { control } = this;
+    // Code made while a page was not there: it may be there now.
+    const address = pc & ~1;
+    const last = address + (pc & 1 ? 2 : 0);
+    for (const at of [address, last]) {
+      if (this.memory.codePage(at >>> 0) !== 0) continue;
+      this.config.onException?.('prefetch abort', this);
+      control.prefetchAbort(at, control.walker.status(4));
+      return;
+    }
+  }
+
+  private undefined(pc: number, encoding: number): void {
+    const { core } = this;
+    const thumb = (pc & 1) !== 0;
+    if (isHypercall(thumb, encoding >>> 0) && core.privileged) {
+      core.cpu.i32[pcWord] = pc + 4;
+      psciCall(this);
+      return;
+    }
+    this.config.onException?.('undefined', this);
+    core.enter('undefined', ((pc & ~1) + (thumb ? 2 : 4)) | 0);
+  }
+}
+
+/** HVC and SMC. */
+function isHypercall(thumb: boolean, encoding: number): boolean {
+  if (thumb) return (encoding & 0xfff0f000) >>> 0 === 0xf7e08000 || (encoding & 0xfff0f000) >>> 0 === 0xf7f08000;
+  return (encoding & 0x0ff000f0) === 0x01400070 || (encoding & 0x0ff000f0) === 0x01600070;
+}
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -1,0 +1,427 @@
+import { cpuHeader } from '#tcg/cpu-page.ts';
+import type { ArmCore, CoreControl } from './core.ts';
+import { PageTableWalker, type TranslationControl, type WalkResult } from './page-walk.ts';
+import { systemState } from './system-state.ts';
+
+/*
+ * The system control coprocessor CP15 and the debug registers of CP14 (DDI 0406C B4, C11), as a Cortex-A15 has them.
+ */
+
+/** What the registers act on. */
+export interface ControlHost {
+  /** Cached translations. */
+  readonly translations: {
+    use(key: number): void;
+    flush(): void;
+    flushLocal(): void;
+    flushPage(address: number): void;
+  };
+  /** The generic timer (B8). */
+  readonly timer: TimerRegisters;
+  readonly cpuCount: number;
+  word(physical: number): number | undefined;
+  /** Told of registers that are not there. */
+  unimplemented(what: string): void;
+}
+
+/** The generic timer's registers; counts are numbers of ticks. */
+export interface TimerRegisters {
+  readonly frequency: number;
+  count(): number;
+  readonly physical: TimerChannel;
+  readonly virtual: TimerChannel;
+}
+export interface TimerChannel {
+  compare: number;
+  /** CTL: ENABLE, IMASK; ISTATUS when read. */
+  control: number;
+}
+
+/** Number of a register: `cp15(c7, 0, c5, 4)`, or of a 64-bit one: `wide(c14, 1)`. */
+export const registerKey = (coprocessor: number, crn: number, opc1: number, crm: number, opc2: number): number =>
+  (coprocessor << 16) | (crn << 12) | (crm << 8) | (opc1 << 4) | opc2;
+export const wideKey = (coprocessor: number, crm: number, opc1: number): number =>
+  (1 << 24) | (coprocessor << 16) | (crm << 8) | opc1;
+const cp15 = (crn: number, opc1: number, crm: number, opc2: number): number => registerKey(15, crn, opc1, crm, opc2);
+const cp14 = (crn: number, opc1: number, crm: number, opc2: number): number => registerKey(14, crn, opc1, crm, opc2);
+
+interface Register {
+  readonly read?: () => number;
+  readonly write?: (value: number) => void;
+}
+interface WideRegister {
+  readonly read: () => number;
+  readonly write?: (value: number) => void;
+}
+
+/** Cortex-A15 r2p1 identification (DDI 0438). No Security or Virtualization Extensions: what they name is not there. */
+const identification: readonly (readonly [number, number])[] = [
+  [cp15(0, 0, 0, 0), 0x412fc0f1], // MIDR
+  [cp15(0, 0, 0, 1), 0x8444c004], // CTR
+  [cp15(0, 0, 0, 2), 0], // TCMTR
+  [cp15(0, 0, 0, 3), 0], // TLBTR
+  [cp15(0, 0, 0, 6), 0], // REVIDR
+  [cp15(0, 0, 1, 0), 0x00001131], // ID_PFR0
+  [cp15(0, 0, 1, 1), 0x00010001], // ID_PFR1: generic timer
+  [cp15(0, 0, 1, 2), 0x02010555], // ID_DFR0
+  [cp15(0, 0, 1, 3), 0], // ID_AFR0
+  [cp15(0, 0, 1, 4), 0x10201105], // ID_MMFR0
+  [cp15(0, 0, 1, 5), 0x20000000], // ID_MMFR1
+  [cp15(0, 0, 1, 6), 0x01240000], // ID_MMFR2
+  [cp15(0, 0, 1, 7), 0x02102211], // ID_MMFR3
+  [cp15(0, 0, 2, 0), 0x02101110], // ID_ISAR0
+  [cp15(0, 0, 2, 1), 0x13112111], // ID_ISAR1
+  [cp15(0, 0, 2, 2), 0x21232041], // ID_ISAR2
+  [cp15(0, 0, 2, 3), 0x11112131], // ID_ISAR3
+  [cp15(0, 0, 2, 4), 0x10011142], // ID_ISAR4
+  [cp15(0, 0, 2, 5), 0], // ID_ISAR5
+  [cp15(0, 0, 2, 6), 0],
+  [cp15(0, 0, 2, 7), 0],
+  [cp15(0, 1, 0, 1), 0x0a200023], // CLIDR
+  [cp15(0, 1, 0, 7), 0], // AIDR
+  [cp15(15, 4, 0, 0), 0], // CBAR
+  [cp14(0, 0, 0, 0), 0x3515f021], // DBGDIDR
+  [cp14(1, 0, 0, 0), 0], // DBGDRAR
+  [cp14(2, 0, 0, 0), 0], // DBGDSAR
+  [cp14(1, 0, 1, 4), 0x0a], // DBGOSLSR
+  [cp14(0, 0, 1, 0), 0], // DBGDSCRint
+  [cp14(0, 7, 0, 0), 0], // JIDR
+];
+/** CCSIDR by CSSELR: L1 data, L1 instruction, L2. */
+const cacheSizes = [0x701fe00a, 0x201fe00a, 0x711fe07a];
+
+const resetSctlr = 0x00c50078;
+/** SCTLR bits that a write cannot change: RES1 and RES0. */
+const sctlrOnes = 0x00c50078;
+const sctlrWritable = 0x7e0c3c07 | (1 << 13) | (1 << 12) | (1 << 11) | (1 << 10);
+
+/** FPEXC.EN, and the CPACR field of CP10. */
+const fpexcEn = 1 << 30;
+
+/** One core's control registers. */
+export class ControlRegisters implements TranslationControl, CoreControl {
+  sctlr = resetSctlr;
+  ttbcr = 0;
+  ttbr0 = 0;
+  ttbr1 = 0;
+  vbar = 0;
+  contextidr = 0;
+  cpacr = 0;
+  fpexc = 0;
+  cntkctl = 0;
+  private dfsr = 0;
+  private ifsr = 0;
+  private dfar = 0;
+  private ifar = 0;
+  private par = 0;
+  private csselr = 0;
+  readonly walker: PageTableWalker;
+  /** The privilege that address translation operations ask for, else the mode's. */
+  private asUser: boolean | undefined;
+  private readonly core: ArmCore;
+  private readonly host: ControlHost;
+  private readonly index: number;
+  /** Registers that are memory only. */
+  private readonly plain = new Map<number, number>();
+  private readonly registers: ReadonlyMap<number, Register>;
+  private readonly wide: ReadonlyMap<number, WideRegister>;
+
+  /** `index`: number of the core. */
+  constructor(core: ArmCore, host: ControlHost, index: number) {
+    this.core = core;
+    this.host = host;
+    this.index = index;
+    this.walker = new PageTableWalker(this, (physical) => host.word(physical));
+    this.registers = this.describeRegisters();
+    this.wide = this.describeWide();
+    core.control = this;
+    this.modeChanged();
+  }
+
+  get dacr(): number {
+    return this.core.cpu.i32[slotDacr >> 2]!;
+  }
+
+  get privileged(): boolean {
+    return this.asUser === undefined ? this.core.privileged : !this.asUser;
+  }
+
+  modeChanged(): void {
+    this.host.translations.use(this.dacr * 2 + (this.core.privileged ? 1 : 0));
+    this.updateFp();
+  }
+
+  private updateFp(): void {
+    const access = (this.cpacr >>> 20) & 3;
+    const allowed = access === 3 || (access === 1 && this.core.privileged);
+    this.core.cpu.i32[slotFpEnabled >> 2] = allowed && (this.fpexc & fpexcEn) !== 0 ? 1 : 0;
+  }
+
+  /** True if CPACR lets floating-point system registers be accessed. */
+  get fpAccessible(): boolean {
+    return ((this.cpacr >>> 20) & 1) !== 0;
+  }
+
+  setFpexc(value: number): void {
+    this.fpexc = value & fpexcEn;
+    this.updateFp();
+  }
+
+  // ---- faults
+
+  dataAbort(address: number, status: number): void {
+    this.dfsr = status;
+    this.dfar = address;
+    this.core.enter('dataAbort', this.linkAfter(8));
+  }
+
+  prefetchAbort(address: number, status: number): void {
+    this.ifsr = status;
+    this.ifar = address;
+    this.core.enter('prefetchAbort', this.linkAfter(4));
+  }
+
+  /** The address LR gets: that of the instruction in the header's PC plus `distance`, whatever the instruction set. */
+  private linkAfter(distance: number): number {
+    return ((this.core.cpu.i32[wordPc]! & ~1) + distance) | 0;
+  }
+
+  // ---- access
+
+  has(key: number, write: boolean): boolean {
+    if (key >>> 24 !== 0) {
+      const wide = this.wide.get(key);
+      return wide !== undefined && (!write || wide.write !== undefined);
+    }
+    const register = this.registers.get(key);
+    return (write ? register?.write : register?.read) !== undefined;
+  }
+
+  unknown(key: number, write: boolean): void {
+    const [cp, crn, crm, opc1, opc2] = [
+      (key >>> 16) & 15,
+      (key >>> 12) & 15,
+      (key >>> 8) & 15,
+      (key >>> 4) & 15,
+      key & 15,
+    ];
+    const name =
+      key >>> 24
+        ? `${write ? 'MCRR' : 'MRRC'} p${cp}, ${opc2}, c${crm}`
+        : `${write ? 'MCR' : 'MRC'} p${cp}, ${opc1}, c${crn}, c${crm}, ${opc2}`;
+    this.host.unimplemented(name);
+  }
+
+  read(key: number): number {
+    return this.registers.get(key)!.read!() | 0;
+  }
+
+  write(key: number, value: number): void {
+    this.registers.get(key)!.write!(value);
+  }
+
+  /** 64-bit registers, as numbers. */
+  readWide(key: number): number {
+    return this.wide.get(key)!.read();
+  }
+
+  writeWide(key: number, value: number): void {
+    this.wide.get(key)!.write!(value);
+  }
+
+  private describeRegisters(): Map<number, Register> {
+    const { host } = this;
+    const { translations, timer } = host;
+    const map = new Map<number, Register>();
+    for (const [key, value] of identification) map.set(key, { read: () => value });
+    const ignore = (): void => {};
+    const plain = (key: number, value = 0): void => {
+      this.plain.set(key, value);
+      map.set(key, { read: () => this.plain.get(key)!, write: (to) => void this.plain.set(key, to) });
+    };
+    const field = (
+      key: number,
+      name: 'dfsr' | 'ifsr' | 'dfar' | 'ifar' | 'par' | 'csselr' | 'vbar' | 'cntkctl',
+    ): void => {
+      map.set(key, { read: () => this[name], write: (value) => void (this[name] = value) });
+    };
+    map.set(cp15(0, 0, 0, 5), { read: () => 0x80000000 | this.index }); // MPIDR
+    map.set(cp15(0, 1, 0, 0), { read: () => cacheSizes[this.csselr] ?? 0 }); // CCSIDR
+    field(cp15(0, 2, 0, 0), 'csselr');
+    map.set(cp15(1, 0, 0, 0), { read: () => this.sctlr, write: (value) => this.writeSctlr(value) });
+    plain(cp15(1, 0, 0, 1)); // ACTLR
+    map.set(cp15(1, 0, 0, 2), {
+      read: () => this.cpacr,
+      write: (value) => {
+        this.cpacr = value & 0x00f00000;
+        this.updateFp();
+      },
+    });
+    map.set(cp15(2, 0, 0, 0), {
+      read: () => this.ttbr0,
+      write: (value) => {
+        this.ttbr0 = value;
+        translations.flushLocal();
+      },
+    });
+    map.set(cp15(2, 0, 0, 1), {
+      read: () => this.ttbr1,
+      write: (value) => {
+        this.ttbr1 = value;
+        translations.flush();
+      },
+    });
+    map.set(cp15(2, 0, 0, 2), {
+      read: () => this.ttbcr,
+      write: (value) => {
+        this.ttbcr = value & 0x37;
+        translations.flush();
+      },
+    });
+    map.set(cp15(3, 0, 0, 0), {
+      read: () => this.dacr,
+      write: (value) => {
+        this.core.cpu.i32[slotDacr >> 2] = value;
+        this.modeChanged();
+      },
+    });
+    field(cp15(5, 0, 0, 0), 'dfsr');
+    field(cp15(5, 0, 0, 1), 'ifsr');
+    plain(cp15(5, 0, 1, 0)); // ADFSR
+    plain(cp15(5, 0, 1, 1)); // AIFSR
+    field(cp15(6, 0, 0, 0), 'dfar');
+    field(cp15(6, 0, 0, 2), 'ifar');
+    field(cp15(7, 0, 4, 0), 'par');
+    // Caches are not modelled: maintenance is done when it is asked for.
+    for (const [crm, opc2] of cacheOperations) map.set(cp15(7, 0, crm, opc2), { write: ignore });
+    for (let opc2 = 0; opc2 < 4; opc2++) {
+      map.set(cp15(7, 0, 8, opc2), { write: (address) => this.translate(address, opc2) });
+    }
+    for (const crm of [3, 5, 6, 7]) {
+      map.set(cp15(8, 0, crm, 0), { write: () => translations.flush() });
+      map.set(cp15(8, 0, crm, 1), { write: (address) => translations.flushPage(address) });
+      map.set(cp15(8, 0, crm, 2), { write: (asid) => this.flushAsid(asid) });
+      map.set(cp15(8, 0, crm, 3), { write: (address) => translations.flushPage(address) });
+    }
+    for (const [crm, opc2] of performanceRegisters) plain(cp15(9, 0, crm, opc2));
+    map.set(cp15(9, 1, 0, 2), { read: () => (host.cpuCount - 1) << 24, write: ignore }); // L2CTLR
+    plain(cp15(9, 1, 0, 3)); // L2ECTLR
+    plain(cp15(10, 0, 2, 0), 0x98aa4); // PRRR
+    plain(cp15(10, 0, 2, 1), 0x44e048e0); // NMRR
+    plain(cp15(10, 0, 3, 0)); // AMAIR0
+    plain(cp15(10, 0, 3, 1)); // AMAIR1
+    field(cp15(12, 0, 0, 0), 'vbar');
+    map.set(cp15(12, 0, 1, 0), { read: () => this.core.cpu.i32[slotLines >> 2]! }); // ISR
+    plain(cp15(13, 0, 0, 0)); // FCSEIDR
+    map.set(cp15(13, 0, 0, 1), {
+      read: () => this.contextidr,
+      write: (value) => {
+        this.contextidr = value;
+        translations.flushLocal();
+      },
+    });
+    map.set(cp15(14, 0, 0, 0), { read: () => timer.frequency, write: ignore });
+    field(cp15(14, 0, 1, 0), 'cntkctl');
+    for (const [crm, channel] of [
+      [2, timer.physical],
+      [3, timer.virtual],
+    ] as const) {
+      map.set(cp15(14, 0, crm, 0), {
+        read: () => channel.compare - timer.count(),
+        write: (value) => void (channel.compare = timer.count() + value),
+      });
+      map.set(cp15(14, 0, crm, 1), { read: () => channel.control, write: (value) => void (channel.control = value) });
+    }
+    // Debug: no breakpoints or watchpoints that work; their registers are memory.
+    for (let n = 0; n < 16; n++) for (let opc2 = 4; opc2 < 8; opc2++) plain(cp14(0, 0, n, opc2));
+    plain(cp14(0, 0, 2, 2)); // DBGDSCRext
+    plain(cp14(0, 0, 7, 0)); // DBGVCR
+    plain(cp14(1, 0, 3, 4)); // DBGOSDLR
+    map.set(cp14(1, 0, 0, 4), { write: ignore }); // DBGOSLAR
+    plain(cp14(0, 6, 0, 0)); // TEECR
+    plain(cp14(1, 6, 0, 0)); // TEEHBR
+    plain(cp14(1, 7, 0, 0)); // JOSCR
+    plain(cp14(2, 7, 0, 0)); // JMCR
+    return map;
+  }
+
+  private describeWide(): Map<number, WideRegister> {
+    const { timer } = this.host;
+    const compare = (channel: TimerChannel): WideRegister => ({
+      read: () => channel.compare,
+      write: (value) => void (channel.compare = value),
+    });
+    return new Map<number, WideRegister>([
+      [wideKey(15, 14, 0), { read: () => timer.count() }],
+      [wideKey(15, 14, 1), { read: () => timer.count() }],
+      [wideKey(15, 14, 2), compare(timer.physical)],
+      [wideKey(15, 14, 3), compare(timer.virtual)],
+      [wideKey(14, 1, 0), { read: () => 0 }], // DBGDRAR
+      [wideKey(14, 2, 0), { read: () => 0 }], // DBGDSAR
+    ]);
+  }
+
+  private writeSctlr(value: number): void {
+    this.sctlr = (value & sctlrWritable) | sctlrOnes;
+    this.host.translations.flush();
+  }
+
+  private flushAsid(asid: number): void {
+    if (((asid ^ this.contextidr) & 0xff) === 0) this.host.translations.flushLocal();
+  }
+
+  /** ATS1CPR, CPW, CUR, CUW (B4.2.4): the result goes to PAR. */
+  private translate(address: number, operation: number): void {
+    const result: WalkResult = { physical: 0, allowed: 0, global: false, large: false };
+    const access = operation & 1 ? 2 : 1;
+    this.asUser = (operation & 2) !== 0;
+    const ok = this.walker.walk(address >>> 0, access, result, true);
+    this.asUser = undefined;
+    const { fault } = this.walker;
+    this.par = ok ? result.physical : 1 | ((fault & 15) << 1) | ((fault & 0x10) << 2);
+  }
+}
+
+const wordPc = cpuHeader.offset('pc') >> 2;
+const slotDacr = systemState.offset('dacr');
+const slotFpEnabled = systemState.offset('fpEnabled');
+const slotLines = systemState.offset('lines');
+
+/** c7: CRm and opc2 of cache, branch predictor and barrier operations. */
+const cacheOperations: readonly (readonly [number, number])[] = [
+  [0, 4], // wait for interrupt, of older cores
+  [1, 0],
+  [1, 6],
+  [5, 0],
+  [5, 1],
+  [5, 4],
+  [5, 6],
+  [5, 7],
+  [6, 1],
+  [6, 2],
+  [10, 1],
+  [10, 2],
+  [10, 4],
+  [10, 5],
+  [11, 1],
+  [13, 1],
+  [14, 1],
+  [14, 2],
+];
+
+/** c9: CRm and opc2 of the performance monitors, which count nothing. */
+const performanceRegisters: readonly (readonly [number, number])[] = [
+  [12, 0],
+  [12, 1],
+  [12, 2],
+  [12, 3],
+  [12, 5],
+  [12, 6],
+  [12, 7],
+  [13, 0],
+  [13, 1],
+  [13, 2],
+  [14, 0],
+  [14, 1],
+  [14, 2],
+];
