@@ -133,6 +133,8 @@ const crosses = ({ start, end }: { readonly start: number; readonly end: number 
   (Math.max(start + 1, end) - 1) >>> pageShift !== start >>> pageShift;
 /** Address of the page after that of `address`. */
 const endOfPage = (address: number): number => ((address | (pageSize - 1)) >>> 0) + 1;
+/** Mode numbers fit into the bits of a code key below the page, but for its lowest. */
+const maxModes = pageSize / 2;
 /** Bytes, of the guests that have a machine mode. */
 const longestInstruction = 4;
 /** Modules made so far, by all engines: no two have one name. */
@@ -789,8 +791,11 @@ export class Engine {
   private enterVirtualMode(mode: number): void {
     let number = this.modeNumbers.get(mode);
     if (number === undefined) {
+      if (this.modeNumbers.size === maxModes) {
+        this.flush();
+        this.modeNumbers.clear();
+      }
       number = this.modeNumbers.size;
-      if (number >= pageSize / 2) throw new Error('engine: too many CPU modes');
       this.modeNumbers.set(mode, number);
     }
     this.cpu.i32[modeKeyWord] = number << 1;
