@@ -2,11 +2,21 @@ import type { AccessBits, MemoryModel } from '#tcg/memory-model.ts';
 import { type Code, emptyBlockType, W } from '#tcg/wasm/code.ts';
 import { Access, pageShift, permissionPlanes, permissionsBase } from './guest-memory.ts';
 
-/** Replaces the index of a permission byte on the stack by whether it refuses the access. */
-function emitRefused(code: Code, access: AccessBits): void {
+/** Replaces the index of a permission byte on the stack by the byte. */
+function emitPermissions(code: Code): void {
   code.i32(permissionsBase);
   code.u8(W.i32_add);
   code.mem(W.i32_load8_u, 0, 0);
+}
+
+/** Replaces the index of a permission byte on the stack by whether it refuses the access. */
+function emitRefused(code: Code, access: AccessBits): void {
+  emitPermissions(code);
+  emitLacks(code, access);
+}
+
+/** Replaces access bits on the stack by whether some of `access` are missing. */
+function emitLacks(code: Code, access: AccessBits): void {
   code.i32(access);
   code.u8(W.i32_and);
   if (access & (access - 1)) {
@@ -22,6 +32,12 @@ function pushAddress(code: Code, address: number, offset: number): void {
   if (offset === 0) return;
   code.i32(offset);
   code.u8(W.i32_add);
+}
+
+function pushPage(code: Code, address: number, offset: number): void {
+  pushAddress(code, address, offset);
+  code.i32(pageShift);
+  code.u8(W.i32_shr_u);
 }
 
 /**
@@ -46,10 +62,9 @@ export class ExactCheckedMemory implements MemoryModel {
 
   emitCheck(code: Code, address: number, offset: number, bytes: number, access: AccessBits, cold: number): void {
     for (const at of bytes > 1 ? [offset, offset + bytes - 1] : [offset]) {
-      pushAddress(code, address, at);
-      code.i32(pageShift);
-      code.u8(W.i32_shr_u);
+      pushPage(code, address, at);
       emitRefused(code, access);
+      code.unlikely();
       code.brIf(cold);
     }
   }
@@ -69,8 +84,27 @@ export class PlaneCheckedMemory implements MemoryModel {
   }
 
   emitCheck(code: Code, address: number, offset: number, bytes: number, access: AccessBits, cold: number): void {
-    if (bytes === 1 || bytes > permissionPlanes) {
+    if (bytes === 1) {
       this.exact.emitCheck(code, address, offset, bytes, access, cold);
+      return;
+    }
+    this.pushRefused(code, address, offset, bytes, access);
+    code.unlikely();
+    code.op2(W.if, emptyBlockType);
+    this.exact.emitCheck(code, address, offset, bytes, access, cold + 1);
+    code.u8(W.end);
+  }
+
+  pushRefused(code: Code, address: number, offset: number, bytes: number, access: AccessBits): void {
+    if (bytes === 1 || bytes > permissionPlanes) {
+      pushPage(code, address, offset);
+      emitPermissions(code);
+      if (bytes > 1) {
+        pushPage(code, address, offset + bytes - 1);
+        emitPermissions(code);
+        code.u8(W.i32_and);
+      }
+      emitLacks(code, access);
       return;
     }
     pushAddress(code, address, offset);
@@ -80,9 +114,6 @@ export class PlaneCheckedMemory implements MemoryModel {
     code.i32((planeSpan(bytes) << (32 - pageShift)) - 1);
     code.u8(W.i32_and);
     emitRefused(code, access);
-    code.op2(W.if, emptyBlockType);
-    this.exact.emitCheck(code, address, offset, bytes, access, cold + 1);
-    code.u8(W.end);
   }
 }
 

@@ -96,6 +96,10 @@ export class TranslationReader implements CodeReader {
     this.memory = memory;
   }
 
+  fetch8(address: number): number {
+    return this.memory.fetch8(address);
+  }
+
   fetch16(address: number): number {
     return this.memory.fetch16(address);
   }
@@ -112,6 +116,11 @@ export class TranslationReader implements CodeReader {
     if (!this.memory.constant(address, bytes)) return false;
     this.constants.push([address, address + bytes]);
     return true;
+  }
+
+  /** Byte ranges [start, end) taken for constant since the last call of `takeConstants`. */
+  get newConstants(): readonly (readonly [number, number])[] {
+    return this.constants;
   }
 
   /** Byte ranges [start, end) taken for constant since the last call. */

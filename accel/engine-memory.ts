@@ -12,6 +12,9 @@ export interface EngineMemory extends CodeReader {
   refused(address: number, length: number, access: number): number;
   /** Called when the host's pages stop being protected. */
   onUnprotected: () => void;
+  /** Stores into the writable pages of [start, end) call `onWatchedWrite` from now on. True if any page is watched. */
+  watch(start: number, end: number): boolean;
+  onWatchedWrite: (start: number, end: number) => void;
   /** Set in machine mode: guest addresses are virtual. */
   readonly virtual?: VirtualAddresses;
 }

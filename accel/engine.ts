@@ -194,6 +194,10 @@ export class Engine {
   private readonly modeNumbers = new Map<number, number>();
   private readonly virtualSpaces = new Map<number, CodeSpace[]>();
   private exactState = false;
+  /** The guest writes into pages with code (`Target.coherentCode`): state must be exact where a store may be one. */
+  private watching: 'no' | 'begins' | 'on' = 'no';
+  /** The instruction at the PC stores into its own page, perhaps into itself: it runs alone and is translated again. */
+  private stepping = false;
   private exactReturns = 0;
   private codeEnd: number = engineMemory.code;
   /** Bytes of interpreter code that belong to dropped blocks. */
@@ -245,6 +249,7 @@ export class Engine {
     this.space = this.spaceOf(0);
     this.clearCaches();
     memory.onUnprotected = () => this.flush();
+    memory.onWatchedWrite = (start, end) => this.invalidate(start, end);
     if (this.virtual) this.virtual.onCodeWritten = (physical) => this.invalidate(physical, physical + 1);
   }
 
@@ -288,12 +293,22 @@ export class Engine {
       this.flushed = false;
       i32[reasonWord] = ExitReason.none;
       const pc = i32[pcWord]!;
-      const address = this.virtual ? this.virtualCode(this.virtual, pc) : this.codeAddress(pc);
-      if (address < 0) return this.refuseFetch(pc);
-      this.options.trace?.exec?.(pc);
-      // The block at the entry takes all of the budget (its instructions, word 3); the one after it finds none.
-      if (this.options.everyBlock) i32[budgetWord] = this.engineWords[(address >> 2) + 3]!;
-      this.runCode(address);
+      if (this.stepping) {
+        this.options.trace?.exec?.(pc);
+        this.step(pc);
+      } else {
+        const address = this.virtual ? this.virtualCode(this.virtual, pc) : this.codeAddress(pc);
+        if (address < 0) return this.refuseFetch(pc);
+        if (this.watching === 'begins') {
+          this.watching = 'on';
+          this.makeExact(true);
+          continue;
+        }
+        this.options.trace?.exec?.(pc);
+        // The block at the entry takes all of the budget (its instructions, word 3); the one after it finds none.
+        if (this.options.everyBlock) i32[budgetWord] = this.engineWords[(address >> 2) + 3]!;
+        this.runCode(address);
+      }
       const reason = i32[reasonWord] as ExitReason;
       this.stats.exits[reason]!++;
       switch (reason) {
@@ -316,7 +331,8 @@ export class Engine {
           i32[pcWord] = leftRegion;
           break;
         case ExitReason.fault:
-          this.resolveFault();
+          this.stepping = !this.resolveFault();
+          if (this.stepping) break;
           return reason;
         case ExitReason.budget:
         case ExitReason.syscall:
@@ -327,9 +343,25 @@ export class Engine {
         case ExitReason.yield:
         case ExitReason.trap:
         case ExitReason.halt:
+        case ExitReason.exception:
           return reason;
       }
     }
+  }
+
+  /** Runs the instruction at `pc` alone, with the page it is in open to its stores. */
+  private step(pc: number): void {
+    const { i32 } = this.cpu;
+    this.stepping = false;
+    const { address } = this.predecode(pc, 1, neverHot, false);
+    const { start, end } = this.builder.block;
+    const budget = i32[budgetWord]!;
+    i32[budgetWord] = this.engineWords[(address >> 2) + 3]!;
+    this.runCode(address);
+    i32[budgetWord] = budget - 1;
+    // What comes after it has found no budget.
+    if (i32[reasonWord] === ExitReason.budget && budget > 1) i32[reasonWord] = ExitReason.miss;
+    this.invalidate(start, end);
   }
 
   /** Runs generated code from the T0 code at `address` until it returns, or an unchecked access of it traps. */
@@ -403,8 +435,12 @@ export class Engine {
 
   /** Whether the guest can observe the state at a fault. Told too often that it cannot, the engine does not listen. */
   setExactState(on: boolean): void {
-    if (this.exactState === on) return;
+    if (this.exactState === on || this.watching !== 'no') return;
     if (!on && this.exactReturns++ >= maxExactReturns) return;
+    this.makeExact(on);
+  }
+
+  private makeExact(on: boolean): void {
     this.exactState = on;
     this.flush();
   }
@@ -557,7 +593,8 @@ export class Engine {
   }
 
   private translate(pc: number): number {
-    const { address } = this.predecode(pc, this.options.oneInstruction ? 1 : interpreterBlockInstructions);
+    const limit = this.options.oneInstruction ? 1 : interpreterBlockInstructions;
+    const { address } = this.predecode(pc, limit, this.profile.threshold, true);
     const { addresses, incoming } = this.space;
     if (this.virtual && crosses(this.builder.block)) this.profile.set(address, neverHot);
     addresses.set(pc, address);
@@ -566,8 +603,11 @@ export class Engine {
     return address;
   }
 
-  /** Makes the T0 code for `pc` and links it to what it leads to. */
-  private predecode(pc: number, maxInstructions: number): PredecodedBlock {
+  /**
+   * Makes the T0 code for `pc` and links it to what it leads to. `threshold`: after how many runs it is hot. `watch`:
+   * stores into its pages must be noticed.
+   */
+  private predecode(pc: number, maxInstructions: number, threshold: number, watch: boolean): PredecodedBlock {
     const wasteful = this.deadBytes > maxDeadCode && this.deadBytes > (this.codeEnd - engineMemory.code) / 2;
     if (wasteful || this.codeEnd > codeLimit) this.restartInterpreter();
     const { space, builder } = this;
@@ -575,7 +615,7 @@ export class Engine {
     this.readFrom(pc);
     translateBlock(this.target, builder, this.reader, pc, space.mode, { maxInstructions, ...this.pageLimit(pc) });
     this.options.trace?.block?.(block, 'op');
-    const outline = space.outlines.get(pc) ?? this.keepOutline(block);
+    const outline = space.outlines.get(pc) ?? this.keepOutline(block, watch);
     outline.executed = true;
     for (const callee of outline.calls) space.functions.add(callee);
     this.optimizer.run(block, { exactState: this.exactState, ...this.passes });
@@ -584,7 +624,7 @@ export class Engine {
     const code = this.predecoder.encode(
       block,
       this.codeEnd,
-      this.profile.threshold,
+      threshold,
       counts,
       this.virtual && this.codeKeys(this.virtual, block),
     );
@@ -592,20 +632,27 @@ export class Engine {
     this.predecoded.push(code);
     this.stats.blocks++;
     this.stats.blockInstructions += block.instructions;
-    this.note(block.start, block.end, { kind: 'block', pages: [], space, pc, code });
+    this.note(block.start, block.end, { kind: 'block', pages: [], space, pc, code }, watch);
     this.link(code);
     for (const { pc: returnPc, address } of code.indirectCalls) space.indirectCalls.set(returnPc, address);
     return code;
   }
 
   /** Lists a translation by the pages of its code and of what was read as constant since the last call. */
-  private note(start: number, end: number, translation: Translation): void {
+  private note(start: number, end: number, translation: Translation, watch: boolean): void {
     if (this.virtual) {
       this.noteVirtual(this.virtual, start, end, translation);
       return;
     }
     this.codePages.note(start, end, translation);
+    if (watch) this.watchCode(start, end);
     for (const [from, to] of this.reader.takeConstants()) this.codePages.note(from, to - 1, translation);
+  }
+
+  /** Stores into code from [start, end) must be noticed, if the guest does not tell of them. */
+  private watchCode(start: number, end: number): void {
+    if (!this.target.coherentCode || !this.memory.watch(start, end)) return;
+    if (this.watching === 'no') this.watching = 'begins';
   }
 
   private link(code: PredecodedBlock): void {
@@ -626,17 +673,20 @@ export class Engine {
       maxInstructions: this.options.oneInstruction ? 1 : interpreterBlockInstructions,
       ...this.pageLimit(pc),
     });
-    return this.keepOutline(this.builder.block);
+    return this.keepOutline(this.builder.block, true);
   }
 
   /** Makes the outline of a block as translated, which outlives its T0 code. */
-  private keepOutline(block: IrBlock): BlockOutline {
+  private keepOutline(block: IrBlock, watch: boolean): BlockOutline {
     const { space } = this;
-    const outline = outlineOf(block);
+    const outline = outlineOf(block, this.target, [...this.reader.newConstants]);
     space.outlines.set(block.pc, outline);
     const translation: Translation = { kind: 'outline', pages: [], space, pc: block.pc };
     if (this.virtual) this.noteVirtual(this.virtual, outline.start, outline.end, translation);
-    else this.codePages.note(outline.start, outline.end, translation);
+    else {
+      this.codePages.note(outline.start, outline.end, translation);
+      if (watch) this.watchCode(outline.start, outline.end);
+    }
     return outline;
   }
 
@@ -644,12 +694,13 @@ export class Engine {
   private compileAround(pc: number): void {
     const { profile, space } = this;
     const entry = profile.functionOf(space, pc);
+    const outline = space.outlines.get(pc);
     if (entry === pc || space.compiled.has(entry) || profile.entered(space, entry) < functionEntries) {
-      this.compile(pc);
-      return;
-    }
-    this.compile(entry);
-    if (this.space.compiled.has(pc)) return;
+      if (entry === pc || !outline?.inRegion || profile.threshold <= 1) this.compile(pc);
+    } else this.compile(entry);
+    if (!outline || this.space.compiled.has(pc)) return;
+    // A region runs through it, but is entered elsewhere: what runs now may come there soon, or never.
+    outline.inRegion = false;
     const address = this.space.addresses.get(pc);
     if (address !== undefined) profile.set(address, profile.threshold * onStackFactor);
   }
@@ -679,6 +730,7 @@ export class Engine {
       countInstructions: this.options.count === 'all',
       maxBlockInstructions: this.options.oneInstruction ? 1 : Infinity,
       outline: (pc) => this.outline(pc),
+      knownOutline: (pc) => (this.options.tier === 'region' ? this.outline(pc) : this.space.outlines.get(pc)),
       isFunction: (pc) => this.space.functions.has(pc),
       isHot: (pc) => this.profile.isHot(this.space, pc),
       without: this.without,
@@ -703,7 +755,7 @@ export class Engine {
     const pcs = regions.map(({ pc }) => pc);
     const sites = [firstSite, this.sites.length] as const;
     const module: Translation = { kind: 'module', pages: [], space: this.space, name: moduleName, pcs, sites };
-    for (const { ranges } of regions) for (const [start, end] of ranges) this.note(start, end, module);
+    for (const { ranges } of regions) for (const [start, end] of ranges) this.note(start, end, module, true);
     if (log.enabled) log('module of %d regions, %d bytes: %s', regions.length, bytes.length, hexList(entries));
     this.stats.modules++;
     this.stats.regions += regions.length;
@@ -758,24 +810,30 @@ export class Engine {
     return leftRegion;
   }
 
-  /** Turns the engine's description of a fault into the contract's: pc, faultAddress, exitArg = access. */
-  private resolveFault(): void {
+  /**
+   * Turns the engine's description of a fault into the contract's: pc, faultAddress, exitArg = access. False: a store
+   * into watched code, whose translations are gone now; it is to be done again.
+   */
+  private resolveFault(): boolean {
     const { i32 } = this.cpu;
     const argument = i32[argWord]!;
     const site = argument < 0 ? this.sites[~argument]! : this.interpreterSite(argument);
     if (this.virtual) {
       this.leaveAt(site);
-      return;
+      return true;
     }
     const address = (i32[faultWord]! + site.offset) >>> 0;
     const refusedRead = site.access & 1 ? this.memory.refused(address, site.bytes, 1) : -1;
     const refusedWrite = site.access & 2 ? this.memory.refused(address, site.bytes, 2) : -1;
     const refused = refusedRead >= 0 ? refusedRead : refusedWrite;
-    if (refused < 0) throw new Error(`engine: no fault at ${hexList([site.pc])} for ${hexList([address])}`);
+    if (refused < 0 && this.watching === 'no') {
+      throw new Error(`engine: no fault at ${hexList([site.pc])} for ${hexList([address])}`);
+    }
     i32[faultWord] = refused;
     i32[argWord] = refusedRead >= 0 ? 1 : 2;
     i32[pcWord] = site.pc;
     this.target.restoreAux?.(this.cpu, site.aux);
+    return refused >= 0;
   }
 
   private leaveAt(site: FaultSite): void {

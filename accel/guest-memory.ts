@@ -45,6 +45,9 @@ const planePages = [permissionsBase >>> pageShift, cpuBase >>> pageShift] as con
 /** Pages are noted as in use in groups of 2^8. */
 const groupShift = 8;
 
+/** Why host pages are not in use where code is watched. */
+const writableCode = 'the guest runs code that it can write';
+
 /** Bytes looked at and copied at once. */
 const copyChunk = 65536;
 
@@ -67,6 +70,10 @@ export class GuestMemory implements CodeReader {
   readonly cpu: CpuView;
   /** Called when the host's pages stop being protected: code that relies on it must not run any more. */
   onUnprotected: () => void = () => {};
+  /** Called when code of the watched pages [start, end) is about to be written. */
+  onWatchedWrite: (start: number, end: number) => void = () => {};
+  /** Writable pages whose stores are refused until their translations are gone (`watch`). */
+  private readonly watched = new Set<number>();
   /** Groups of pages that have been allowed something. */
   private readonly usedGroups = new Uint8Array(pageCount >>> groupShift);
   private hostPages: HostPagesFactory | null;
@@ -125,8 +132,8 @@ export class GuestMemory implements CodeReader {
     return closed;
   }
 
-  private unprotectPages(): void {
-    this.refusal = 'the guest has too many mappings for the host';
+  private unprotectPages(refusal = 'the guest has too many mappings for the host'): void {
+    this.refusal = refusal;
     log('no page protection any more: %s', this.refusal);
     this.pageProtection!.allowWrites(...planePages, true);
     this.pageProtection!.open(guestPages);
@@ -164,6 +171,7 @@ export class GuestMemory implements CodeReader {
     }
     const access = allowed === 0 ? 0 : allowed | Access.read;
     if (access !== 0) this.usedGroups.fill(1, first >>> groupShift, (last >>> groupShift) + 1);
+    if (this.watched.size > 0) this.unwatch(first, last);
     if (this.pageProtection?.change(first, last + 1, access) === false) this.unprotectPages();
     const { pageProtection } = this;
     pageProtection?.allowWrites(...planePages, true);
@@ -185,6 +193,37 @@ export class GuestMemory implements CodeReader {
   }
 
   /**
+   * From now on a store into the writable pages of [start, end) is refused to generated code, which asks `refused`
+   * about it, and that calls `onWatchedWrite` and ends the watch; so does a write through this class. Host pages cannot
+   * do that: they are opened. Returns whether any page is watched now.
+   */
+  watch(start: number, end: number): boolean {
+    let any = false;
+    const last = Math.max(start, end - 1) >>> pageShift;
+    for (let page = start >>> pageShift; page <= last; page++) {
+      const access = this.permissions[page]!;
+      if ((access & Access.write) !== 0) {
+        this.hostPages = null;
+        if (this.pageProtection !== null) this.unprotectPages(writableCode);
+        else if (this.watched.size === 0) this.refusal = writableCode;
+        this.watched.add(page);
+        this.writePlanes(page, page, access & ~Access.write);
+      }
+      any ||= this.watched.has(page);
+    }
+    return any;
+  }
+
+  /** Ends the watch of those of the pages first to last that are watched. */
+  private unwatch(first: number, last: number): void {
+    for (let page = first; page <= last; page++) {
+      if (!this.watched.delete(page)) continue;
+      this.writePlanes(page, page, this.permissions[page]! | Access.write);
+      this.onWatchedWrite(page * pageSize, (page + 1) * pageSize);
+    }
+  }
+
+  /**
    * First address in [address, address + length) whose page does not allow all of `access`, or -1. A range that runs
    * past 2^32 is refused at its start.
    */
@@ -193,6 +232,7 @@ export class GuestMemory implements CodeReader {
     const end = address + length;
     if (end > 0x1_0000_0000) return address;
     const last = (end - 1) >>> pageShift;
+    if (this.watched.size > 0 && (access & Access.write) !== 0) this.unwatch(address >>> pageShift, last);
     for (let page = address >>> pageShift; page <= last; page++) {
       if ((this.permissions[page]! & access) !== access) return Math.max(address, page * pageSize);
     }
@@ -237,6 +277,8 @@ export class GuestMemory implements CodeReader {
     this.eachPiece(start, copy, (own, piece) => {
       if (same(own, piece)) return;
       own.set(piece);
+      const first = (own.byteOffset - this.u8.byteOffset) >>> pageShift;
+      if (this.watched.size > 0) this.unwatch(first, first);
       changed = true;
     });
     return changed;
@@ -360,6 +402,10 @@ export class GuestMemory implements CodeReader {
 
   // ---- CodeReader
 
+  fetch8(address: number): number {
+    return (this.permissions[address >>> pageShift]! & Access.execute) === 0 ? -1 : this.u8[address]!;
+  }
+
   fetch16(address: number): number {
     if (!this.fetchable(address, 2)) return -1;
     const i = address;
@@ -378,7 +424,7 @@ export class GuestMemory implements CodeReader {
     if (this.refused(address, bytes, Access.read) >= 0) return false;
     const last = (address + bytes - 1) >>> pageShift;
     for (let page = address >>> pageShift; page <= last; page++) {
-      if (this.permissions[page]! & Access.write) return false;
+      if (this.permissions[page]! & Access.write || this.watched.has(page)) return false;
     }
     return true;
   }

@@ -9,4 +9,10 @@ export type Optimization =
   /** Node splitting in irreducible loops. */
   | 'split'
   /** Flags put off to where they are needed. */
-  | 'sink';
+  | 'sink'
+  /** Flags not stored for code outside that sets them anew. */
+  | 'entry'
+  /** One test of permissions for several accesses. */
+  | 'group'
+  /** Returns of inlined functions not compared where they must go to the caller. */
+  | 'return';

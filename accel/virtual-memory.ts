@@ -47,6 +47,7 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
   readonly virtual = this;
   readonly pagesProtected = false;
   onUnprotected: () => void = () => {};
+  onWatchedWrite: () => void = () => {};
   onCodeWritten: (physical: number) => void = () => {};
   /** Address of the access that faulted last, and the `Access` bit it asked for. */
   faultAddress = 0;
@@ -89,6 +90,11 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
 
   refused(): number {
     return -1;
+  }
+
+  /** Code is watched by its physical page: `protectCode`. */
+  watch(): boolean {
+    return false;
   }
 
   isRam(physical: number): boolean {
@@ -165,6 +171,11 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
     if (this.code[page] === 1) return;
     this.code[page] = 1;
     this.tables.protect(address);
+  }
+
+  fetch8(address: number): number {
+    const page = this.peekCodePage(address);
+    return page === 0 ? -1 : this.u8[((page & -pageSize) + (address & (pageSize - 1))) >>> 0]!;
   }
 
   fetch16(address: number): number {

@@ -1,5 +1,5 @@
 /**
- * The benchmark: `npm run bench [-- NAMES… | start-up | calls] [--reps N] [--scale N] [--json FILE] [--timeout SECONDS]`.
+ * The benchmark: `npm run bench [-- NAMES… | start-up | calls | neon] [--reps N] [--scale N] [--json FILE] [--timeout SECONDS]`.
  *
  * tsemu against qemu-arm, native code and clang's WebAssembly, on the same C programs. Runners take turns within each
  * repetition, so that a noisy moment hits all of them; the least CPU time (user + system) of each counts. Ratios are
@@ -15,6 +15,7 @@ import { nodeCommand, type Protection, tsemuCommand, tsemuIsBuilt } from '#tests
 import { benchmarks, buildBenchmark, floatBenchmarks, type Machine } from './build.ts';
 import { measureCalls } from './calls.ts';
 import { measure } from './measure.ts';
+import { measureNeon } from './neon.ts';
 import { fixed, geometricMean, type Series, type Summary, summarise, table } from './report.ts';
 import { measureShort } from './short.ts';
 
@@ -62,6 +63,10 @@ const reps = Number(values.reps);
 const timeout = Number(values.timeout) * 1000;
 if (positionals.includes('start-up')) {
   await measureShort(reps, timeout, qemu, (...command) => tsemuCommand(command).flat());
+  process.exit();
+}
+if (positionals.includes('neon')) {
+  await measureNeon(reps, Number(values.scale), timeout, qemu, tsemu('auto'));
   process.exit();
 }
 if (positionals.includes('calls')) {

@@ -1,4 +1,5 @@
 import type { GuestMemory } from '#accel/guest-memory.ts';
+import type { Guest } from './guest.ts';
 import type { GuestEngine } from './guest-engine.ts';
 import type { ImageDirectory } from './images.ts';
 import type { Mm } from './mm/mm.ts';
@@ -17,6 +18,7 @@ export interface Machine {
 export class AddressSpace {
   readonly mm: Mm;
   readonly machine: Machine;
+  readonly guest: Guest;
   readonly images: ImageDirectory;
   /** Whose state is in the CPU page; null before the first task and after that task has left. */
   running: Task | null = null;
@@ -24,9 +26,10 @@ export class AddressSpace {
   private readonly onEnd: () => void;
 
   /** `onEnd` is called when the last process has left. */
-  constructor(mm: Mm, machine: Machine, images: ImageDirectory, onEnd: () => void) {
+  constructor(mm: Mm, machine: Machine, guest: Guest, images: ImageDirectory, onEnd: () => void) {
     this.mm = mm;
     this.machine = machine;
+    this.guest = guest;
     this.images = images;
     this.onEnd = onEnd;
   }

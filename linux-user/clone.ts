@@ -112,9 +112,11 @@ export function clone(parent: Task, request: CloneRequest): SyscallResult {
   const { flags, parentTid, pidfd } = request;
   if ((flags & F.CLONE_PARENT_SETTID) !== 0) parent.memory.require(parentTid, 4, Access.write);
   if ((flags & F.CLONE_PIDFD) !== 0) parent.memory.require(pidfd, 4, Access.write);
+  const setTls = (flags & F.CLONE_SETTLS) !== 0 ? parent.abi.readTls(parent, request.tls) : null;
   const tid = parent.process.kernel.processes.allocate();
   const child = (flags & F.CLONE_THREAD) !== 0 ? newThread(parent, tid, request) : newProcess(parent, tid, request);
   if ((flags & F.CLONE_PIDFD) !== 0) givePidFile(parent, child.process, pidfd);
+  setTls?.(child.cpu);
   start(parent, child, request);
   if ((flags & F.CLONE_VFORK) === 0) return tid;
   return waitForRelease(parent, child.process);
@@ -205,12 +207,11 @@ function childActions(actions: SigAction[], { flags, clearHandlers }: CloneReque
 }
 
 function start(parent: Task, child: Task, request: CloneRequest): void {
-  const { flags, stackPointer, tls, parentTid, childTid } = request;
+  const { flags, stackPointer, parentTid, childTid } = request;
   const has = (flag: number): boolean => (flags & flag) !== 0;
   const { abi, cpu } = child;
   abi.setResult(cpu, 0);
   if (stackPointer !== 0) abi.setStackPointer(cpu, stackPointer);
-  if (has(F.CLONE_SETTLS)) abi.setThreadPointer(cpu, tls);
   abi.clearExclusive(cpu);
   child.signals.blocked = parent.signals.blocked;
   child.seccomp = parent.seccomp;

@@ -69,6 +69,14 @@ export function hostCredentials(): Credentials {
   return { ...ids, ...initialCapabilities(euid) };
 }
 
+/** root in a tree of its own. */
+export const rootCredentials = (): Credentials => ({
+  ...{ uid: 0, euid: 0, suid: 0, fsuid: 0 },
+  ...{ gid: 0, egid: 0, sgid: 0, fsgid: 0 },
+  groups: [0],
+  ...initialCapabilities(0),
+});
+
 /** The kernel's own list: Node puts the effective group into its answer. Null where there is no /proc. */
 function supplementaryGroups(): number[] | null {
   try {

@@ -32,9 +32,13 @@ export function raiseException(task: Task, reason: ExitReason): void {
       });
     case ExitReason.undefined:
       if (abi.isBreakpoint(argument)) return force(task, Signal.SIGTRAP, SiCode.TRAP_BRKPT, pc, { kind: 'breakpoint' });
-      return force(task, Signal.SIGILL, SiCode.ILL_ILLOPC, pc, { kind: 'undefined' });
+      return force(task, Signal.SIGILL, abi.undefinedCode, pc, { kind: 'undefined' });
     case ExitReason.breakpoint:
       return force(task, Signal.SIGTRAP, SiCode.TRAP_BRKPT, pc, { kind: 'breakpoint' });
+    case ExitReason.exception: {
+      const { signo, code, address: at, cause } = abi.exception(argument, pc);
+      return force(task, signo, code, at, cause);
+    }
     case ExitReason.none:
     case ExitReason.budget:
     case ExitReason.syscall:

@@ -4,10 +4,11 @@ import { createLog } from '#util/log.ts';
 import { credentialsOfExec } from './credentials.ts';
 import { leaveMemory } from './exit.ts';
 import { HostProgram, type HostProgramRequest, isHostProgram } from './host-program.ts';
-import { hostPathOf } from './loader/guest-path.ts';
+import { elfMachine } from './loader/elf.ts';
 import { LoadError } from './loader/load-error.ts';
 import { resolveProgram } from './loader/load-program.ts';
-import { ProgramFile } from './loader/program-file.ts';
+import type { ProgramFile } from './loader/program-file.ts';
+import type { ProgramOpener } from './loader/program-opener.ts';
 import { scriptLine } from './loader/script.ts';
 import { makeImage, type ProgramImage } from './program-image.ts';
 import { Signal } from './signal/numbers.ts';
@@ -23,8 +24,8 @@ const longestName = 15;
 export interface ExecRequest {
   /** The path as the guest gave it. */
   readonly path: Uint8Array;
-  /** Where the host has it. */
-  readonly hostPath: string;
+  /** The open file; it is taken over. */
+  readonly file: ProgramFile;
   readonly argv: readonly Uint8Array[];
   readonly environment: readonly Uint8Array[];
 }
@@ -34,9 +35,13 @@ export interface ExecRequest {
  * Returns what becomes the new program's first register, 0.
  */
 export function execute(task: Task, request: ExecRequest): SyscallResult {
-  const native = hostRequest(task, request);
-  if (native !== null) return runOnHost(task, native);
-  const image = load(task, request);
+  const programs = task.process.fs.programs(task.process);
+  const native = hostRequest(task, request, programs);
+  if (native !== null) {
+    request.file.release();
+    return runOnHost(task, native);
+  }
+  const image = load(task, request, programs);
   if (task.process.tasks.size === 1) {
     become(task, request, image);
     return 0;
@@ -47,28 +52,37 @@ export function execute(task: Task, request: ExecRequest): SyscallResult {
   });
 }
 
-/** What to run if the file is a program for the host, or a script for one; null for anything else. */
-function hostRequest(task: Task, request: ExecRequest): HostProgramRequest | null {
-  const start = readStart(request.hostPath);
-  if (start === null) return null;
-  const { argv, environment } = request;
-  if (isHostProgram(start)) return { hostPath: request.hostPath, argv, environment };
+/**
+ * What to run if the file is a program for the host, or a script for one; null for anything else. A guest that must not
+ * reach the host has none.
+ */
+function hostRequest(task: Task, request: ExecRequest, programs: ProgramOpener): HostProgramRequest | null {
+  const { kernel, fs } = task.process;
+  if (fs.confined) return null;
+  const isGuest = (program: Uint8Array): boolean => kernel.abis.some(({ elf }) => elf.machine === elfMachine(program));
+  const { argv, environment, file } = request;
+  const start = file.read(0, 256);
+  if (isGuest(start)) return null;
+  if (isHostProgram(start)) return { hostPath: file.path, argv, environment };
   const line = scriptLine(start);
   if (line === null || line.interpreter === '') return null;
-  const hostPath = hostPathOf(line.interpreter, task.process.kernel.options.prefix);
-  const interpreter = readStart(hostPath);
-  if (interpreter === null || !isHostProgram(interpreter)) return null;
+  const hostPath = hostInterpreter(line.interpreter, programs, isGuest);
+  if (hostPath === null) return null;
   const words = [line.interpreter, ...(line.argument === null ? [] : [line.argument])].map((text) => Buffer.from(text));
   return { hostPath, argv: [...words, request.path, ...argv.slice(1)], environment };
 }
 
-/** The first bytes of an executable file, or null. */
-function readStart(hostPath: string): Buffer | null {
+/** The host path of a script's interpreter that is a program for the host, or null. */
+function hostInterpreter(
+  name: string,
+  programs: ProgramOpener,
+  isGuest: (program: Uint8Array) => boolean,
+): string | null {
   try {
-    const file = new ProgramFile(hostPath);
+    const file = programs.open(name);
     const start = file.read(0, 256);
     file.release();
-    return start;
+    return isHostProgram(start) && !isGuest(start) ? file.path : null;
   } catch (error) {
     if (error instanceof LoadError) return null;
     throw error;
@@ -92,13 +106,13 @@ async function runOnHost(task: Task, request: HostProgramRequest): Promise<numbe
   return 0;
 }
 
-function load(task: Task, { path, hostPath, argv, environment }: ExecRequest): ProgramImage {
-  const { kernel, abi, limits } = task.process;
+function load(task: Task, request: ExecRequest, programs: ProgramOpener): ProgramImage {
+  const { path, file, argv, environment } = request;
+  const { kernel, limits } = task.process;
   const credentials = credentialsOfExec(task.credentials);
   try {
-    const name = Buffer.from(path).toString();
-    const resolved = resolveProgram(name, hostPath, argv, abi, kernel.options.prefix);
-    return makeImage(kernel, { resolved, execPath: path, environment, credentials, limits });
+    const resolved = resolveProgram(file, argv, kernel.abis, programs);
+    return makeImage(kernel, { resolved, execPath: path, environment, credentials, limits, programs });
   } catch (error) {
     if (!(error instanceof LoadError)) throw error;
     log('exec: %s', error.message);
@@ -128,7 +142,11 @@ function become(task: Task, { path }: ExecRequest, image: ProgramImage): void {
   image.space.seat(task);
   old.release();
   process.kernel.scheduler.enter(image.space);
-  process.kernel.options.target.reset(task.cpu, image.entry, image.stackPointer);
+  const { target, abi } = image.space.guest;
+  process.abi = abi;
+  task.abi = abi;
+  target.reset(task.cpu, image.entry, image.stackPointer);
+  abi.resetState(task.cpu);
   process.memoryReleased.wake();
 
   if (process.files.shared) {

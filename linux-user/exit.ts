@@ -8,6 +8,7 @@ import { sendToProcess } from './signal/send.ts';
 import { SiCode } from './signal/siginfo.ts';
 import type { Task } from './task.ts';
 import { pollInput } from './vfs/flags.ts';
+import { Pty } from './vfs/ptys.ts';
 
 const log = createLog('process');
 
@@ -58,9 +59,17 @@ function endProcess(process: Process): void {
   process.zombie = true;
   kernel.scheduler.meter.settle();
   for (const file of process.pidFiles) file.readiness.wake(pollInput);
+  leaveTerminal(process);
   giveChildrenAway(process);
   hangUpIfOrphaned(process, process.group);
   notifyParent(process);
+}
+
+/** A session ends with its leader: its terminal is free for another one. */
+function leaveTerminal(process: Process): void {
+  if (process.pid !== process.session) return;
+  const terminal = process.fs.terminals.controlling(process);
+  if (terminal instanceof Pty) terminal.disconnect();
 }
 
 /** The children go to the nearest ancestor that wants orphans (PR_SET_CHILD_SUBREAPER), or to nobody. */

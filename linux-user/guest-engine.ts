@@ -1,6 +1,6 @@
 import type { GuestMemory } from '#accel/guest-memory.ts';
 import type { ExitReason } from '#tcg/cpu-page.ts';
-import type { CpuView } from '#tcg/target.ts';
+import type { CpuView, Target } from '#tcg/target.ts';
 
 /** What the kernel layer asks of the engine that runs one address space (`accel/engine.ts` is one). */
 export interface GuestEngine {
@@ -19,4 +19,5 @@ export interface GuestEngine {
   setExactState(on: boolean): void;
 }
 
-export type EngineFactory = (memory: GuestMemory) => GuestEngine;
+/** Makes the engine that runs code for `target` in a memory. */
+export type EngineFactory = (memory: GuestMemory, target: Target) => GuestEngine;

@@ -1,5 +1,4 @@
 import type { ChildProcess, StdioOptions } from 'node:child_process';
-import * as fs from 'node:fs';
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { createLog } from '#util/log.ts';
@@ -45,7 +44,7 @@ export class HostProgram {
   readonly end: Promise<Termination>;
   private readonly child: ChildProcess;
   private readonly pumps: Promise<void>[] = [];
-  /** Host descriptors opened for the child, with the files whose offset they carry on. */
+  /** Host descriptors of the child's files, with the files whose offset they carry on. */
   private readonly opened: { readonly fd: number; readonly file: HostFile }[] = [];
 
   /** Throws what the host answers if it cannot be started (ENOENT, EACCES…). */
@@ -126,10 +125,7 @@ export class HostProgram {
   }
 
   private finish(): void {
-    for (const { fd, file } of this.opened) {
-      file.continueFrom(fd);
-      fs.closeSync(fd);
-    }
+    for (const { fd, file } of this.opened) file.continueFrom(fd);
     this.opened.length = 0;
   }
 }

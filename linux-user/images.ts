@@ -1,9 +1,9 @@
 import type { Abi } from './abi/abi.ts';
 import { type ElfImage, readElf } from './loader/elf.ts';
-import { hostPathOf } from './loader/guest-path.ts';
 import { LoadError } from './loader/load-error.ts';
 import type { LoadedImage } from './loader/map-image.ts';
-import { ProgramFile } from './loader/program-file.ts';
+import type { ProgramFile } from './loader/program-file.ts';
+import type { ProgramOpener } from './loader/program-opener.ts';
 import type { Mm } from './mm/mm.ts';
 import { pageFloor } from './mm/page-math.ts';
 import { SymbolTable } from './symbols.ts';
@@ -19,14 +19,14 @@ interface KnownImage {
 export class ImageDirectory {
   private readonly mm: Mm;
   private readonly abi: Abi;
-  private readonly prefix: string | null;
+  private readonly programs: ProgramOpener;
   private readonly loaded: LoadedImage[] = [];
   private readonly symbols = new Map<string, SymbolTable | null>();
 
-  constructor(mm: Mm, abi: Abi, prefix: string | null) {
+  constructor(mm: Mm, abi: Abi, programs: ProgramOpener) {
     this.mm = mm;
     this.abi = abi;
-    this.prefix = prefix;
+    this.programs = programs;
   }
 
   add(image: LoadedImage): void {
@@ -57,7 +57,7 @@ export class ImageDirectory {
 
   private withFile<T>(path: string, use: (file: ProgramFile) => T): T | null {
     try {
-      const file = new ProgramFile(path, hostPathOf(path, this.prefix));
+      const file = this.programs.open(path);
       try {
         return use(file);
       } finally {

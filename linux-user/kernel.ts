@@ -1,13 +1,18 @@
 import type { GuestMemory } from '#accel/guest-memory.ts';
 import type { Target } from '#tcg/target.ts';
+import { Errno } from '#util/errno.ts';
 import type { Abi } from './abi/abi.ts';
+import { abiOf } from './abi/architectures.ts';
 import { AddressSpace, type Machine } from './address-space.ts';
 import type { Entropy } from './entropy.ts';
 import { FutexTable } from './futex.ts';
+import type { Guest } from './guest.ts';
 import type { EngineFactory } from './guest-engine.ts';
 import { ImageDirectory } from './images.ts';
 import { IpcSpace } from './ipc/ipc-space.ts';
 import { continueProcess, stopProcess } from './job-control.ts';
+import { ourRelease } from './kernel-name.ts';
+import type { ProgramOpener } from './loader/program-opener.ts';
 import { MachinePool } from './machine-pool.ts';
 import { Mm } from './mm/mm.ts';
 import type { Process } from './process.ts';
@@ -21,15 +26,22 @@ import type { SyscallTable } from './syscall-table.ts';
 
 /** What does not change while the guest runs. */
 export interface KernelOptions {
+  /** Of the first program. */
   readonly target: Target;
   readonly abi: Abi;
-  /** -L, or null. */
-  readonly prefix: string | null;
+  /** Architectures whose programs a guest may exec too. */
+  readonly otherTargets?: readonly Target[];
+  /** How the programs that others need are found. */
+  readonly programs: ProgramOpener;
   readonly entropy: Entropy;
   /** First address that the guest cannot map. */
   readonly taskSize: number;
   /** Stack of a program whose RLIMIT_STACK is unlimited. */
   readonly stackBytes: number;
+  /** uname -r; null for ours. */
+  readonly release?: string | null;
+  /** Bytes that all guest memory together may have; left out for no limit. */
+  readonly memoryLimit?: number;
   /** A memory for an address space. Throws LoadError. */
   readonly newMemory: () => GuestMemory;
 }
@@ -52,13 +64,19 @@ export class Kernel {
   first: Process | null = null;
   /** Called when a process ends, before its memory goes. */
   onProcessEnd: (process: Process) => void = () => {};
-  private readonly machines: MachinePool;
+  /** The architecture of the first program comes first. */
+  private readonly guests: readonly Guest[];
 
   constructor(options: KernelOptions, table: SyscallTable, engines: EngineFactory) {
     this.options = options;
     this.syscalls = table;
-    this.machines = new MachinePool(options.newMemory, engines);
-    this.scheduler = new Scheduler(table, options.target.layout.end);
+    const { target: first, otherTargets = [] } = options;
+    this.guests = [first, ...otherTargets].map((target) => ({
+      target,
+      abi: target === first ? options.abi : abiOf(target.name, target.layout, target.identity),
+      machines: new MachinePool(options.newMemory, (memory) => engines(memory, target)),
+    }));
+    this.scheduler = new Scheduler(table, Math.max(...this.guests.map(({ target }) => target.layout.end)));
     this.hostSignals = new HostSignals(this);
   }
 
@@ -68,28 +86,62 @@ export class Kernel {
     !this.hostSignals.active &&
     ![...this.processes].some(({ timers, network }) => timers.active || network.active);
 
+  /** uname -r. */
+  get release(): string {
+    return this.options.release ?? ourRelease;
+  }
+
+  /** Bytes mapped by all processes. */
+  get memoryInUse(): number {
+    let bytes = 0;
+    const seen = new Set<AddressSpace>();
+    for (const { space, zombie } of this.processes) {
+      if (zombie || seen.has(space)) continue;
+      seen.add(space);
+      bytes += space.mm.vmas.bytes;
+    }
+    return bytes;
+  }
+
+  /** May the guests together map so many bytes more? */
+  private readonly mayGrow = (bytes: number): boolean => {
+    const { memoryLimit } = this.options;
+    return memoryLimit === undefined || this.memoryInUse + bytes <= memoryLimit;
+  };
+
   /** getppid of a process without a guest parent. */
   parentPid(process: Process): number {
     return process === this.first ? globalThis.process.ppid : initPid;
   }
 
+  /** The ABIs of the programs that can be started, that of the first program first. */
+  get abis(): readonly Abi[] {
+    return this.guests.map(({ abi }) => abi);
+  }
+
   /** An empty address space, for the program at host path `program`. */
-  newSpace(limits: ResourceLimits, program: string): AddressSpace {
-    const machine = this.machines.take(program);
-    const { abi, taskSize, stackBytes } = this.options;
+  newSpace(limits: ResourceLimits, program: string, abi: Abi = this.options.abi): AddressSpace {
+    const guest = this.guests.find((each) => each.abi === abi)!;
+    const machine = guest.machines.take(program);
+    const { taskSize, stackBytes } = this.options;
     const effectiveAccess = (prot: number): number => abi.effectiveAccess(prot);
-    const mm = new Mm(machine.memory, { taskSize, stackBytes, limits, effectiveAccess }, machine.residue);
+    const mm = new Mm(
+      machine.memory,
+      { taskSize, stackBytes, limits, effectiveAccess, mayGrow: this.mayGrow },
+      machine.residue,
+    );
     mm.onCodeChange = (start, end) => machine.engine.invalidate(start, end);
-    return this.wrap(mm, machine, program);
+    return this.wrap(mm, machine, program, guest);
   }
 
   /** A copy of an address space in which `program` runs: fork. */
   copySpace(space: AddressSpace, limits: ResourceLimits, program: string): AddressSpace {
-    const machine = this.machines.take(program);
+    if (!this.mayGrow(space.mm.vmas.bytes)) throw new Errno('ENOMEM');
+    const machine = space.guest.machines.take(program);
     const { memory, engine, residue } = machine;
     const mm = space.mm.fork(memory, residue, limits, (start, end) => engine.invalidate(start, end));
     mm.settle();
-    const copy = this.wrap(mm, machine, program);
+    const copy = this.wrap(mm, machine, program, space.guest);
     copy.images.copyFrom(space.images);
     return copy;
   }
@@ -111,11 +163,11 @@ export class Kernel {
     }
   }
 
-  private wrap(mm: Mm, machine: Machine, program: string): AddressSpace {
-    const images = new ImageDirectory(mm, this.options.abi, this.options.prefix);
-    return new AddressSpace(mm, machine, images, () => {
+  private wrap(mm: Mm, machine: Machine, program: string, guest: Guest): AddressSpace {
+    const images = new ImageDirectory(mm, guest.abi, this.options.programs);
+    return new AddressSpace(mm, machine, guest, images, () => {
       mm.retire();
-      this.machines.give(machine, program);
+      guest.machines.give(machine, program);
     });
   }
 

@@ -1,6 +1,6 @@
 import type { GuestMemory } from '#accel/guest-memory.ts';
 import type { Machine } from './address-space.ts';
-import type { EngineFactory } from './guest-engine.ts';
+import type { GuestEngine } from './guest-engine.ts';
 import { LoadError } from './loader/load-error.ts';
 import { Residue } from './mm/residue.ts';
 import { pooledMachines } from './tunables.ts';
@@ -17,11 +17,11 @@ interface Pooled {
  */
 export class MachinePool {
   private readonly newMemory: () => GuestMemory;
-  private readonly factory: EngineFactory;
+  private readonly factory: (memory: GuestMemory) => GuestEngine;
   /** The one used last comes last. */
   private free: Pooled[] = [];
 
-  constructor(newMemory: () => GuestMemory, factory: EngineFactory) {
+  constructor(newMemory: () => GuestMemory, factory: (memory: GuestMemory) => GuestEngine) {
     this.newMemory = newMemory;
     this.factory = factory;
   }

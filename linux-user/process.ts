@@ -66,7 +66,8 @@ export interface JobEvent {
 export class Process implements TimerOwner {
   readonly pid: number;
   readonly kernel: Kernel;
-  readonly abi: Abi;
+  /** exec may change it. */
+  abi: Abi;
   space: AddressSpace;
   files: FileTable;
   fs: FileSystem;

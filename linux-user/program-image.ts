@@ -3,6 +3,7 @@ import type { Credentials } from './credentials.ts';
 import type { Kernel } from './kernel.ts';
 import { fillStack, mapStack } from './loader/initial-stack.ts';
 import { loadProgram, type ResolvedProgram } from './loader/load-program.ts';
+import type { ProgramOpener } from './loader/program-opener.ts';
 import { ResourceLimit, type ResourceLimits } from './resource-limits.ts';
 
 /** What a program is started with. */
@@ -13,6 +14,8 @@ export interface ImageRequest {
   readonly environment: readonly Uint8Array[];
   readonly credentials: Credentials;
   readonly limits: ResourceLimits;
+  /** Where the program's dynamic loader is looked for. */
+  readonly programs: ProgramOpener;
 }
 
 /** A program in an address space of its own, ready to run. */
@@ -21,7 +24,7 @@ export interface ProgramImage {
   /** PC of the first instruction, in the target's encoding. */
   readonly entry: number;
   readonly stackPointer: number;
-  /** Absolute host path of the program. */
+  /** Absolute path of the program, as `ProgramFile.path`. */
   readonly exePath: string;
 }
 
@@ -31,14 +34,15 @@ const largestStack = 256 << 20;
 /** Maps a program with its stack into a new address space. Throws LoadError. */
 export function makeImage(kernel: Kernel, request: ImageRequest): ProgramImage {
   const { resolved, limits } = request;
-  const { abi, prefix, entropy, stackBytes: usualStack } = kernel.options;
+  const { abi } = resolved;
+  const { entropy, stackBytes: usualStack } = kernel.options;
   const { soft } = limits.get(ResourceLimit.STACK);
   const stackBytes = soft === Infinity ? usualStack : Math.min(soft, largestStack);
-  const space = kernel.newSpace(limits, resolved.file.path);
+  const space = kernel.newSpace(limits, resolved.file.path, abi);
   try {
     const { mm } = space;
     mapStack(mm, stackBytes, resolved.image.executableStack);
-    const { program, interpreter } = loadProgram(mm, abi, resolved, prefix);
+    const { program, interpreter } = loadProgram(mm, abi, resolved, request.programs);
     abi.mapKernelPages(mm);
     const random = new Uint8Array(16);
     entropy(random, 0, random.length);

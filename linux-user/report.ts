@@ -30,6 +30,8 @@ function causeText(info: SigInfo): string {
       return `undefined instruction at ${at}`;
     case 'breakpoint':
       return `breakpoint at ${at}`;
+    case 'exception':
+      return `${info.cause.name} exception`;
   }
 }
 

@@ -1,19 +1,21 @@
 import { GuestMemory } from '#accel/guest-memory.ts';
 import type { Target } from '#tcg/target.ts';
 import { abiOf, architectureOf } from './abi/architectures.ts';
-import { hostCredentials } from './credentials.ts';
+import { limitCpuTime } from './cpu-limit.ts';
+import type { Credentials } from './credentials.ts';
 import { createEntropy, type Entropy } from './entropy.ts';
 import type { EngineFactory } from './guest-engine.ts';
 import { hostJob } from './host-job.ts';
 import type { ImageDirectory } from './images.ts';
 import { Kernel } from './kernel.ts';
 import { elfMachine } from './loader/elf.ts';
-import { hostPathOf } from './loader/guest-path.ts';
 import { LoadError } from './loader/load-error.ts';
 import { resolveProgram } from './loader/load-program.ts';
 import { ProgramFile } from './loader/program-file.ts';
+import type { ProgramOpener } from './loader/program-opener.ts';
 import { scriptLine } from './loader/script.ts';
 import { hostPages } from './mm/host-pages.ts';
+import type { NetworkGate } from './net/gate.ts';
 import { Network } from './net/network.ts';
 import { Process, type Termination } from './process.ts';
 import { makeImage } from './program-image.ts';
@@ -22,7 +24,7 @@ import { ResourceLimit, ResourceLimits } from './resource-limits.ts';
 import { endBySignal } from './signal/host.ts';
 import type { SyscallTable } from './syscall-table.ts';
 import { Task } from './task.ts';
-import { FileSystem } from './vfs/file-system.ts';
+import type { FileSystem } from './vfs/file-system.ts';
 import { standardStreams } from './vfs/standard-streams.ts';
 
 export { LoadError } from './loader/load-error.ts';
@@ -38,8 +40,17 @@ export interface StartOptions {
   readonly argv: readonly string[];
   /** `NAME=value` lines. */
   readonly environment: readonly string[];
-  /** -L, or null. */
-  readonly prefix: string | null;
+  /** How the guest sees files. */
+  readonly fs: FileSystem;
+  /** Who the guest is. */
+  readonly credentials: Credentials;
+  /** What its processes may reach of the network; everything, if it is not given. */
+  readonly networkGate?: NetworkGate;
+  readonly release?: string | null;
+  /** Bytes that all guest memory together may have. */
+  readonly memoryLimit?: number;
+  /** Seconds of CPU time after which all of them are killed. */
+  readonly cpuLimit?: number;
   readonly stackBytes: number;
   /** -R: first address that the guest cannot map, or null for the architecture's own. */
   readonly addressSpaceEnd: number | null;
@@ -48,6 +59,8 @@ export interface StartOptions {
   /** The source of randomness that the system calls use too, if it is shared; else one is made from `seed`. */
   readonly entropy?: Entropy;
   readonly target: Target;
+  /** Architectures whose programs the guest may exec too. */
+  readonly otherTargets?: readonly Target[];
   /** Where the host's page tables may refuse the guest's accesses: always, where possible, or never. */
   readonly protection: Protection;
   /** Takes a report of a fatal signal; null prints it on stderr. */
@@ -63,12 +76,12 @@ export interface StartOptions {
 
 /**
  * The name of the architecture that a program is for (`arm`), from its ELF header or, for a script, that of its
- * interpreter below `prefix`. Throws LoadError.
+ * interpreter. Throws LoadError.
  */
-export function detectArchitecture(program: string, prefix: string | null): string {
+export function detectArchitecture(program: string, programs: ProgramOpener): string {
   let name = program;
   for (let i = 0; i < 5; i++) {
-    const file = new ProgramFile(name, i === 0 ? name : hostPathOf(name, prefix));
+    const file = i === 0 && !programs.confined ? new ProgramFile(name) : programs.open(name);
     const start = file.read(0, 256);
     file.release();
     const line = scriptLine(start);
@@ -101,10 +114,12 @@ export async function startProcess(
     if (ended === first) reportCore(first, options);
   };
   kernel.scheduler.add(task);
+  const stopWatching = options.cpuLimit === undefined ? () => {} : limitCpuTime(kernel, options.cpuLimit);
   try {
     // Processes that outlive the first one go on: this is where they run.
     await kernel.scheduler.run(() => !kernel.processes.anyAlive);
   } finally {
+    stopWatching();
     kernel.hostSignals.stop();
     kernel.shutDown();
     table.finish?.();
@@ -126,20 +141,27 @@ export function createProcess(
   table: SyscallTable,
   engineFactory: EngineFactory,
 ): StartedProcess {
-  const { target, prefix, program, stackBytes } = options;
-  const abi = abiOf(target.name, target.layout);
+  const { target, fs, program, stackBytes, credentials } = options;
+  const abi = abiOf(target.name, target.layout, target.identity);
   const bytes = (texts: readonly string[]): Buffer[] => texts.map((text) => Buffer.from(text));
-  const resolved = resolveProgram(program, program, bytes(options.argv), abi, prefix);
+  const programs = fs.programs(null);
+  const file = fs.confined ? programs.open(program) : new ProgramFile(program);
+  const resolved = resolveProgram(file, bytes(options.argv), [abi], programs);
   const taskSize = Math.min(options.addressSpaceEnd ?? abi.taskSize, abi.taskSize);
   const entropy = options.entropy ?? createEntropy(options.seed);
   const newMemory = (): GuestMemory => createMemory(options.protection);
-  const kernel = new Kernel({ target, abi, prefix, entropy, taskSize, stackBytes, newMemory }, table, engineFactory);
+  const { release = null, memoryLimit, otherTargets = [] } = options;
+  const limit = memoryLimit && { memoryLimit };
+  const kernel = new Kernel(
+    { target, abi, otherTargets, programs, entropy, taskSize, stackBytes, newMemory, release, ...limit },
+    table,
+    engineFactory,
+  );
   const limits = new ResourceLimits(stackBytes);
-  const credentials = hostCredentials();
+  limitResources(limits, options);
   const environment = bytes(options.environment);
-  const request = { resolved, execPath: Buffer.from(program), environment, credentials, limits };
+  const request = { resolved, execPath: Buffer.from(program), environment, credentials, limits, programs };
   const { space, entry, stackPointer, exePath } = makeImage(kernel, request);
-  const fs = new FileSystem({ cwd: process.cwd(), umask: process.umask(), prefix, entropy });
   fs.mayBlock = kernel.mayBlock;
   const files = standardStreams(fs, limits.get(ResourceLimit.NOFILE).soft);
   const { group, session } = hostJob();
@@ -151,7 +173,7 @@ export function createProcess(
     space,
     files,
     fs,
-    network: new Network(),
+    network: new Network(options.networkGate),
     credentials,
     limits,
     exePath,
@@ -163,10 +185,19 @@ export function createProcess(
   const task = new Task(first.pid, first, abi, space.engine.cpu, name);
   space.seat(task);
   target.reset(task.cpu, entry, stackPointer);
+  abi.resetState(task.cpu);
   first.tasks.set(task.tid, task);
   kernel.hostSignals.start(options.ended !== undefined);
   options.watch?.(first, space.images);
   return { process: first, task };
+}
+
+/** What the command line allows, which no guest can raise. */
+function limitResources(limits: ResourceLimits, { memoryLimit, cpuLimit }: StartOptions): void {
+  if (memoryLimit !== undefined) limits.set(ResourceLimit.AS, { soft: memoryLimit, hard: memoryLimit });
+  if (cpuLimit === undefined) return;
+  const seconds = Math.ceil(cpuLimit);
+  limits.set(ResourceLimit.CPU, { soft: seconds, hard: seconds });
 }
 
 /** Throws LoadError. */
@@ -183,7 +214,8 @@ function createMemory(protection: Protection): GuestMemory {
 /** Explains the signal that ended the first process, while its memory is still there. */
 function reportCore({ termination, space }: Process, options: StartOptions): void {
   if (termination?.kind !== 'signal' || !termination.core || termination.task === null) return;
-  printReport({ ...termination, task: termination.task }, options, space.images);
+  const { target } = space.guest;
+  printReport({ ...termination, task: termination.task }, { target, report: options.report }, space.images);
 }
 
 function finish(termination: Termination): number {

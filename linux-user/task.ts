@@ -30,7 +30,8 @@ export class Task {
   /** exec makes the calling thread the leader. */
   tid: number;
   readonly process: Process;
-  readonly abi: Abi;
+  /** exec may change it. */
+  abi: Abi;
   /** CPU state: the CPU page while the task runs, a saved copy while another one does. */
   cpu: CpuView;
   readonly signals: TaskSignals = new TaskSignals();
@@ -82,6 +83,11 @@ export class Task {
   /** True if the thread must not run in user mode any more. */
   get mustEnd(): boolean {
     return this.leaving || this.process.termination !== null;
+  }
+
+  /** True while a call of it waits. */
+  get sleeping(): boolean {
+    return this.interruptSleep !== null;
   }
 
   get mm(): Mm {

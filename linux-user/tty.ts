@@ -6,10 +6,11 @@ import { pollInput, pollOutput } from './vfs/flags.ts';
 import { HostBacked } from './vfs/host-file.ts';
 import { isAgain, type MayBlock } from './vfs/host-stream.ts';
 import { LineDiscipline, needsRawInput } from './vfs/line-discipline.ts';
-import { type Terminal, type TerminalSettings, wouldBlock } from './vfs/open-file.ts';
+import { type OpenFile, type Terminal, type TerminalSettings, wouldBlock } from './vfs/open-file.ts';
+import { TimedRead } from './vfs/timed-read.ts';
 
 /** Settings of a fresh Linux terminal: cooked, echoing, 38400 baud, the usual control characters. */
-const freshSettings: TerminalSettings = {
+export const freshSettings: TerminalSettings = {
   iflag: 0o2400 | 0o40000,
   oflag: 0o5,
   cflag: 0o2277,
@@ -21,9 +22,6 @@ const freshSettings: TerminalSettings = {
 /** Loading node:tty costs 4 ms: only when the guest uses a terminal. */
 const nodeTty = (): typeof NodeTty => process.getBuiltinModule('node:tty');
 
-const VTIME = 5;
-const VMIN = 6;
-const ICANON = 2;
 const retryMs = 4;
 
 /**
@@ -34,20 +32,22 @@ const retryMs = 4;
 export class HostTerminal implements Terminal {
   settings: TerminalSettings = freshSettings;
   foregroundGroup: number;
-  readonly session: number;
+  session: number;
+  readonly device: number;
   private readonly fd: number;
   private readonly discipline: LineDiscipline;
   private reader: ReadStream | null = null;
   private sizer: WriteStream | null = null;
   private ended = false;
   private readonly listeners = new Set<() => void>();
-  /** Ends a read with VMIN 0 and VTIME: pending, or run out. */
-  private timer: NodeJS.Timeout | null = null;
-  private timedOut = false;
+  private readonly timed = new TimedRead(() => this.wake());
+  private readonly mayBlock: MayBlock;
 
-  /** `fd`: a host descriptor of the terminal. */
-  constructor(fd: number) {
+  /** `fd`: a host descriptor of the terminal; `device`: its number. */
+  constructor(fd: number, device: number, mayBlock: MayBlock) {
     this.fd = fd;
+    this.device = device;
+    this.mayBlock = mayBlock;
     const job = hostJob();
     this.foregroundGroup = job.foreground > 0 ? job.foreground : job.group;
     this.session = job.session;
@@ -56,6 +56,10 @@ export class HostTerminal implements Terminal {
       // The terminal's own signal keys reach every program of the foreground group, ours among them.
       signal: (name) => process.kill(0, name),
     });
+  }
+
+  open(path: Uint8Array, flags: number): OpenFile {
+    return new Tty(path, flags, this.fd, false, this, this.mayBlock);
   }
 
   onInput(listener: () => void): void {
@@ -98,7 +102,7 @@ export class HostTerminal implements Terminal {
   read(bytes: Uint8Array, start: number, length: number, mayBlock: boolean): number {
     if (length === 0) return 0;
     if (this.discipline.available > 0) {
-      this.stopTimer();
+      this.timed.stop();
       return this.discipline.read(bytes, start, length);
     }
     if (this.discipline.takeEndOfFile() || this.ended) return 0;
@@ -110,29 +114,7 @@ export class HostTerminal implements Terminal {
       }
     }
     this.startReading();
-    return this.timedRead() ? 0 : wouldBlock;
-  }
-
-  /** VMIN 0: read gives what there is, at once or after VTIME tenths of a second (termios(3)). */
-  private timedRead(): boolean {
-    const { lflag, cc } = this.settings;
-    if ((lflag & ICANON) !== 0 || cc[VMIN] !== 0) return false;
-    if (this.timedOut) {
-      this.timedOut = false;
-      return true;
-    }
-    this.timer ??= setTimeout(() => {
-      this.timer = null;
-      this.timedOut = true;
-      this.wake();
-    }, cc[VTIME] * 100);
-    return false;
-  }
-
-  private stopTimer(): void {
-    if (this.timer !== null) clearTimeout(this.timer);
-    this.timer = null;
-    this.timedOut = false;
+    return this.timed.ends(this.settings) ? 0 : wouldBlock;
   }
 
   private startReading(): void {

@@ -1,5 +1,16 @@
-import { armTarget } from '#target/arm/target.ts';
+import { type CpuModelName, cpuModels } from '#target/arm/cpu-models.ts';
+import { armTarget, armTargetOf } from '#target/arm/target.ts';
+import { i386Target } from '#target/i386/target.ts';
 import type { Target } from '#tcg/target.ts';
 
-/** The guest CPUs of this build, by the name the kernel layer gives their ELF machine. */
-export const architectures: Readonly<Record<string, Target | undefined>> = { arm: armTarget as Target };
+/** The guest CPUs of this build, by the name the kernel layer gives their ELF machine; `cpu` is a model of ARM's. */
+const targets: Readonly<Record<string, (cpu: CpuModelName) => Target>> = {
+  arm: (cpu) => (cpu === 'max' ? armTarget : armTargetOf(cpuModels[cpu])) as Target,
+  i386: () => i386Target as Target,
+};
+
+export const targetFor = (architecture: string, cpu: CpuModelName): Target | undefined => targets[architecture]?.(cpu);
+
+/** The targets of all architectures but one, for programs that its programs exec. */
+export const otherTargets = (architecture: string): Target[] =>
+  Object.keys(targets).flatMap((name) => (name === architecture ? [] : [targets[name]!('max')]));

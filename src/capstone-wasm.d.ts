@@ -10,7 +10,8 @@ declare module 'capstone-wasm' {
     /** Throws where it knows no instruction. */
     disasm(data: Uint8Array, options: { address: number; count: number }): Insn[];
   }
-  const Const: Readonly<Record<'CS_ARCH_ARM' | 'CS_MODE_ARM' | 'CS_MODE_THUMB' | 'CS_MODE_V8', number>>;
+  type Name = 'CS_ARCH_ARM' | 'CS_MODE_ARM' | 'CS_MODE_THUMB' | 'CS_MODE_V8' | 'CS_ARCH_X86' | 'CS_MODE_32';
+  const Const: Readonly<Record<Name, number>>;
   /** Loads the library; to be awaited before anything else. */
   function loadCapstone(): Promise<void>;
 

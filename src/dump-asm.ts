@@ -13,6 +13,7 @@ const capstoneCpus: Readonly<Record<string, ((constants: typeof Constants) => Ca
     arch: names.CS_ARCH_ARM,
     mode: (pc) => (pc & 1 ? names.CS_MODE_THUMB : names.CS_MODE_ARM) | names.CS_MODE_V8,
   }),
+  i386: (names) => ({ arch: names.CS_ARCH_X86, mode: () => names.CS_MODE_32 }),
 };
 
 /** The instructions of [start, end) as lines; `pc` is the PC of the first one in the target's encoding. */
@@ -36,11 +37,7 @@ export async function createDisassembler(target: Target): Promise<Disassembler> 
     for (let at = start; at < end; ) {
       const known = target.describe(code, pc + (at - start));
       const bytes = new Uint8Array(known.bytes);
-      for (let k = 0; k < bytes.length; k += 2) {
-        const halfword = code.fetch16(at + k);
-        bytes[k] = halfword;
-        bytes[k + 1] = halfword >> 8;
-      }
+      for (let k = 0; k < bytes.length; k++) bytes[k] = code.fetch8(at + k);
       const [insn] = capstone ? disassemble(capstone, bytes, at) : [];
       const text = insn?.size === bytes.length ? `${insn.mnemonic.padEnd(8)} ${insn.opStr}`.trimEnd() : known.text;
       lines += `0x${hex(at)}:  ${encoding(bytes).padEnd(9)} ${text}\n`;

@@ -6,6 +6,7 @@ import type { Process } from '#linux-user/process.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import type { Target } from '#tcg/target.ts';
 import { printBlock } from '#tcg/text.ts';
+import type { Disassembler } from './dump-asm.ts';
 import { type LogWriter, openLog } from './dump-log.ts';
 import type { LogItem, UserConfig } from './options.ts';
 
@@ -17,6 +18,7 @@ export interface Dump {
   /** What goes into the options of the engine of `memory`. */
   engineOptions(
     memory: GuestMemory,
+    guest: Target,
   ): Pick<EngineOptions, 'trace'> & Partial<Pick<EngineOptions, 'tier' | 'everyBlock' | 'without'>>;
 }
 
@@ -26,6 +28,9 @@ const switches: readonly (readonly [LogItem, Optimization])[] = [
   ['noinline', 'inline'],
   ['nosplit', 'split'],
   ['nosink', 'sink'],
+  ['noentry', 'entry'],
+  ['nogroup', 'group'],
+  ['noreturn', 'return'],
 ];
 
 export type DumpConfig = Pick<UserConfig, 'log' | 'logFile' | 'logFilter'>;
@@ -34,27 +39,27 @@ const hex = (value: number): string => (value >>> 0).toString(16).padStart(8, '0
 const reasonNames = Object.fromEntries(Object.entries(ExitReason).map(([name, reason]) => [reason, name]));
 
 /** Opens the log and loads what its items need. Throws UsageError. */
-export async function createDump(config: DumpConfig, target: Target): Promise<Dump> {
+export async function createDump(config: DumpConfig, targets: readonly Target[]): Promise<Dump> {
   const wants = (item: LogItem): boolean => config.log.has(item);
   const log = openLog(config.logFile);
-  const inRange = (pc: number): boolean => {
-    const address = target.address(pc);
-    return (
-      config.logFilter.length === 0 || config.logFilter.some(({ first, last }) => address >= first && address <= last)
-    );
-  };
+  const inRange = (address: number): boolean =>
+    config.logFilter.length === 0 || config.logFilter.some(({ first, last }) => address >= first && address <= last);
   const filtered = (start: number, end: number): boolean =>
     config.logFilter.length === 0 || config.logFilter.some(({ first, last }) => first < end && last >= start);
   /** Code that in_asm has shown: a block may be translated for both tiers. */
   const shown = new Set<string>();
-  const disassemble = wants('in_asm') ? await (await import('./dump-asm.ts')).createDisassembler(target) : null;
+  const disassemblers = new Map<Target, Disassembler>();
+  if (wants('in_asm')) {
+    const { createDisassembler } = await import('./dump-asm.ts');
+    for (const target of targets) disassemblers.set(target, await createDisassembler(target));
+  }
   const printWat = wants('out_asm') ? await (await import('./dump-wat.ts')).createWatPrinter() : null;
   const everyBlock = wants('exec') || wants('cpu');
 
-  const traceOf = (memory: GuestMemory): EngineTrace => ({
+  const traceOf = (memory: GuestMemory, target: Target, disassemble = disassemblers.get(target)): EngineTrace => ({
     ...((disassemble || wants('op') || wants('op_opt')) && {
       block: (block, stage) => {
-        if (!inRange(block.pc)) return;
+        if (!inRange(target.address(block.pc))) return;
         const extent = `${block.pc} ${block.end}`;
         if (disassemble && stage === 'op' && !shown.has(extent)) {
           shown.add(extent);
@@ -80,7 +85,7 @@ export async function createDump(config: DumpConfig, target: Target): Promise<Du
     }),
     ...(everyBlock && {
       exec: (pc) => {
-        if (!inRange(pc)) return;
+        if (!inRange(target.address(pc))) return;
         if (wants('exec')) log(`Trace 0: [${hex(target.address(pc))}/${hex(target.mode(memory.cpu))}] \n`);
         if (wants('cpu')) log(target.describeState?.(memory.cpu, wants('fpu')) ?? '');
       },
@@ -93,8 +98,8 @@ export async function createDump(config: DumpConfig, target: Target): Promise<Du
     watch: (process) => {
       if (wants('page')) watchMaps(process, log);
     },
-    engineOptions: (memory) => ({
-      trace: traceOf(memory),
+    engineOptions: (memory, guest) => ({
+      trace: traceOf(memory, guest),
       without: new Set(switches.filter(([item]) => wants(item)).map(([, optimization]) => optimization)),
       ...(everyBlock && ({ tier: 'interp', everyBlock } as const)),
     }),

@@ -1,4 +1,5 @@
 // The command line of the user-mode commands: one row per option. Help, environment names and parsing all read it.
+import { type CpuModelName, cpuModels } from '#target/arm/cpu-models.ts';
 
 /** A mistake on the command line. Its message is one line for the user, without the program's name. */
 export class UsageError extends Error {}
@@ -21,11 +22,14 @@ export const LOG_ITEMS = {
   cpu: 'CPU registers before each block that runs (long)',
   fpu: "floating-point registers too, in what 'cpu' shows",
   nochain: "leave generated code after every block, so that 'exec' and 'cpu' miss none",
-  nosimplify: 'do without folding and forwarding (these five change no result, only the speed)',
+  nosimplify: 'do without folding and forwarding (these eight change no result, only the speed)',
   nodeadcode: 'do without removing dead code',
   noinline: 'do without calls inside compiled regions',
   nosplit: 'do without splitting blocks of loops with several entries',
   nosink: 'do without putting flags off to where they are needed',
+  noentry: 'store all flags before calls, also those the callee sets anew',
+  nogroup: 'test permissions for each access by itself',
+  noreturn: 'compare where inlined functions return, also where it is known',
   int: 'exceptions: system calls, faults, undefined instructions',
   unimp: 'what the guest asked for and tsemu does not have',
   guest_errors: 'invalid things the guest does',
@@ -35,13 +39,9 @@ export const LOG_ITEMS = {
 export type LogItem = keyof typeof LOG_ITEMS;
 
 /** The models of `-cpu`, with their line in `-cpu help`. */
-export const CPU_MODELS = {
-  max: 'everything tsemu has: ARMv7-A, Thumb-2, VFPv4, NEON (the default)',
-  any: 'the same as max',
-  'cortex-a7': 'ARMv7-A with VFPv4, NEON and divide',
-  'cortex-a15': 'ARMv7-A with VFPv4, NEON and divide',
-} as const;
-export type CpuModel = keyof typeof CPU_MODELS;
+export const CPU_MODELS: Readonly<Record<CpuModelName, string>> = Object.fromEntries(
+  Object.entries(cpuModels).map(([name, { help }]) => [name, help]),
+) as Record<CpuModelName, string>;
 
 /** Guest addresses, both ends included. */
 export interface AddressRange {
@@ -56,7 +56,7 @@ interface Row {
   /** What the help calls the value; an option without one is a switch. */
   readonly value?: string;
   readonly help: string;
-  readonly group: 'program' | 'machine' | 'debug' | 'other';
+  readonly group: 'program' | 'confinement' | 'machine' | 'debug' | 'other';
   /** The typed value of the text. Throws UsageError. */
   readonly read?: (text: string) => unknown;
 }
@@ -70,6 +70,46 @@ export const OPTIONS = {
     help: 'Look here first for the guest’s files',
     group: 'program',
     read: asText,
+  },
+  root: {
+    env: 'TSEMU_ROOT',
+    value: 'path',
+    help: 'The guest sees this folder as "/", cannot leave it, and is root there',
+    group: 'confinement',
+    read: asText,
+  },
+  sandbox: {
+    env: 'TSEMU_SANDBOX',
+    help: 'Keep everything from the guest but what is named: no files, no network, no programs of the host',
+    group: 'confinement',
+  },
+  ro: {
+    value: 'path[:guest]',
+    help: 'Let the guest read this file or folder of the host (also elsewhere in its tree); may be repeated',
+    group: 'confinement',
+    read: asText,
+  },
+  rw: {
+    value: 'path[:guest]',
+    help: 'Let the guest read and write it; may be repeated',
+    group: 'confinement',
+    read: asText,
+  },
+  'allow-net': { help: 'Let the guest use the network, in a sandbox too', group: 'confinement' },
+  'deny-net': { help: 'Keep the network from the guest, outside a sandbox too', group: 'confinement' },
+  memory: {
+    env: 'TSEMU_MEMORY',
+    value: 'size',
+    help: 'Most memory of all guest processes together, in bytes or with k, M or G',
+    group: 'confinement',
+    read: (text: string) => readSize(text, 'memory size', 2 ** 46),
+  },
+  'cpu-time': {
+    env: 'TSEMU_CPU_TIME',
+    value: 'seconds',
+    help: 'Kill the guest when it has used so much CPU time',
+    group: 'confinement',
+    read: readSeconds,
   },
   E: {
     env: 'QEMU_SET_ENV',
@@ -248,6 +288,12 @@ function readNumber(text: string, what: string): number {
   return value;
 }
 
+function readSeconds(text: string): number {
+  const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : 0;
+  if (seconds <= 0) throw new UsageError(`invalid CPU time '${text}'`);
+  return seconds;
+}
+
 const UNITS = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 } as const;
 
 function readSize(text: string, what: string, largest: number): number {
@@ -296,10 +342,10 @@ function readNames(text: string): string[] {
   return names;
 }
 
-function readCpu(text: string): CpuModel | 'help' {
+function readCpu(text: string): CpuModelName | 'help' {
   if (text === 'help' || text === '?') return 'help';
   if (!Object.hasOwn(CPU_MODELS, text)) throw new UsageError(`unknown CPU model '${text}'; -cpu help lists them`);
-  return text as CpuModel;
+  return text as CpuModelName;
 }
 
 function readTier(text: string): Tier {

@@ -3,7 +3,13 @@ import yargs, { type Argv } from 'yargs';
 import { OPTION_ROWS, type OptionValues, takesValue, UsageError } from './option-table.ts';
 import type { Given } from './options.ts';
 
-const GROUPS = { program: 'Program:', machine: 'Machine:', debug: 'Debugging:', other: 'Other:' } as const;
+const GROUPS = {
+  program: 'Program:',
+  confinement: 'Confinement:',
+  machine: 'Machine:',
+  debug: 'Debugging:',
+  other: 'Other:',
+} as const;
 
 /** The typed values of the options given; of one given twice, the last. Throws UsageError. */
 export async function parseGiven(command: string, given: readonly Given[]): Promise<OptionValues> {

@@ -1,9 +1,9 @@
 // From a command line and an environment to one typed configuration.
 import type { TraceForm } from '#syscalls/tracer.ts';
+import type { CpuModelName } from '#target/arm/cpu-models.ts';
 import {
   type AddressRange,
   CPU_MODELS,
-  type CpuModel,
   findOption,
   LOG_ITEMS,
   type LogItem,
@@ -15,14 +15,15 @@ import {
   UsageError,
 } from './option-table.ts';
 
-export { type AddressRange, type CpuModel, type LogItem, type Tier, UsageError } from './option-table.ts';
+export type { CpuModelName } from '#target/arm/cpu-models.ts';
+export { type AddressRange, type LogItem, type Tier, UsageError } from './option-table.ts';
 
 /** Everything that `runUser` needs to know about one run. */
 export interface UserConfig {
   /** The name that tsemu was called by, for messages. */
   readonly command: string;
   /** The guest architecture that the command stands for, or null to take it from the ELF header. */
-  readonly arch: 'arm' | null;
+  readonly arch: string | null;
   /** The program as the user wrote it: a path, never searched in PATH. */
   readonly program: string;
   /** The guest's argv, argv[0] included. */
@@ -31,9 +32,20 @@ export interface UserConfig {
   readonly env: readonly string[];
   /** Folder to look in first for the guest's files (-L), or null. */
   readonly ldPrefix: string | null;
+  /** --root: the guest's "/", or null. */
+  readonly root: string | null;
+  readonly sandbox: boolean;
+  /** --ro and --rw, in order. */
+  readonly shares: readonly { readonly text: string; readonly readOnly: boolean }[];
+  /** --allow-net and --deny-net; null for neither. */
+  readonly network: boolean | null;
+  /** Most memory of all guest processes, in bytes, or null. */
+  readonly memory: number | null;
+  /** Seconds of CPU time after which the guest is killed, or null. */
+  readonly cpuTime: number | null;
   /** Main stack, in bytes. */
   readonly stackSize: number;
-  readonly cpu: CpuModel;
+  readonly cpu: CpuModelName;
   /** Kernel release for uname, or null for ours. */
   readonly uname: string | null;
   /** End of the guest's address space in bytes, or null for the whole of it. */
@@ -97,11 +109,19 @@ export async function readCommandLine(command: string, args: readonly string[], 
     kind: 'run',
     config: {
       command,
-      arch: command === 'tsemu-arm' ? 'arm' : null,
+      arch: command.startsWith('tsemu-') ? command.slice('tsemu-'.length) : null,
       program,
       argv: [values.argv0 ?? program, ...args.slice(programAt + 1)],
       env: guestEnvironment(env, given),
       ldPrefix: values.L ?? null,
+      root: values.root ?? null,
+      sandbox: values.sandbox ?? false,
+      shares: given.flatMap(({ name, text }) =>
+        name === 'ro' || name === 'rw' ? [{ text, readOnly: name === 'ro' }] : [],
+      ),
+      network: networkOf(given),
+      memory: values.memory ?? null,
+      cpuTime: values['cpu-time'] ?? null,
       stackSize: values.s ?? 8 * 2 ** 20,
       cpu: values.cpu ?? 'max',
       uname: values.r ?? null,
@@ -119,6 +139,12 @@ export async function readCommandLine(command: string, args: readonly string[], 
       profile: values.profile ?? null,
     },
   };
+}
+
+/** Of --allow-net and --deny-net the last counts. */
+function networkOf(given: readonly Given[]): boolean | null {
+  const last = given.findLast(({ name }) => name === 'allow-net' || name === 'deny-net');
+  return last === undefined ? null : last.name === 'allow-net';
 }
 
 function fromEnvironment(env: Environment): Given[] {

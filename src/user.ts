@@ -3,9 +3,10 @@ import { createEntropy } from '#linux-user/entropy.ts';
 import { Prot } from '#linux-user/mm/vma.ts';
 import type { Process } from '#linux-user/process.ts';
 import { detectArchitecture, LoadError, startProcess } from '#linux-user/start.ts';
-import { coverage, createSyscallTable } from '#syscalls/table.ts';
+import { coverage, createSyscallTable, type SyscallArch } from '#syscalls/table.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
-import { architectures } from './architectures.ts';
+import { otherTargets, targetFor } from './architectures.ts';
+import { confine } from './confinement.ts';
 import { createDump } from './dump.ts';
 import { interpreterBytes } from './interpreter.ts';
 import { UsageError, type UserConfig } from './options.ts';
@@ -22,10 +23,13 @@ function codeBytes({ mm }: Process): number {
 /** Runs one guest program to its end; `onBusy` is called before much of our JavaScript runs. Returns its exit code. */
 export async function runUser(config: UserConfig, onBusy?: () => void): Promise<number> {
   try {
-    const arch = config.arch ?? detectArchitecture(config.program, config.ldPrefix);
-    const target = architectures[arch];
+    const entropy = createEntropy(config.seed);
+    const { fs, credentials, networkGate } = confine(config, entropy);
+    const arch = config.arch ?? detectArchitecture(config.program, fs.programs(null));
+    const target = targetFor(arch, config.cpu);
     if (!target) throw new UsageError(`${config.program}: no translator for ${arch} in this build`);
-    const dump = config.log.size === 0 ? null : await createDump(config, target);
+    const others = otherTargets(arch);
+    const dump = config.log.size === 0 ? null : await createDump(config, [target, ...others]);
     const log = dump?.log;
     let busy = onBusy === undefined;
     const becomeBusy = (): void => {
@@ -34,26 +38,33 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
     };
     const interpreter = interpreterBytes();
     const observed = config.stats || config.statsFile !== null || config.profile !== null;
-    const names = () => ({ syscalls: coverage('arm'), exitReasons: Object.keys(ExitReason) });
+    const names = () => ({ syscalls: coverage(arch as SyscallArch), exitReasons: Object.keys(ExitReason) });
     const observer = observed ? await (await import('./observe.ts')).createObserver(config, target, names()) : null;
     const table = createSyscallTable({
       strace: log && config.log.has('strace') ? log : null,
       traceForm: config.strace,
       unimplemented: log && config.log.has('unimp') ? (line) => log(`${line}\n`) : null,
       release: config.uname,
-      entropy: config.seed === null ? null : createEntropy(config.seed),
+      entropy,
     });
     return await startProcess(
       {
         program: config.program,
         argv: config.argv,
         environment: config.env,
-        prefix: config.ldPrefix,
+        fs,
+        credentials,
+        networkGate,
+        release: config.uname,
+        ...(config.memory !== null && { memoryLimit: config.memory }),
+        ...(config.cpuTime !== null && { cpuLimit: config.cpuTime }),
         stackBytes: config.stackSize,
         addressSpaceEnd: config.reservedVa,
         seed: config.seed,
+        entropy,
         protection: config.protection,
         target,
+        otherTargets: others,
         report: null,
         watch(process, images) {
           dump?.watch(process);
@@ -63,14 +74,14 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
         ...(observer && { ended: observer.end }),
       },
       observer?.named(table) ?? table,
-      (memory) => {
-        const engine = new Engine(target, memory, {
+      (memory, guest) => {
+        const engine = new Engine(guest, memory, {
           interpreter,
           tier: config.tier,
           oneInstruction: config.oneInsnPerTb,
           onWarm: becomeBusy,
           ...observer?.engineOptions,
-          ...dump?.engineOptions(memory),
+          ...dump?.engineOptions(memory, guest),
         });
         observer?.addEngine(engine);
         return engine;

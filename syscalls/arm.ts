@@ -17,7 +17,7 @@ export const armCalls: Rows = {
     return 0;
   }),
   set_tls: row({ pointer: address }, (task, { pointer }) => {
-    task.abi.setThreadPointer(task.cpu, pointer);
+    task.abi.readTls(task, pointer)(task.cpu);
     return 0;
   }),
   // The value may look like an error, so it goes to the register directly.

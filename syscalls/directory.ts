@@ -3,6 +3,7 @@ import type { Task } from '#linux-user/task.ts';
 import type { DirectoryEntry } from '#linux-user/vfs/open-file.ts';
 import { Errno } from '#util/errno.ts';
 import {
+  address,
   bufferOut,
   dirfd,
   fd,
@@ -15,6 +16,7 @@ import {
   structIn,
   structOut,
   uint,
+  unused,
 } from './arguments.ts';
 import { AccessAtFlag, AccessMode, AtFlag, RenameFlag } from './names.ts';
 import { base, checkFlags, locate, target } from './paths.ts';
@@ -22,14 +24,14 @@ import { partial, type Rows, row } from './row.ts';
 import { loadTimespec, loadTimeval, printTimespecs, type Timespec } from './time-values.ts';
 
 function mkdir(task: Task, directory: number, name: Uint8Array, permissions: number): number {
-  task.process.fs.mkdir(locate(task, directory, name, false), permissions);
+  task.process.fs.mkdir(task.process, locate(task, directory, name, false), permissions);
   return 0;
 }
 
 const deviceNodes = 'devices and sockets: EPERM';
 
 function mknod(task: Task, directory: number, name: Uint8Array, bits: number): number {
-  task.process.fs.mknod(locate(task, directory, name, false), bits);
+  task.process.fs.mknod(task.process, locate(task, directory, name, false), bits);
   return 0;
 }
 
@@ -54,13 +56,15 @@ function unlink(task: Task, directory: number, name: Uint8Array): number {
 function rename(task: Task, from: number, name: Uint8Array, to: number, newName: Uint8Array, how: number): number {
   const { process } = task;
   checkFlags(how, RenameFlag.RENAME_NOREPLACE | RenameFlag.RENAME_EXCHANGE | RenameFlag.RENAME_WHITEOUT);
-  // Node has no renameat2: to swap two files atomically is out of reach.
-  if ((how & ~RenameFlag.RENAME_NOREPLACE) !== 0) throw new Errno('EINVAL');
+  const { RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT } = RenameFlag;
+  if ((how & RENAME_EXCHANGE) !== 0 && (how & (RENAME_NOREPLACE | RENAME_WHITEOUT)) !== 0) throw new Errno('EINVAL');
+  // What overlay file systems leave behind is a device, which takes privileges.
+  if ((how & RENAME_WHITEOUT) !== 0) throw new Errno('EPERM');
   const source = locate(task, from, name, false);
   const destination = locate(task, to, newName, false);
   if ([name, newName].some((each) => ['.', '..', ''].includes(lastName(each)))) throw new Errno('EBUSY');
-  if (how !== 0 && exists(task, to, newName)) throw new Errno('EEXIST');
-  process.fs.rename(source, destination);
+  if (how === RENAME_NOREPLACE && exists(task, to, newName)) throw new Errno('EEXIST');
+  process.fs.rename(process, source, destination, how);
   return 0;
 }
 
@@ -76,13 +80,21 @@ function exists(task: Task, directory: number, name: Uint8Array): boolean {
 function link(task: Task, from: number, name: Uint8Array, to: number, newName: Uint8Array, how: number): number {
   checkFlags(how, AtFlag.AT_SYMLINK_FOLLOW | AtFlag.AT_EMPTY_PATH);
   const follow = (how & AtFlag.AT_SYMLINK_FOLLOW) !== 0;
-  task.process.fs.link(locate(task, from, name, follow), locate(task, to, newName, false), follow);
+  const { fs } = task.process;
+  if (name.length === 0 && (how & AtFlag.AT_EMPTY_PATH) !== 0) {
+    const file = target(task, from, name, how);
+    if (file.kind !== 'file') throw new Errno('EPERM');
+    if (file.file.isDirectory) throw new Errno('EPERM');
+    fs.linkFile(file.file, locate(task, to, newName, false));
+    return 0;
+  }
+  fs.link(locate(task, from, name, follow), locate(task, to, newName, false), follow);
   return 0;
 }
 
 function symlink(task: Task, contents: Uint8Array, directory: number, name: Uint8Array): number {
   if (contents.length === 0) throw new Errno('ENOENT');
-  task.process.fs.symlink(contents, locate(task, directory, name, false));
+  task.process.fs.symlink(task.process, contents, locate(task, directory, name, false));
   return 0;
 }
 
@@ -119,7 +131,7 @@ function isLink(task: Task, directory: number, name: Uint8Array): boolean {
 
 function chown(task: Task, directory: number, name: Uint8Array, uid: number, gid: number, how: number): number {
   const what = target(task, directory, name, how);
-  if (what.kind === 'file') what.file.chown(uid, gid);
+  if (what.kind === 'file') task.process.fs.chownFile(what.file, uid, gid);
   else task.process.fs.chown(what.place, uid, gid, (how & AtFlag.AT_SYMLINK_NOFOLLOW) === 0);
   return 0;
 }
@@ -183,6 +195,12 @@ function utimes(task: Task, directory: number, name: Uint8Array | null, at: numb
   return setTimes(task, directory, name, at === 0 ? null : [load(at), load(at + 8)], 0);
 }
 
+/** struct utimbuf: seconds alone. */
+function utime(task: Task, name: Uint8Array, at: number): number {
+  const load = (address: number): Timespec => ({ seconds: task.memory.load32(address) | 0, nanoseconds: 0 });
+  return setTimes(task, base.cwd, name, at === 0 ? null : [load(at), load(at + 4)], 0);
+}
+
 /** Bytes of an entry before its name. */
 type EntryLayout = {
   readonly header: number;
@@ -239,10 +257,27 @@ function getdents(task: Task, which: number, to: number, count: number, layout: 
   return at - to;
 }
 
+/** struct old_linux_dirent, of which readdir(2) gives one: ino, off, length of the name, name and NUL. */
+function readdir(task: Task, which: number, at: number): number {
+  const file = task.process.files.get(which);
+  if (!file.isDirectory) throw new Errno('ENOTDIR');
+  const entry = file.entries()[file.directoryOffset];
+  if (entry === undefined) return 0;
+  const { memory } = task;
+  memory.require(at, 10 + entry.name.length + 1, Access.write);
+  memory.store32(at, Number(entry.ino & 0xffffffffn));
+  memory.store32(at + 4, file.directoryOffset);
+  memory.store16(at + 8, entry.name.length);
+  memory.write(at + 10, entry.name);
+  memory.store8(at + 10 + entry.name.length, 0);
+  file.directoryOffset++;
+  return 1;
+}
+
 const entriesOut = structOut((_memory, at, { result }) => `0x${at.toString(16)} /* ${result} bytes */`);
 
 function getcwd(task: Task, to: number, size: number): number {
-  const { cwd } = task.process.fs;
+  const cwd = task.process.fs.shownCwd;
   if (size < cwd.length + 1) throw new Errno('ERANGE');
   task.memory.write(to, Buffer.concat([cwd, Buffer.of(0)]));
   return cwd.length + 1;
@@ -258,17 +293,18 @@ const renameFlags = flags(RenameFlag);
 export const directoryCalls: Rows = {
   getcwd: row({ buffer: stringOut, size: uint }, (task, { buffer, size }) => getcwd(task, buffer, size)),
   chdir: row({ path }, (task, { path: name }) => {
-    task.process.fs.chdir(locate(task, base.cwd, name, true).host);
+    task.process.fs.chdir(task.process, locate(task, base.cwd, name, true));
     return 0;
   }),
   fchdir: row({ fd }, (task, { fd: which }) => {
     const file = task.process.files.get(which);
     if (!file.isDirectory) throw new Errno('ENOTDIR');
-    task.process.fs.chdir(locate(task, which, Buffer.from('.'), true).host);
+    task.process.fs.chdir(task.process, locate(task, which, Buffer.from('.'), true));
     return 0;
   }),
-  chroot: row({ path }, () => {
-    throw new Errno('EPERM');
+  chroot: row({ path }, (task, { path: name }) => {
+    task.process.fs.chroot(task.process, locate(task, base.cwd, name, true));
+    return 0;
   }),
   mkdir: row({ path, mode }, (task, { path: name, mode: bits }) => mkdir(task, base.cwd, name, bits)),
   mkdirat: row({ dirfd, path, mode }, (task, { dirfd: at, path: name, mode: bits }) => mkdir(task, at, name, bits)),
@@ -293,7 +329,7 @@ export const directoryCalls: Rows = {
     rename(task, fromfd, from, tofd, to, 0),
   ),
   renameat2: partial(
-    'RENAME_EXCHANGE, RENAME_WHITEOUT; RENAME_NOREPLACE is not atomic',
+    'RENAME_WHITEOUT (EPERM); RENAME_EXCHANGE only where the host is Linux, elsewhere RENAME_NOREPLACE is not atomic',
     row(
       { fromfd: dirfd, from: path, tofd: dirfd, to: path, flags: renameFlags },
       (task, { fromfd, from, tofd, to, flags: how }) => rename(task, fromfd, from, tofd, to, how),
@@ -301,7 +337,7 @@ export const directoryCalls: Rows = {
   ),
   link: row({ from: path, to: path }, (task, { from, to }) => link(task, base.cwd, from, base.cwd, to, 0)),
   linkat: partial(
-    'AT_EMPTY_PATH',
+    'AT_EMPTY_PATH only where the host is Linux (EXDEV)',
     row(
       { fromfd: dirfd, from: path, tofd: dirfd, to: path, flags: flags(AtFlag) },
       (task, { fromfd, from, tofd, to, flags: how }) => link(task, fromfd, from, tofd, to, how),
@@ -356,11 +392,11 @@ export const directoryCalls: Rows = {
     chown(task, base.cwd, name, uid, gid, AtFlag.AT_SYMLINK_NOFOLLOW),
   ),
   fchown: row({ fd, uid: id, gid: id }, (task, { fd: which, uid, gid }) => {
-    task.process.files.get(which).chown(wideId(uid), wideId(gid));
+    task.process.fs.chownFile(task.process.files.get(which), wideId(uid), wideId(gid));
     return 0;
   }),
   fchown32: row({ fd, uid: id, gid: id }, (task, { fd: which, uid, gid }) => {
-    task.process.files.get(which).chown(uid, gid);
+    task.process.fs.chownFile(task.process.files.get(which), uid, gid);
     return 0;
   }),
   fchownat: row(
@@ -373,6 +409,10 @@ export const directoryCalls: Rows = {
   utimes: partial(
     'times are exact to 240 ns',
     row({ path, times: timeBuffer }, (task, { path: name, times }) => utimes(task, base.cwd, name, times)),
+  ),
+  utime: partial(
+    'times are exact to 240 ns',
+    row({ path, times: address }, (task, { path: name, times }) => utime(task, name, times)),
   ),
   futimesat: partial(
     'times are exact to 240 ns',
@@ -394,6 +434,7 @@ export const directoryCalls: Rows = {
       (task, { dirfd: at, path: name, times, flags: how }) => utimensat(task, at, name, times, how, true),
     ),
   ),
+  readdir: row({ fd, entry: address, count: unused }, (task, { fd: which, entry }) => readdir(task, which, entry)),
   getdents: row({ fd, entries: entriesOut, count: uint }, (task, { fd: which, entries, count }) =>
     getdents(task, which, entries, count, oldEntry),
   ),

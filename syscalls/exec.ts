@@ -1,5 +1,7 @@
 import type { GuestMemory } from '#accel/guest-memory.ts';
 import { execute } from '#linux-user/exec.ts';
+import { LoadError } from '#linux-user/loader/load-error.ts';
+import type { ProgramFile } from '#linux-user/loader/program-file.ts';
 import { ResourceLimit } from '#linux-user/resource-limits.ts';
 import type { SyscallResult } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
@@ -33,26 +35,34 @@ function loadStrings(memory: GuestMemory, at: number, room: number): Uint8Array[
   }
 }
 
-function exec(task: Task, hostPath: string, name: Uint8Array, argv: number, environment: number): SyscallResult {
+function exec(task: Task, open: () => ProgramFile, name: Uint8Array, argv: number, environment: number): SyscallResult {
   const { memory, process } = task;
   const room = Math.max(leastRoom, Math.floor(process.limits.get(ResourceLimit.STACK).soft / 4));
   const strings = loadStrings(memory, argv, room);
   // Linux gives a program without arguments an empty first one.
   const given = strings.length === 0 ? [new Uint8Array(0)] : strings;
-  return execute(task, { path: name, hostPath, argv: given, environment: loadStrings(memory, environment, room) });
+  const variables = loadStrings(memory, environment, room);
+  return execute(task, { path: name, file: opened(open), argv: given, environment: variables });
 }
 
 function execve(task: Task, name: Uint8Array, argv: number, environment: number): SyscallResult {
-  return exec(task, hostFile(task, AT_FDCWD, name, true), name, argv, environment);
+  return exec(task, () => program(task, AT_FDCWD, name, true), name, argv, environment);
 }
 
-/** The host path of the file that is to run. */
-function hostFile(task: Task, directory: number, name: Uint8Array, follow: boolean): string {
+/** The file that is to run. Throws LoadError. */
+function program(task: Task, directory: number, name: Uint8Array, follow: boolean): ProgramFile {
   const { process } = task;
   const place = locate(task, directory, name, follow);
-  if (place.node === null) return place.host.toString();
-  // What /proc/self/exe and its like lead to.
-  return Buffer.from(process.fs.readlink(process, place)).toString();
+  return process.fs.openProgram(process, place, Buffer.from(name).toString());
+}
+
+/** Calls `open`, whose LoadError is an errno here. */
+function opened(open: () => ProgramFile): ProgramFile {
+  try {
+    return open();
+  } catch (error) {
+    throw error instanceof LoadError ? new Errno(error.errno) : error;
+  }
 }
 
 function execveat(
@@ -66,17 +76,18 @@ function execveat(
   if ((how & ~(AtFlag.AT_EMPTY_PATH | AtFlag.AT_SYMLINK_NOFOLLOW)) !== 0) throw new Errno('EINVAL');
   if (name.length > 0) {
     const noFollow = (how & AtFlag.AT_SYMLINK_NOFOLLOW) !== 0;
-    const hostPath = hostFile(task, directory, name, !noFollow);
     if (noFollow && task.process.fs.stat(task.process, locate(task, directory, name, false), false).mode >> 12n === 10n)
       throw new Errno('ELOOP');
     const relative = directory !== AT_FDCWD && name[0] !== 0x2f;
     const shown = relative ? Buffer.concat([Buffer.from(`/dev/fd/${directory}/`), name]) : name;
-    return exec(task, hostPath, shown, argv, environment);
+    return exec(task, () => program(task, directory, name, !noFollow), shown, argv, environment);
   }
   if ((how & AtFlag.AT_EMPTY_PATH) === 0) throw new Errno('ENOENT');
-  const file = task.process.files.get(directory);
-  const hostPath = file.hostFd >= 0 ? `/proc/self/fd/${file.hostFd}` : Buffer.from(file.path).toString();
-  return exec(task, hostPath, Buffer.from(`/dev/fd/${directory}`), argv, environment);
+  const { process } = task;
+  const file = process.files.get(directory);
+  const shown = Buffer.from(`/dev/fd/${directory}`);
+  const place = { kind: 'file', path: Buffer.from(file.path), file } as const;
+  return exec(task, () => process.fs.openProgram(process, place, shown.toString()), shown, argv, environment);
 }
 
 const strings: Argument<number> = {

@@ -1,11 +1,16 @@
-import { Access } from '#accel/guest-memory.ts';
+import { Access, type GuestMemory } from '#accel/guest-memory.ts';
+import { OwnerType, owner, ownerSignal, setAsync, setOwner, setOwnerSignal } from '#linux-user/signal/async-io.ts';
+import type { SyscallResult } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
-import { settableFlags } from '#linux-user/vfs/flags.ts';
+import type { RecordLock } from '#linux-user/vfs/file-locks.ts';
+import { Open, settableFlags } from '#linux-user/vfs/flags.ts';
+import { Seal } from '#linux-user/vfs/memory-data.ts';
+import { MemoryFile } from '#linux-user/vfs/memory-file.ts';
 import type { OpenFile } from '#linux-user/vfs/open-file.ts';
-import { pipeCapacity } from '#linux-user/vfs/pipe.ts';
+import { type Pipe, PipeEnd } from '#linux-user/vfs/pipe.ts';
 import { Errno } from '#util/errno.ts';
 import { fd, flags, fromGuestOpenFlags, oneOf, printOpenFlags, toGuestOpenFlags, uint } from './arguments.ts';
-import { Fcntl, FdFlag, FlockName } from './names.ts';
+import { Fcntl, FdFlag, FlockName, Whence } from './names.ts';
 import { bits, hex } from './print.ts';
 import { type Argument, partial, type Rows, row } from './row.ts';
 
@@ -13,38 +18,125 @@ const F_RDLCK = 0;
 const F_WRLCK = 1;
 const F_UNLCK = 2;
 
+/** What an O_PATH descriptor takes (open(2)). */
+const pathCommands: readonly number[] = [
+  Fcntl.F_DUPFD,
+  Fcntl.F_DUPFD_CLOEXEC,
+  Fcntl.F_GETFD,
+  Fcntl.F_SETFD,
+  Fcntl.F_GETFL,
+];
+
 function duplicate(task: Task, file: OpenFile, from: number, closeOnExec: boolean): number {
   const { files } = task.process;
   if (from >= files.limit) throw new Errno('EINVAL');
   return files.add(file, closeOnExec, from);
 }
 
-/** struct flock and flock64: where l_type, l_whence, l_start and l_len are. */
-const lockLayouts = { narrow: { bytes: 16, start: 4 }, wide: { bytes: 32, start: 8 } } as const;
+/** struct flock and flock64: where l_start, l_len and l_pid are, and how wide the first two. */
+const lockLayouts = {
+  narrow: { bytes: 16, start: 4, length: 8, pid: 12 },
+  wide: { bytes: 32, start: 8, length: 16, pid: 24 },
+} as const;
 
-/**
- * Record locks between guest processes: with one process there is nobody to conflict with, so every lock is granted
- * and every question answered "free". Locks of host programs are not seen.
- */
-function lock(task: Task, file: OpenFile, command: number, at: number, wide: boolean): number {
-  const { memory } = task;
-  const { bytes } = wide ? lockLayouts.wide : lockLayouts.narrow;
-  memory.require(at, bytes, Access.read);
+function loadOffset(memory: GuestMemory, at: number, wide: boolean): number {
+  return wide ? Number(BigInt.asIntN(64, memory.load64(at))) : memory.load32(at) | 0;
+}
+
+/** The bytes that a struct flock means. EINVAL, EOVERFLOW. */
+function lockedBytes(file: OpenFile, whence: number, offset: number, length: number): { start: number; end: number } {
+  const base = whence === Whence.SEEK_SET ? 0 : whence === Whence.SEEK_CUR ? position(file) : Number(file.stat().size);
+  if (whence < 0 || whence > Whence.SEEK_END) throw new Errno('EINVAL');
+  const from = base + offset;
+  const [start, end] = length < 0 ? [from + length, from - 1] : [from, length === 0 ? Infinity : from + length - 1];
+  if (start < 0) throw new Errno('EINVAL');
+  return { start, end };
+}
+
+const position = (file: OpenFile): number => (file.seekable ? file.seek(0, Whence.SEEK_CUR) : 0);
+
+const questions: readonly number[] = [Fcntl.F_GETLK, Fcntl.F_GETLK64, Fcntl.F_OFD_GETLK];
+const ofdCommands: readonly number[] = [Fcntl.F_OFD_GETLK, Fcntl.F_OFD_SETLK, Fcntl.F_OFD_SETLKW];
+const waits: readonly number[] = [Fcntl.F_SETLKW, Fcntl.F_SETLKW64, Fcntl.F_OFD_SETLKW];
+
+/** Record locks (fcntl_locking(2)). */
+function lock(task: Task, file: OpenFile, command: number, at: number, wide: boolean): SyscallResult {
+  const { memory, process } = task;
+  const layout = wide ? lockLayouts.wide : lockLayouts.narrow;
+  memory.require(at, layout.bytes, Access.read);
   const type = memory.load16(at);
-  const whence = memory.load16(at + 2);
-  if (type > F_UNLCK || whence > 2) throw new Errno('EINVAL');
-  const asks = command === Fcntl.F_GETLK || command === Fcntl.F_GETLK64 || command === Fcntl.F_OFD_GETLK;
+  const { locks } = process.fs.view;
+  const ofd = ofdCommands.includes(command);
+  if (ofd && memory.load32(at + layout.pid) !== 0) throw new Errno('EINVAL');
+  const asks = questions.includes(command);
+  if (type > F_UNLCK || (asks && type === F_UNLCK)) throw new Errno('EINVAL');
+  const offset = loadOffset(memory, at + layout.start, wide);
+  const length = loadOffset(memory, at + layout.length, wide);
+  const bytes = lockedBytes(file, (memory.load16(at + 2) << 16) >> 16, offset, length);
+  const owner = ofd ? file : process.files;
+  const wanted = { ...bytes, owner, exclusive: type === F_WRLCK, pid: ofd ? -1 : process.pid };
   if (asks) {
-    memory.store16(at, F_UNLCK);
+    memory.require(at, layout.bytes, Access.write);
+    storeLock(memory, at, wide, locks.blocker(file, wanted));
+    return 0;
+  }
+  if (type === F_UNLCK) {
+    locks.release(file, wanted);
     return 0;
   }
   if ((type === F_RDLCK && !file.readable) || (type === F_WRLCK && !file.writable)) throw new Errno('EBADF');
+  if (waits.includes(command) && locks.blocker(file, wanted) !== null) {
+    return locks.wait(task, file, wanted).then(() => 0);
+  }
+  locks.take(file, wanted);
   return 0;
 }
 
-function fcntl(task: Task, which: number, command: number, argument: number): number {
+function storeLock(memory: GuestMemory, at: number, wide: boolean, held: RecordLock | null): void {
+  if (held === null) {
+    memory.store16(at, F_UNLCK);
+    return;
+  }
+  const layout = wide ? lockLayouts.wide : lockLayouts.narrow;
+  const length = held.end === Infinity ? 0 : held.end - held.start + 1;
+  memory.store16(at, held.exclusive ? F_WRLCK : F_RDLCK);
+  memory.store16(at + 2, Whence.SEEK_SET);
+  if (wide) {
+    memory.store64(at + layout.start, BigInt(held.start));
+    memory.store64(at + layout.length, BigInt(length));
+  } else {
+    if (held.start > 0x7fffffff || length > 0x7fffffff) throw new Errno('EOVERFLOW');
+    memory.store32(at + layout.start, held.start);
+    memory.store32(at + layout.length, length);
+  }
+  memory.store32(at + layout.pid, held.pid);
+}
+
+/** F_ADD_SEALS, F_GET_SEALS (memfd_create(2)). */
+function seals(file: OpenFile, command: number, argument: number): number {
+  if (!(file instanceof MemoryFile)) throw new Errno('EINVAL');
+  const { data } = file;
+  if (command === Fcntl.F_GET_SEALS) return data.seals;
+  if (!file.writable) throw new Errno('EPERM');
+  if ((argument & ~allSeals) !== 0) throw new Errno('EINVAL');
+  if ((data.seals & Seal.seal) !== 0) throw new Errno('EPERM');
+  if ((argument & Seal.write) !== 0 && (data.seals & Seal.write) === 0 && data.writableMappings > 0)
+    throw new Errno('EBUSY');
+  data.seals |= argument;
+  return 0;
+}
+
+const allSeals: number = Object.values(Seal).reduce<number>((all, bit) => all | bit, 0);
+
+function pipeOf(file: OpenFile): Pipe {
+  if (!(file instanceof PipeEnd)) throw new Errno('EBADF');
+  return file.pipe;
+}
+
+function fcntl(task: Task, which: number, command: number, argument: number): SyscallResult {
   const { files } = task.process;
   const file = files.get(which);
+  if ((file.flags & Open.path) !== 0 && !pathCommands.includes(command)) throw new Errno('EBADF');
   switch (command) {
     case Fcntl.F_DUPFD:
       return duplicate(task, file, argument, false);
@@ -58,6 +150,7 @@ function fcntl(task: Task, which: number, command: number, argument: number): nu
     case Fcntl.F_GETFL:
       return toGuestOpenFlags(task, file.flags);
     case Fcntl.F_SETFL:
+      setAsync(task, which, file, (fromGuestOpenFlags(task, argument) & Open.async) !== 0);
       file.flags = (file.flags & ~settableFlags) | (fromGuestOpenFlags(task, argument) & settableFlags);
       return 0;
     case Fcntl.F_GETLK:
@@ -71,24 +164,47 @@ function fcntl(task: Task, which: number, command: number, argument: number): nu
     case Fcntl.F_OFD_SETLK:
     case Fcntl.F_OFD_SETLKW:
       return lock(task, file, command, argument, true);
-    case Fcntl.F_GETOWN:
+    case Fcntl.F_GETOWN: {
+      const { type, id } = owner(file);
+      return type === OwnerType.group ? -id : id;
+    }
+    case Fcntl.F_SETOWN: {
+      const id = argument | 0;
+      setOwner(task, file, id < 0 ? { type: OwnerType.group, id: -id } : { type: OwnerType.pid, id });
+      return 0;
+    }
+    case Fcntl.F_GETOWN_EX:
+      task.memory.require(argument, 8, Access.write);
+      task.memory.store32(argument, owner(file).type);
+      task.memory.store32(argument + 4, owner(file).id);
+      return 0;
+    case Fcntl.F_SETOWN_EX:
+      setOwner(task, file, { type: task.memory.load32(argument), id: task.memory.load32(argument + 4) | 0 });
+      return 0;
     case Fcntl.F_GETSIG:
+      return ownerSignal(file);
+    case Fcntl.F_SETSIG:
+      setOwnerSignal(file, argument | 0);
       return 0;
     case Fcntl.F_GETLEASE:
       return F_UNLCK;
     case Fcntl.F_GETPIPE_SZ:
-      if (!Buffer.from(file.path).toString('latin1').startsWith('pipe:')) throw new Errno('EBADF');
-      return pipeCapacity;
+      return pipeOf(file).capacity;
+    case Fcntl.F_SETPIPE_SZ:
+      return pipeOf(file).resize(argument);
+    case Fcntl.F_ADD_SEALS:
+    case Fcntl.F_GET_SEALS:
+      return seals(file, command, argument);
     default:
       throw new Errno('EINVAL');
   }
 }
 
-function flock(task: Task, which: number, operation: number): number {
-  task.process.files.get(which);
-  const what = operation & ~FlockName.LOCK_NB;
-  if (what !== FlockName.LOCK_SH && what !== FlockName.LOCK_EX && what !== FlockName.LOCK_UN) throw new Errno('EINVAL');
-  return 0;
+function flock(task: Task, which: number, operation: number): SyscallResult {
+  const file = task.process.files.get(which);
+  if ((file.flags & Open.path) !== 0) throw new Errno('EBADF');
+  const wait = (operation & FlockName.LOCK_NB) === 0;
+  return task.process.fs.view.locks.flock(task, file, operation & ~FlockName.LOCK_NB, wait);
 }
 
 const argument: Argument<number> = {
@@ -101,7 +217,7 @@ const argument: Argument<number> = {
   },
 };
 
-const missing = 'locks are granted without asking the host; leases, signals and seals (EINVAL)';
+const missing = 'record locks of host programs are not seen; leases and directory notes (EINVAL)';
 const fcntlRow = partial(
   missing,
   row({ fd, command: oneOf(Fcntl), argument }, (task, args) => fcntl(task, args.fd, args.command, args.argument)),
@@ -112,7 +228,7 @@ export const fcntlCalls: Rows = {
   fcntl: fcntlRow,
   fcntl64: fcntlRow,
   flock: partial(
-    'granted without asking the host',
+    'locks of host programs are seen only where the host is Linux',
     row({ fd, operation: flags(FlockName) }, (task, { fd: which, operation }) => flock(task, which, operation)),
   ),
 };

@@ -2,10 +2,12 @@ import { Access } from '#accel/guest-memory.ts';
 import type { SyscallResult } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
 import { EventCounter } from '#linux-user/vfs/event-counter.ts';
+import type { Place } from '#linux-user/vfs/file-system.ts';
 import { Open } from '#linux-user/vfs/flags.ts';
-import { MemoryFile } from '#linux-user/vfs/memory-file.ts';
-import type { OpenFile } from '#linux-user/vfs/open-file.ts';
-import { createPipe } from '#linux-user/vfs/pipe.ts';
+import { MemoryData, Seal } from '#linux-user/vfs/memory-data.ts';
+import { AnonymousMemory, MemoryFile } from '#linux-user/vfs/memory-file.ts';
+import { Fallocate, type OpenFile } from '#linux-user/vfs/open-file.ts';
+import { createPipe, PipeEnd } from '#linux-user/vfs/pipe.ts';
 import { Errno } from '#util/errno.ts';
 import {
   bufferIn,
@@ -44,17 +46,34 @@ import { buffer } from './print.ts';
 import { partial, type Rows, row } from './row.ts';
 import { checkNewLength, writableLength } from './size-limit.ts';
 
-function open(task: Task, directory: number, name: Uint8Array, how: number, permissions: number): number {
-  const { process } = task;
+function open(task: Task, directory: number, name: Uint8Array, how: number, permissions: number): SyscallResult {
   const follow =
     (how & Open.noFollow) === 0 && (how & (Open.create | Open.exclusive)) !== (Open.create | Open.exclusive);
-  const place = locate(task, directory, name, follow);
-  const file = process.fs.open(process, place, how, permissions).retain();
-  try {
-    return process.files.add(file, (how & Open.closeOnExec) !== 0);
-  } finally {
-    file.release();
-  }
+  return openPlace(task, locate(task, directory, name, follow), how, permissions);
+}
+
+/** Opens a place; for the other side of a FIFO this waits. */
+export function openPlace(task: Task, place: Place, how: number, permissions: number): SyscallResult {
+  const { process } = task;
+  const opened = process.fs.open(process, place, how, permissions).retain();
+  const enter = (file: OpenFile): number => {
+    // What has arrived may be another object than what was waited for.
+    file.retain();
+    try {
+      return process.files.add(file, (how & Open.closeOnExec) !== 0);
+    } finally {
+      file.release();
+      opened.release();
+    }
+  };
+  const arrived = opened.arrived();
+  if (arrived !== null) return enter(arrived);
+  return Promise.resolve(
+    untilReady(task, opened, () => opened.arrived(), { nonBlocking: false, timeout: Infinity }),
+  ).then(enter, (error: unknown) => {
+    opened.release();
+    throw error;
+  });
 }
 
 function seek(task: Task, descriptor: number, offset: number, whence: number): number {
@@ -104,11 +123,63 @@ function writeVectors(
 /** The offset of preadv and pwritev: two longs, low first, not aligned. */
 const vectorOffset = (low: number, high: number): number => (high | 0) * 2 ** 32 + low;
 
-/** preadv2 and pwritev2: offset -1 means the file's own; the flags would need the host's. */
-function vectorOffset2(low: number, high: number, how: number): number | null {
-  if (how !== 0) throw new Errno('EOPNOTSUPP');
+/** RWF_* (readv(2)). */
+const RwFlag = { RWF_HIPRI: 1, RWF_DSYNC: 2, RWF_SYNC: 4, RWF_NOWAIT: 8, RWF_APPEND: 16, RWF_NOAPPEND: 32 } as const;
+
+/** preadv2 and pwritev2: offset -1 means the file's own. EOPNOTSUPP for flags that are not `known`. */
+function vectorOffset2(low: number, high: number, how: number, known: number): number | null {
+  if ((how & ~known) !== 0) throw new Errno('EOPNOTSUPP');
   const offset = vectorOffset(low, high);
   return offset === -1 ? null : offset;
+}
+
+const { RWF_HIPRI, RWF_DSYNC, RWF_SYNC, RWF_NOWAIT, RWF_APPEND } = RwFlag;
+
+/** Files of ours and of the host's disk never make a reader wait; what does says so, with RWF_NOWAIT. */
+function preadv2(
+  task: Task,
+  which: number,
+  vector: number,
+  count: number,
+  low: number,
+  high: number,
+  how: number,
+): SyscallResult {
+  const offset = vectorOffset2(low, high, how, RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT);
+  if ((how & RWF_NOWAIT) === 0) return readVectors(task, which, vector, count, offset);
+  const file = readableFile(task, which);
+  const { flags: before } = file;
+  file.flags |= Open.nonBlock;
+  try {
+    return readVectors(task, which, vector, count, offset);
+  } finally {
+    file.flags = before;
+  }
+}
+
+function pwritev2(
+  task: Task,
+  which: number,
+  vector: number,
+  count: number,
+  low: number,
+  high: number,
+  how: number,
+): SyscallResult {
+  const offset = vectorOffset2(low, high, how, RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND);
+  const file = writableFile(task, which);
+  const append = (how & RWF_APPEND) !== 0 && file.seekable;
+  const at = append ? Number(file.stat().size) : offset;
+  const written = writeVectors(task, which, vector, count, at);
+  if ((how & (RWF_DSYNC | RWF_SYNC)) === 0) return written;
+  if (typeof written === 'number') {
+    file.sync((how & RWF_SYNC) === 0);
+    return written;
+  }
+  return written.then((done) => {
+    file.sync((how & RWF_SYNC) === 0);
+    return done;
+  });
 }
 
 const copyBytes = 65536;
@@ -214,16 +285,30 @@ function dup3(task: Task, from: number, to: number, how: number): number {
 function fallocate(task: Task, descriptor: number, how: number, offset: number, length: number): number {
   const file = writableFile(task, descriptor);
   if (offset < 0 || length <= 0) throw new Errno('EINVAL');
-  if (how !== 0) throw new Errno('EOPNOTSUPP');
-  checkNewLength(task, offset + length);
-  file.allocate(offset, length);
+  const { keepSize, punchHole, zeroRange } = Fallocate;
+  if ((how & ~(keepSize | punchHole | zeroRange)) !== 0) throw new Errno('EOPNOTSUPP');
+  const holes = (how & punchHole) !== 0;
+  if (holes && (how & (keepSize | zeroRange)) !== keepSize) throw new Errno('EOPNOTSUPP');
+  if (file instanceof PipeEnd) throw new Errno('ESPIPE');
+  if (offset + length > Number.MAX_SAFE_INTEGER) throw new Errno('EFBIG');
+  if ((how & keepSize) === 0) checkNewLength(task, offset + length);
+  file.allocate(how, offset, length);
   return 0;
 }
 
 function memfdCreate(task: Task, name: Uint8Array, how: number): number {
+  const { MFD_EXEC, MFD_NOEXEC_SEAL, MFD_HUGETLB } = MemfdFlag;
   if (name.length > 249 || (how & ~0x1f) !== 0) throw new Errno('EINVAL');
+  if ((how & MFD_EXEC) !== 0 && (how & MFD_NOEXEC_SEAL) !== 0) throw new Errno('EINVAL');
+  if ((how & MFD_HUGETLB) !== 0) throw new Errno('ENODEV');
   const label = Buffer.concat([Buffer.from('/memfd:'), name, Buffer.from(' (deleted)')]);
-  const file = new MemoryFile(label, Open.readWrite, new Uint8Array(0), 0o777);
+  const noExec = (how & MFD_NOEXEC_SEAL) !== 0;
+  const seals = noExec ? Seal.exec : (how & MemfdFlag.MFD_ALLOW_SEALING) !== 0 ? 0 : Seal.seal;
+  const file = new MemoryFile(
+    label,
+    Open.readWrite,
+    new AnonymousMemory(new MemoryData(undefined, seals), noExec ? 0o666 : 0o777),
+  );
   return task.process.files.add(file, (how & MemfdFlag.MFD_CLOEXEC) !== 0);
 }
 
@@ -307,20 +392,15 @@ export const fileCalls: Rows = {
     { fd, vector: vectorsIn, count: int, low: uint, high: uint },
     (task, { fd: to, vector, count, low, high }) => writeVectors(task, to, vector, count, vectorOffset(low, high)),
   ),
-  preadv2: partial(
-    'flags (EOPNOTSUPP)',
-    row(
-      { fd, vector: vectorsOut, count: int, low: uint, high: uint, flags: flags({}) },
-      (task, { fd: from, vector, count, low, high, flags: how }) =>
-        readVectors(task, from, vector, count, vectorOffset2(low, high, how)),
-    ),
+  preadv2: row(
+    { fd, vector: vectorsOut, count: int, low: uint, high: uint, flags: flags(RwFlag) },
+    (task, { fd: from, vector, count, low, high, flags: how }) => preadv2(task, from, vector, count, low, high, how),
   ),
   pwritev2: partial(
-    'flags (EOPNOTSUPP)',
+    'RWF_NOWAIT, RWF_NOAPPEND (EOPNOTSUPP)',
     row(
-      { fd, vector: vectorsIn, count: int, low: uint, high: uint, flags: flags({}) },
-      (task, { fd: to, vector, count, low, high, flags: how }) =>
-        writeVectors(task, to, vector, count, vectorOffset2(low, high, how)),
+      { fd, vector: vectorsIn, count: int, low: uint, high: uint, flags: flags(RwFlag) },
+      (task, { fd: to, vector, count, low, high, flags: how }) => pwritev2(task, to, vector, count, low, high, how),
     ),
   ),
   open: row({ path, flags: openFlags, mode: createMode }, (task, { path: name, flags: how, mode: permissions }) =>
@@ -383,7 +463,7 @@ export const fileCalls: Rows = {
   ftruncate: row({ fd, length: int }, (task, { fd: which, length }) => ftruncate(task, which, length)),
   ftruncate64: row({ fd, length: off64 }, (task, { fd: which, length }) => ftruncate(task, which, length)),
   fallocate: partial(
-    'modes other than 0 (EOPNOTSUPP)',
+    'modes other than KEEP_SIZE, PUNCH_HOLE and ZERO_RANGE (EOPNOTSUPP)',
     row({ fd, mode: int, offset: off64, length: off64 }, (task, { fd: which, mode: how, offset, length }) =>
       fallocate(task, which, how, offset, length),
     ),
@@ -405,7 +485,7 @@ export const fileCalls: Rows = {
   fsync: row({ fd }, (task, { fd: which }) => sync(task, which, false)),
   fdatasync: row({ fd }, (task, { fd: which }) => sync(task, which, true)),
   memfd_create: partial(
-    'seals, huge pages',
+    'huge pages (ENODEV)',
     row({ name: path, flags: flags(MemfdFlag) }, (task, { name, flags: how }) => memfdCreate(task, name, how)),
   ),
   eventfd: row({ initial: uint }, (task, { initial }) => eventfd(task, initial, 0)),
@@ -424,7 +504,9 @@ function truncate(task: Task, name: Uint8Array, length: number): number {
 function ftruncate(task: Task, which: number, length: number): number {
   if (length < 0) throw new Errno('EINVAL');
   checkNewLength(task, length);
-  task.process.files.get(which).truncate(length);
+  const file = task.process.files.get(which);
+  if ((file.flags & Open.path) !== 0) throw new Errno('EBADF');
+  file.truncate(length);
   return 0;
 }
 

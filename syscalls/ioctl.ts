@@ -1,6 +1,7 @@
 import { Access, type GuestMemory } from '#accel/guest-memory.ts';
 import { checkForeground, sessionHasGroup } from '#linux-user/job-control.ts';
 import { Socket } from '#linux-user/net/socket.ts';
+import { setAsync } from '#linux-user/signal/async-io.ts';
 import { Signal } from '#linux-user/signal/numbers.ts';
 import type { Task } from '#linux-user/task.ts';
 import { Open } from '#linux-user/vfs/flags.ts';
@@ -9,6 +10,7 @@ import { Errno } from '#util/errno.ts';
 import { fd, uint } from './arguments.ts';
 import { Ioctl } from './names.ts';
 import { hex, named } from './print.ts';
+import { checkOwn, leaveTerminal, ptyRequest, takeTerminal, typeByte } from './pty-ioctl.ts';
 import { type Argument, partial, type Rows, row } from './row.ts';
 import { socketRequest } from './socket-ioctl.ts';
 
@@ -70,6 +72,8 @@ function fileRequest(task: Task, which: number, file: OpenFile, request: number,
     case Ioctl.FIONBIO:
       file.flags = memory.load32(at) === 0 ? file.flags & ~Open.nonBlock : file.flags | Open.nonBlock;
       return 0;
+    case Ioctl.FIOASYNC:
+      return setAsync(task, which, file, memory.load32(at) !== 0) ? 0 : undefined;
     case Ioctl.FIONREAD:
       memory.store32(at, Math.min(file.available(), 0x7fffffff));
       return 0;
@@ -105,10 +109,12 @@ function terminalRequest(task: Task, terminal: Terminal, request: number, at: nu
     case Ioctl.TCSETSW:
     case Ioctl.TCSETS2:
     case Ioctl.TCSETSW2:
+      checkForeground(task, terminal, Signal.SIGTTOU);
       terminal.setSettings(loadTermios(memory, at), false);
       return 0;
     case Ioctl.TCSETSF:
     case Ioctl.TCSETSF2:
+      checkForeground(task, terminal, Signal.SIGTTOU);
       terminal.setSettings(loadTermios(memory, at), true);
       return 0;
     case Ioctl.TIOCGWINSZ:
@@ -121,13 +127,21 @@ function terminalRequest(task: Task, terminal: Terminal, request: number, at: nu
       return 0;
     }
     case Ioctl.TIOCGPGRP:
+      checkOwn(task, terminal);
       memory.store32(at, terminal.foregroundGroup);
       return 0;
     case Ioctl.TIOCSPGRP:
       return setForegroundGroup(task, terminal, memory.load32(at) | 0);
     case Ioctl.TIOCGSID:
+      checkOwn(task, terminal);
       memory.store32(at, terminal.session);
       return 0;
+    case Ioctl.TIOCSCTTY:
+      return takeTerminal(task, terminal);
+    case Ioctl.TIOCNOTTY:
+      return leaveTerminal(task, terminal);
+    case Ioctl.TIOCSTI:
+      return typeByte(task, terminal, at);
     case Ioctl.TIOCGETD:
     case Ioctl.TIOCOUTQ:
     case Ioctl.TIOCGEXCL:
@@ -155,7 +169,7 @@ function ioctl(task: Task, which: number, request: number, at: number): number {
   const answered = file instanceof Socket ? socketRequest(task, file, request, at) : undefined;
   if (answered !== undefined) return answered;
   if (file.terminal === null) throw new Errno('ENOTTY');
-  return terminalRequest(task, file.terminal, request, at);
+  return ptyRequest(task, file, request, at) ?? terminalRequest(task, file.terminal, request, at);
 }
 
 const requestName: Argument<number> = { ...uint, print: (raw) => named(raw, Ioctl) };

@@ -1,7 +1,7 @@
 import { pageSize } from '#accel/guest-memory.ts';
-import { MapFlags } from '#linux-user/mm/vma.ts';
+import { MapFlags, Prot } from '#linux-user/mm/vma.ts';
 import type { Task } from '#linux-user/task.ts';
-import { fileBacking } from '#linux-user/vfs/file-backing.ts';
+import { fileBacking, sharedBacking } from '#linux-user/vfs/file-backing.ts';
 import { Mode } from '#linux-user/vfs/flags.ts';
 import { fileType } from '#linux-user/vfs/open-file.ts';
 import { Errno } from '#util/errno.ts';
@@ -29,12 +29,13 @@ function mmap2(
   const file = (how & MapFlags.ANONYMOUS) !== 0 ? null : task.process.files.get(descriptor);
   const stat = file?.stat();
   const zero = stat !== undefined && fileType(stat.mode) === Mode.character && stat.rdev === zeroDevice;
+  const shared = (how & MapFlags.TYPE) !== MapFlags.PRIVATE;
   return task.mm.mmap({
     address: hint,
     length,
     prot,
     flags: how,
-    file: file === null || zero ? null : fileBacking(file),
+    file: file === null || zero ? null : shared ? sharedBacking(file, (prot & Prot.WRITE) !== 0) : fileBacking(file),
     offset: file === null ? 0 : page * offsetUnit,
   });
 }

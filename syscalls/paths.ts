@@ -9,7 +9,8 @@ export const base = { cwd: AT_FDCWD } as const;
 
 const slash = 0x2f;
 
-function directory(task: Task, dirfd: number, name: Uint8Array): OpenFile | null {
+/** The open directory that a relative path begins at; null for the working directory. EBADF. */
+export function directory(task: Task, dirfd: number, name: Uint8Array): OpenFile | null {
   return dirfd === AT_FDCWD || name[0] === slash ? null : task.process.files.get(dirfd);
 }
 

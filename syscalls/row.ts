@@ -6,16 +6,20 @@ import { Errno, type ErrnoName } from '#util/errno.ts';
 export class ArgumentCursor {
   private task!: Task;
   private index = 0;
+  private words: readonly number[] | null = null;
 
-  start(task: Task): this {
+  /** `words`: the arguments of a call that comes through another one; null: they are in the registers. */
+  start(task: Task, words: readonly number[] | null = null): this {
     this.task = task;
     this.index = 0;
+    this.words = words;
     return this;
   }
 
   /** The next word, u32. */
   word(): number {
     const { abi, cpu } = this.task;
+    if (this.words !== null) return this.words[this.index++];
     return abi.argument(cpu, this.index++);
   }
 
@@ -66,8 +70,11 @@ export interface Row {
   readonly missing: string | null;
   /** The error that every call gets, and why, for the documented coverage; null for a row that serves. */
   readonly refusal: Refusal | null;
-  /** Decodes the registers and runs the handler. Throws what the handler throws. */
-  call(task: Task): SyscallResult;
+  /**
+   * Decodes the registers, or the u32 words that a multiplexing call has collected, and runs the handler. Throws what
+   * the handler throws.
+   */
+  call(task: Task, words?: readonly number[]): SyscallResult;
 }
 
 export type Rows = Readonly<Record<string, Row>>;
@@ -101,8 +108,8 @@ export function row<A extends Arguments>(
     returns,
     missing: null,
     refusal: null,
-    call(task) {
-      cursor.start(task);
+    call(task, words) {
+      cursor.start(task, words);
       for (let i = 0; i < kinds.length; i++) record[names[i]] = kinds[i].value(kinds[i].raw(cursor), task);
       return handler(task, record as Values<A>);
     },

@@ -1,5 +1,6 @@
 import { Access, type GuestMemory } from '#accel/guest-memory.ts';
 import { decodeAddress, encodeAddress, longestAddress, type SocketAddress } from '#linux-user/net/address.ts';
+import { inheritedSocket } from '#linux-user/net/inherited-socket.ts';
 import { Family } from '#linux-user/net/numbers.ts';
 import { Socket } from '#linux-user/net/socket.ts';
 import type { Task } from '#linux-user/task.ts';
@@ -12,8 +13,10 @@ import { braces, hex, named, quote } from './print.ts';
 export function socketOf(task: Task, fd: number): Socket {
   const file = task.process.files.get(fd);
   if ((file.flags & Open.path) !== 0) throw new Errno('EBADF');
-  if (!(file instanceof Socket)) throw new Errno('ENOTSOCK');
-  return file;
+  if (file instanceof Socket) return file;
+  const inherited = inheritedSocket(file, task.process.network);
+  if (inherited === null) throw new Errno('ENOTSOCK');
+  return inherited;
 }
 
 /** A guest's sockaddr. EINVAL for a length that none has, EFAULT. */

@@ -3,12 +3,12 @@ import { Access } from '#accel/guest-memory.ts';
 import type { Stat64Field, StructLayout } from '#linux-user/abi/abi.ts';
 import type { Task } from '#linux-user/task.ts';
 import { deviceMajor, deviceMinor } from '#linux-user/vfs/device-number.ts';
-import type { FileStat } from '#linux-user/vfs/open-file.ts';
+import type { FileStat, OpenFile } from '#linux-user/vfs/open-file.ts';
 import { Errno } from '#util/errno.ts';
 import { dirfd, fd, flags, optionalPath, path, structOut, uint } from './arguments.ts';
 import { guestStruct } from './guest-struct.ts';
 import { AtFlag, StatxMask } from './names.ts';
-import { base, checkFlags, locate, target } from './paths.ts';
+import { base, checkFlags, locate, type Target, target } from './paths.ts';
 import { braces, fileMode, hex } from './print.ts';
 import { type Rows, row } from './row.ts';
 
@@ -131,14 +131,17 @@ const statxStruct = guestStruct({
   devMinor: 'u32',
   mountId: 'u64',
 });
+const STATX_ATTR_MOUNT_ROOT = 0x2000n;
 const statxBytes = 256;
 const basicStats = 0x7ff;
 
-function storeStatx(memory: GuestMemory, at: number, stat: FileStat): void {
+function storeStatx(memory: GuestMemory, at: number, stat: FileStat, { id, isRoot }: MountFacts): void {
   memory.view(at, statxBytes, Access.write).fill(0);
   const [atime, btime, ctime, mtime] = [stat.atimeNs, stat.birthtimeNs, stat.ctimeNs, stat.mtimeNs].map(splitTime);
   statxStruct.store(memory, at, {
-    mask: basicStats | (stat.birthtimeNs > 0n ? StatxMask.STATX_BTIME : 0),
+    mask: basicStats | StatxMask.STATX_MNT_ID | (stat.birthtimeNs > 0n ? StatxMask.STATX_BTIME : 0),
+    attributes: isRoot ? STATX_ATTR_MOUNT_ROOT : 0n,
+    attributesMask: STATX_ATTR_MOUNT_ROOT,
     blksize: Number(stat.blksize),
     nlink: Number(stat.nlink),
     uid: Number(stat.uid),
@@ -159,18 +162,38 @@ function storeStatx(memory: GuestMemory, at: number, stat: FileStat): void {
     rdevMinor: deviceMinor(stat.rdev),
     devMajor: deviceMajor(stat.dev),
     devMinor: deviceMinor(stat.dev),
+    mountId: BigInt(id),
   });
 }
 
+/** What statx tells of the mount. */
+interface MountFacts {
+  readonly id: number;
+  readonly isRoot: boolean;
+}
+
+function mountFacts({ process: { fs } }: Task, what: Target): MountFacts {
+  if (what.kind === 'file' || what.place.kind === 'file') {
+    const file = what.kind === 'file' ? what.file : (what.place as { readonly file: OpenFile }).file;
+    return { id: fs.mountIdOf(file), isRoot: false };
+  }
+  const { mount, path: at } = what.place;
+  return { id: mount.id, isRoot: Buffer.from(mount.at, 'latin1').equals(at) };
+}
+
 function statOf(task: Task, directory: number, name: Uint8Array | null, how: number): FileStat {
-  const what = target(task, directory, name, how);
+  return statTarget(task, target(task, directory, name, how), how);
+}
+
+function statTarget(task: Task, what: Target, how: number): FileStat {
   if (what.kind === 'file') return what.file.stat();
   return task.process.fs.stat(task.process, what.place, (how & AtFlag.AT_SYMLINK_NOFOLLOW) === 0);
 }
 
 type Store = (task: Task, at: number, stat: FileStat) => void;
-const store64: Store = (task, at, stat) => storeStat64(task.memory, at, stat, task.abi.stat64);
-const storeOld: Store = (task, at, stat) => storeOldStat(task.memory, at, stat);
+const store64: Store = (task, at, stat) =>
+  storeStat64(task.memory, at, task.process.fs.shownStat(stat), task.abi.stat64);
+const storeOld: Store = (task, at, stat) => storeOldStat(task.memory, at, task.process.fs.shownStat(stat));
 
 function statPath(task: Task, name: Uint8Array, at: number, follow: boolean, store: Store): number {
   store(task, at, task.process.fs.stat(task.process, locate(task, base.cwd, name, follow), follow));
@@ -291,12 +314,11 @@ const statfsOut = structOut((memory, at) => {
 });
 
 function statfsPath(task: Task, name: Uint8Array): HostStatfs {
-  return task.process.fs.statfs(locate(task, base.cwd, name, true).host);
+  return task.process.fs.statfs(locate(task, base.cwd, name, true));
 }
 
 function statfsFile(task: Task, which: number): HostStatfs {
-  const file = task.process.files.get(which);
-  return task.process.fs.statfs(Buffer.from(file.hostFd >= 0 ? `/proc/self/fd/${file.hostFd}` : '/proc'));
+  return task.process.fs.statfsOf(task.process.files.get(which));
 }
 
 /** fs/stat.c and fs/statfs.c. */
@@ -318,9 +340,12 @@ export const statCalls: Rows = {
   statx: row(
     { dirfd, path: optionalPath, flags: flags(AtFlag), mask: flags(StatxMask), statx: statxOut },
     (task, { dirfd: directory, path: name, flags: how, mask, statx: at }) => {
-      if ((mask & 0x80000000) !== 0) throw new Errno('EINVAL');
+      const sync = AtFlag.AT_STATX_FORCE_SYNC | AtFlag.AT_STATX_DONT_SYNC;
+      if ((mask & 0x80000000) !== 0 || (how & sync) === sync) throw new Errno('EINVAL');
       checkFlags(how, statxFlags);
-      storeStatx(task.memory, at, statOf(task, directory, name, how));
+      const what = target(task, directory, name, how);
+      const stat = task.process.fs.shownStat(statTarget(task, what, how));
+      storeStatx(task.memory, at, stat, mountFacts(task, what));
       return 0;
     },
   ),

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { cpus, freemem, hostname, loadavg, totalmem, uptime } from 'node:os';
 import { Access } from '#accel/guest-memory.ts';
 import type { Entropy } from '#linux-user/entropy.ts';
+import { ourRelease, ourVersion } from '#linux-user/kernel-name.ts';
 import type { Task } from '#linux-user/task.ts';
 import { Errno } from '#util/errno.ts';
 import { address, bufferOut, flags, structOut, uint } from './arguments.ts';
@@ -13,15 +14,13 @@ import { type Rows, row } from './row.ts';
 
 /** Bytes of each of the six fields of struct new_utsname. */
 const nameBytes = 65;
-/** The kernel we say we are: a long-term release whose system calls the table has. */
-const ourRelease = '6.1.0';
-const ourVersion = '#1 SMP tsemu';
 
-function uname(task: Task, at: number, release: string): number {
-  const fields = ['Linux', hostname(), release, ourVersion, task.abi.machine, '(none)'];
-  const bytes = new Uint8Array(fields.length * nameBytes);
-  fields.forEach((field, index) => bytes.set(Buffer.from(field).subarray(0, nameBytes - 1), index * nameBytes));
-  task.memory.write(at, bytes);
+/** The first `count` names of `bytes` bytes each, as a struct of uname(2) and its predecessors has them. */
+function uname(task: Task, at: number, release: string, count = 6, bytes = nameBytes): number {
+  const fields = ['Linux', hostname(), release, ourVersion, task.abi.machine, '(none)'].slice(0, count);
+  const struct = new Uint8Array(count * bytes);
+  fields.forEach((field, index) => struct.set(Buffer.from(field).subarray(0, bytes - 1), index * bytes));
+  task.memory.write(at, struct);
   return 0;
 }
 
@@ -109,6 +108,8 @@ export interface SystemOptions {
 export function systemCalls({ release, entropy }: SystemOptions): Rows {
   return {
     uname: row({ name: utsname }, (task, { name }) => uname(task, name, release ?? ourRelease)),
+    olduname: row({ name: address }, (task, { name }) => uname(task, name, release ?? ourRelease, 5)),
+    oldolduname: row({ name: address }, (task, { name }) => uname(task, name, release ?? ourRelease, 5, 9)),
     sysinfo: row({ info: address }, (task, { info }) => sysinfo(task, info)),
     getrandom: row(
       { buffer: bufferOut, count: uint, flags: flags(RandomFlag) },

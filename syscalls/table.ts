@@ -17,7 +17,9 @@ import { fcntlCalls } from './fcntl.ts';
 import { fileCalls } from './file.ts';
 import { futexCalls } from './futex.ts';
 import { futex2Calls } from './futex2.ts';
+import { i386Calls } from './i386.ts';
 import { identityCalls } from './identity.ts';
+import { inotifyCalls } from './inotify.ts';
 import { inspectCalls } from './inspect.ts';
 import { ioctlCalls } from './ioctl.ts';
 import { ipcCalls } from './ipc.ts';
@@ -29,6 +31,8 @@ import { memoryCalls } from './memory.ts';
 import { mqueueCalls } from './mqueue.ts';
 import { msgCalls } from './msg.ts';
 import { armSyscallNames } from './nr/arm.ts';
+import { i386SyscallNames } from './nr/i386.ts';
+import { openHowCalls } from './open-how.ts';
 import { pidfdCalls } from './pidfd.ts';
 import { pollCalls } from './poll.ts';
 import { prctlCalls } from './prctl.ts';
@@ -43,6 +47,7 @@ import { signalCalls } from './signal.ts';
 import { socketCalls } from './socket.ts';
 import { socketMessageCalls } from './socket-message-calls.ts';
 import { socketOptionCalls } from './socket-option.ts';
+import { spliceCalls } from './splice.ts';
 import { statCalls } from './stat.ts';
 import { systemCalls } from './system.ts';
 import { timeCalls } from './time.ts';
@@ -50,14 +55,13 @@ import { timerCalls } from './timers.ts';
 import { type CallTracer, LineTracer, type TraceForm } from './tracer.ts';
 import { unshareCalls } from './unshare.ts';
 import { waitCalls } from './wait.ts';
+import { xattrCalls } from './xattr.ts';
 
 const log = createLog('syscalls');
 
-export type SyscallArch = 'arm';
+export type SyscallArch = 'arm' | 'i386';
 
 export interface SyscallTableOptions {
-  /** Whose numbers the guest uses (`Abi.name`): 'arm' unless said otherwise. */
-  readonly arch?: SyscallArch;
   /** -strace: takes pieces of lines, in order. */
   readonly strace?: ((text: string) => void) | null;
   readonly traceForm?: TraceForm;
@@ -72,17 +76,22 @@ export interface SyscallTableOptions {
 /** Number to name, for each guest architecture. */
 const syscallNames: Readonly<Record<SyscallArch, Readonly<Record<number, string>>>> = {
   arm: armSyscallNames,
+  i386: i386SyscallNames,
 };
 
 /** All calls that have a handler, by name. */
 export function allRows(release: string | null, entropy: Entropy): Rows {
-  return {
+  const rows: Rows = {
     ...refusedCalls,
     ...fileCalls,
+    ...openHowCalls,
     ...directoryCalls,
+    ...xattrCalls,
     ...statCalls,
     ...fcntlCalls,
+    ...spliceCalls,
     ...ioctlCalls,
+    ...inotifyCalls,
     ...pollCalls,
     ...epollCalls,
     ...socketCalls,
@@ -117,6 +126,7 @@ export function allRows(release: string | null, entropy: Entropy): Rows {
     ...systemCalls({ release, entropy }),
     ...armCalls,
   };
+  return { ...rows, ...i386Calls(rows) };
 }
 
 /** Node's own refusals of arguments that a kernel would refuse too. */
@@ -140,37 +150,60 @@ function failure(error: unknown): number {
 
 const tracers = { lines: LineTracer, json: JsonTracer, count: CountTracer } as const;
 
+/** The calls of one architecture by number. */
+interface NumberedCalls {
+  readonly names: Readonly<Record<number, string>>;
+  readonly rows: readonly (Row | undefined)[];
+}
+
 class Table implements SyscallTable {
-  private readonly names: Readonly<Record<number, string>>;
-  private readonly rows: (Row | undefined)[] = [];
+  private readonly rows: Rows;
+  private readonly byArchitecture = new Map<string, NumberedCalls>();
   private readonly tracer: CallTracer | null;
   private readonly unimplemented: ((line: string) => void) | null;
-  private readonly reported = new Set<number>();
+  private readonly reported = new Set<string>();
+  /** The architecture of the last call, and its calls. */
+  private last = '';
+  private calls: NumberedCalls = { names: {}, rows: [] };
 
   constructor(options: SyscallTableOptions) {
-    this.names = syscallNames[options.arch ?? 'arm'];
-    const rows = allRows(options.release ?? null, options.entropy ?? createEntropy(null));
-    for (const [number, name] of Object.entries(this.names)) {
-      if (Object.hasOwn(rows, name)) this.rows[Number(number)] = rows[name];
-    }
+    this.rows = allRows(options.release ?? null, options.entropy ?? createEntropy(null));
     this.tracer = options.strace ? new tracers[options.traceForm ?? 'lines'](options.strace) : null;
     this.unimplemented = options.unimplemented ?? null;
   }
 
   dispatch(task: Task): SyscallResult {
-    const number = task.abi.syscallNumber(task.cpu);
-    const found = this.rows[number];
+    const { abi, cpu } = task;
+    if (abi.name !== this.last) this.enter(abi.name);
+    const number = abi.syscallNumber(cpu);
+    const found = this.calls.rows[number];
     if (this.tracer === null) return this.answer(task, number, found);
-    const name = this.names[number] ?? `syscall_${number}`;
+    const name = this.calls.names[number] ?? `syscall_${number}`;
     return this.tracer.trace(task, name, found ?? null, () => this.answer(task, number, found));
   }
 
   private answer(task: Task, number: number, found: Row | undefined): SyscallResult {
     if (task.seccomp !== null) {
-      const verdict = filterCall(task, number, this.names[number]);
+      const verdict = filterCall(task, number, this.calls.names[number]);
       if (verdict !== null) return verdict;
     }
     return found === undefined ? this.refuse(number) : this.serve(found, task);
+  }
+
+  /** The calls that follow are those of another architecture. */
+  private enter(architecture: string): void {
+    let calls = this.byArchitecture.get(architecture);
+    if (calls === undefined) {
+      const names = syscallNames[architecture as SyscallArch];
+      const rows: (Row | undefined)[] = [];
+      for (const [number, name] of Object.entries(names)) {
+        if (Object.hasOwn(this.rows, name)) rows[Number(number)] = this.rows[name];
+      }
+      calls = { names, rows };
+      this.byArchitecture.set(architecture, calls);
+    }
+    this.last = architecture;
+    this.calls = calls;
   }
 
   private serve(found: Row, task: Task): SyscallResult {
@@ -195,9 +228,10 @@ class Table implements SyscallTable {
   }
 
   private refuse(number: number): number {
-    if (!this.reported.has(number)) {
-      this.reported.add(number);
-      const line = `unimplemented system call ${this.names[number] ?? 'of no name'} (${number})`;
+    const key = `${this.last} ${number}`;
+    if (!this.reported.has(key)) {
+      this.reported.add(key);
+      const line = `unimplemented system call ${this.calls.names[number] ?? 'of no name'} (${number})`;
       log('%s', line);
       this.unimplemented?.(line);
     }
@@ -205,7 +239,7 @@ class Table implements SyscallTable {
   }
 }
 
-/** The system calls of one guest architecture, as `src/` gives them to the kernel layer. */
+/** The system calls of all guest architectures, as `src/` gives them to the kernel layer. */
 export function createSyscallTable(options: SyscallTableOptions): SyscallTable {
   return new Table(options);
 }

@@ -5,6 +5,7 @@ import type { SerialPort } from '#hw/char/pl011.ts';
 import type { Line } from '#hw/device.ts';
 import { ControlRegisters } from '#target/arm/control-registers.ts';
 import { ArmCore } from '#target/arm/core.ts';
+import { cpuModels } from '#target/arm/cpu-models.ts';
 import { FaultStatus } from '#target/arm/page-walk.ts';
 import { armState } from '#target/arm/state.ts';
 import { Psr, systemState } from '#target/arm/system-state.ts';
@@ -93,7 +94,7 @@ export class Machine {
       },
       0,
     );
-    this.target = createSystemTarget(this.core, this.control) as Target;
+    this.target = createSystemTarget(this.core, this.control, cpuModels['cortex-a15']) as Target;
     this.engine = new TranslationEngine(this.target, this.memory, { ...config.engine, budget: sliceBudget });
     this.engine.setExactState(true);
   }

@@ -68,5 +68,10 @@ export const ExitReason = {
   trap: 13,
   /** WFI: nothing to do until an interrupt; pc = next. */
   halt: 14,
+  /**
+   * An exception of the CPU that none of the others is; exitArg is the target's own number for it, which the `Abi` of
+   * the guest understands; pc as the CPU reports it.
+   */
+  exception: 15,
 } as const;
 export type ExitReason = (typeof ExitReason)[keyof typeof ExitReason];

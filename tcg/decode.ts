@@ -295,9 +295,15 @@ export class Decoder<C> {
   private readonly values: Int32Array;
   private readonly starts: Uint16Array;
   private readonly lists: Uint16Array;
+  private readonly neededBy: (row: Row<C>) => number;
+  /** What each row needs; -1 where nobody asked yet. */
+  private readonly needed: Int32Array;
 
-  constructor(rows: readonly Row<C>[], index: DecodeIndex) {
+  /** `neededBy`: bits of the CPU features that a row's instruction needs. */
+  constructor(rows: readonly Row<C>[], index: DecodeIndex, neededBy: (row: Row<C>) => number) {
     this.rows = rows;
+    this.neededBy = neededBy;
+    this.needed = new Int32Array(rows.length).fill(-1);
     this.shift = index.shift;
     this.keys = (1 << index.bits) - 1;
     this.masks = index.masks;
@@ -306,15 +312,21 @@ export class Decoder<C> {
     this.lists = index.lists;
   }
 
-  /** The row of `encoding` with its field record filled, or undefined. */
-  decode(encoding: number): Row<C> | undefined {
+  /** The row of `encoding` on a CPU with `features`, with its field record filled, or undefined. */
+  decode(encoding: number, features: number): Row<C> | undefined {
     const { masks, values, lists } = this;
     let at = this.starts[(encoding >>> this.shift) & this.keys]!;
     for (let i = lists[at]!; i !== endOfList; i = lists[++at]!) {
       if (((encoding ^ values[i]!) & masks[i]!) !== 0) continue;
+      if ((this.needs(i) & ~features) !== 0) continue;
       const row = this.rows[i]!;
       if (rowAccepts(row, encoding)) return row;
     }
     return undefined;
+  }
+
+  private needs(i: number): number {
+    const known = this.needed[i]!;
+    return known >= 0 ? known : (this.needed[i] = this.neededBy(this.rows[i]!));
   }
 }

@@ -337,6 +337,8 @@ class InterpreterGenerator {
     const { code } = this;
     const access = memoryAccess[name]!;
     this.loadCell('i32', 2);
+    this.word(5);
+    code.u8(W.i32_add);
     code.set(t0);
     const { translation } = this.memory;
     if (translation) this.translate(translation, access.bytes, 3);
@@ -350,7 +352,7 @@ class InterpreterGenerator {
     code.u8(Math.log2(access.bytes));
     code.uleb(offset);
     this.storeCell(access.type);
-    this.next(5);
+    this.next(6);
   }
 
   private fpnan(name: string): void {

@@ -74,7 +74,7 @@ export const t0Names: readonly T0Name[] = [
   // memory: dst/value cell, address cell, offset
   ...memoryOps,
   ...memoryOps.map((name) => `${name}#probed`),
-  ...cmpxchgOps, // dst, address, expected, replacement
+  ...cmpxchgOps, // dst, address, expected, replacement, offset
   'probe', // address cell, bytes, access
   'fence',
   'helper', // dst, helper, a, b, c

@@ -19,6 +19,11 @@ export interface MemoryModel {
    */
   emitCheck(code: Code, address: number, offset: number, bytes: number, access: AccessBits, cold: number): void;
   /**
+   * Pushes whether one of the `bytes` bytes (4096 at most) at (local `address` + `offset`), of any alignment, may be
+   * refused: if not, none is. Where this is missing each access is checked by itself.
+   */
+  pushRefused?(code: Code, address: number, offset: number, bytes: number, access: AccessBits): void;
+  /**
    * Pushes the wasm address of guest address (local `address` + `offset`), except for the constant part it returns,
    * which goes into the access's immediate offset.
    */

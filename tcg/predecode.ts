@@ -316,6 +316,7 @@ export class Predecoder {
         this.put(plainCode[op]!);
         this.put(this.define(block, i));
         this.put3(a, b, c);
+        this.put(x);
         return;
       case Op.probe:
         this.put(t0Opcodes.probe!);

@@ -21,6 +21,8 @@ export interface Helper {
 
 /** Guest code as the translator reads it. */
 export interface CodeReader {
+  /** The byte at `address`, or -1 where fetching is refused. */
+  fetch8(address: number): number;
   /** The little-endian halfword at `address`, or -1 where fetching is refused. */
   fetch16(address: number): number;
   /** The little-endian word at `address` as i32; check `fetchable` first. */
@@ -59,6 +61,20 @@ export interface DisasContext {
   readonly target: unknown;
 }
 
+/** What programs learn about a CPU, in the words of Linux. */
+export interface CpuIdentity {
+  /** AT_PLATFORM and uname's machine. */
+  readonly platform: string;
+  readonly machine: string;
+  /** "model name" and "CPU architecture" of /proc/cpuinfo. */
+  readonly name: string;
+  readonly architecture: string;
+  /** The main ID register: implementer, variant, part number, revision. */
+  readonly midr: number;
+  /** The "Features" of /proc/cpuinfo. */
+  readonly features: readonly string[];
+}
+
 /** A guest CPU: how to decode it and what its state is. Implemented in `target/<arch>/`. */
 export interface Target<BlockState = unknown> {
   readonly name: string;
@@ -66,6 +82,13 @@ export interface Target<BlockState = unknown> {
   /** Byte ranges [start, end) of slots whose value need not be exact at a fault nobody can observe (flags). */
   readonly lazySlots: readonly (readonly [number, number])[];
   readonly helpers: readonly Helper[];
+  /** Which CPU this is, where there are several. */
+  readonly identity?: CpuIdentity;
+  /**
+   * True: a store into code takes effect by itself. Otherwise the guest tells when it has changed code (system call,
+   * exit `flush`).
+   */
+  readonly coherentCode?: true;
   /** Plain address of a PC in the target's encoding. */
   address(pc: number): number;
   /** The CPU bits that change translation and are not in the PC. 0 is the usual mode. */

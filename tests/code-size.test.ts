@@ -61,9 +61,13 @@ function compile(pc: number, memory: MemoryModel): { region: Region; ops: number
     countInstructions: false,
     outline: (at) => {
       translatePlain(at);
-      const outline = { ...outlineOf(builder.block), executed: true };
+      const outline = { ...outlineOf(builder.block, target, []), executed: true };
       outlines.set(at, outline);
       return outline;
+    },
+    knownOutline: (at) => {
+      translatePlain(at);
+      return outlineOf(builder.block, target, []);
     },
     isFunction: (at) => functions.some((known) => known.pc === at),
     without: new Set(),

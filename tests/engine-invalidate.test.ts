@@ -173,5 +173,26 @@ describe.each<Tier>(['interp', 'region'])(
       engine.invalidate(dataPage, dataPage + 0x1000);
       expect(go()).toBe(ExitReason.syscall);
     });
+
+    test('that a function sets the flags before it reads them', () => {
+      // movs r2, #0; bl to the next page; svc
+      const { memory, engine, go } = start([0xe3b02000, branch(true, mainStart + 4, dataPage), svc(finish)]);
+      const { i32 } = memory.cpu;
+      // Too long to be inlined: cmp r0, #1; nop, often; moveq r1, #1; bx lr. Then the same without the comparison.
+      const filler = new Array<number>(80).fill(0xe320f000);
+      for (const [first, wanted] of [
+        [0xe3500001, 0],
+        [0xe320f000, 1],
+      ]) {
+        memory.protect(dataPage, dataPage + 0x1000, 3);
+        [first, ...filler, 0x03a01001, bxLr].forEach((word, i) => memory.store32(dataPage + 4 * i, word));
+        memory.protect(dataPage, dataPage + 0x1000, 5);
+        engine.invalidate(dataPage, dataPage + 0x1000);
+        for (let turn = 0; turn < 2; turn++) {
+          expect(go()).toBe(ExitReason.syscall);
+          expect(i32[armState.offset('r', 1) >> 2]).toBe(wanted);
+        }
+      }
+    });
   },
 );

@@ -11,6 +11,8 @@ import {
   type ResolvedProgram,
   resolveProgram,
 } from '#linux-user/loader/load-program.ts';
+import { ProgramFile } from '#linux-user/loader/program-file.ts';
+import { hostPrograms } from '#linux-user/loader/program-opener.ts';
 import { Mm } from '#linux-user/mm/mm.ts';
 import { ResourceLimits } from '#linux-user/resource-limits.ts';
 import { armState } from '#target/arm/state.ts';
@@ -39,9 +41,9 @@ interface Loaded extends LoadedProgram {
 const bytesOf = (texts: readonly string[]): Buffer[] => texts.map((text) => Buffer.from(text));
 
 function load(path: string, prefix: string | null = null, mm = newMm(), argv = [path]): Loaded {
-  const resolved = resolveProgram(path, path, bytesOf(argv), abi, prefix);
+  const resolved = resolveProgram(new ProgramFile(path), bytesOf(argv), [abi], hostPrograms(prefix));
   mapStack(mm, stackBytes, resolved.image.executableStack);
-  return { mm, resolved, ...loadProgram(mm, abi, resolved, prefix) };
+  return { mm, resolved, ...loadProgram(mm, abi, resolved, hostPrograms(prefix)) };
 }
 
 let folder = '';
@@ -273,7 +275,7 @@ describe('files that cannot run say why, in one line', () => {
     ['overlapping', () => program('overlap', elf(2, 0, [text(), text({ vaddr: 0x11000, offset: 0 })])), /overlap/, 1],
     ['page offset', () => program('offset', elf(2, 0, [text({ offset: 4 })])), /page offset/, 1],
     ['alignment', () => program('align', elf(2, 0, [text({ align: 3 })])), /no power of two/, 1],
-    ['null page', () => program('null', elf(2, 0, [text({ vaddr: 0 })])), /begin below 0x10000/, 126],
+    ['null page', () => program('null', elf(2, 0, [text({ vaddr: 0 })])), /begin below 0x8000/, 126],
     ['in the kernel', () => program('high', elf(2, 0, [text({ vaddr: 0xff00_0000 })])), /do not fit/, 126],
     ['absurd size', () => program('absurd', elf(2, 0, [text({ memsz: 0xfff0_0000 - 0x10000 })])), /do not fit/, 126],
     [

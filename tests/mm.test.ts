@@ -93,7 +93,7 @@ describe('mmap', () => {
     const mm = newMm();
     expect(mm.mmap(anonymous(pageSize, { address: 0x123456 }))).toBe(0x124000);
     expect(mm.mmap(anonymous(pageSize, { address: 0x124000 }))).toBe(mm.mmapBase - pageSize);
-    expect(mm.mmap(anonymous(pageSize, { address: 1 }))).toBe(0x10000);
+    expect(mm.mmap(anonymous(pageSize, { address: 1 }))).toBe(0x8000);
   });
 
   test.each<[string, Partial<MapRequest>, ErrnoName]>([

@@ -1,12 +1,15 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { GuestMemory } from '#accel/guest-memory.ts';
+import { hostCredentials } from '#linux-user/credentials.ts';
+import { createEntropy } from '#linux-user/entropy.ts';
 import type { GuestEngine } from '#linux-user/guest-engine.ts';
 import type { Scheduler } from '#linux-user/scheduler.ts';
 import { sendToTask } from '#linux-user/signal/send.ts';
 import { createProcess } from '#linux-user/start.ts';
 import type { SyscallResult, SyscallTable } from '#linux-user/syscall-table.ts';
 import { Task } from '#linux-user/task.ts';
+import { FileSystem } from '#linux-user/vfs/file-system.ts';
 import { slotR } from '#target/arm/state.ts';
 import { armTarget } from '#target/arm/target.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
@@ -38,7 +41,8 @@ function start(table: SyscallTable): { first: Task; second: Task; scheduler: Sch
       program: join(repoRoot, 'fixtures/arm/hello'),
       argv: ['hello'],
       environment: [],
-      prefix: null,
+      fs: new FileSystem({ cwd: repoRoot, umask: 0o022, prefix: null, entropy: createEntropy(1n) }),
+      credentials: hostCredentials(),
       stackBytes: 1 << 20,
       addressSpaceEnd: null,
       protection: 'auto',

@@ -153,7 +153,7 @@ describe('stat', () => {
     expect(rig.text(to, bytes)).toMatch(/^[0-9a-f]{8}-[0-9a-f]{8} rw-p 00000000 00:00 0 *\n/m);
     const comm = rig.call('open', '/proc/self/comm', 0);
     expect(rig.text(to, rig.call('read', comm, to, 64))).toBe('program\n');
-    expect(rig.call('open', '/proc/self/comm', 1)).toBe(-E.EACCES);
+    expect(rig.call('open', '/proc/self/stat', 1)).toBe(-E.EACCES);
     expect(rig.call('open', '/proc/self/fd/77', 0)).toBe(-E.ENOENT);
     const directory = rig.call('open', '/proc/self/fd', 0o40000);
     expect(rig.call('getdents64', directory, to, 4096)).toBeGreaterThan(0);

@@ -132,3 +132,10 @@ export function errnoOf(error: unknown): number | undefined {
   const name = errnoAliases[error.code] ?? error.code;
   return (errnoNumbers as Record<string, number>)[name];
 }
+
+const errnoNames = new Map<number, ErrnoName>(
+  Object.entries(errnoNumbers).map(([name, number]) => [number, name as ErrnoName]),
+);
+
+/** The name of a number; undefined for none that we know. */
+export const errnoName = (number: number): ErrnoName | undefined => errnoNames.get(number);

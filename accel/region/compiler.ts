@@ -10,15 +10,18 @@ import { forEachSuccessor, type IrBlock } from '#tcg/ir.ts';
 import type { MemoryModel } from '#tcg/memory-model.ts';
 import { Op } from '#tcg/ops.ts';
 import type { OptimizeOptions, Optimizer } from '#tcg/optimize.ts';
+import type { Target } from '#tcg/target.ts';
 import { encodeModule, type ModuleFunction } from '#tcg/wasm/module.ts';
 import type { Optimization } from '../optimizations.ts';
 import { type BlockOutline, type DiscoveredRegion, type DiscoveryHost, discoverRegion } from './discovery.ts';
 import { type Region, RegionEmitter } from './emitter.ts';
+import { LazyCells, lazyUse } from './entry-liveness.ts';
 import { edgesByTerminal } from './flow.ts';
 import { buildGraph, type RegionGraph } from './graph.ts';
 import { CellLiveness } from './liveness.ts';
 import { type FaultSite, type TrapSite, TrapSites } from './sites.ts';
 import { splitIrreducible } from './splitting.ts';
+import { sureReturns } from './sure-returns.ts';
 import { RegionVariables } from './variables.ts';
 
 /** What the compiler asks of the engine. */
@@ -28,7 +31,6 @@ export interface CompilerHost extends DiscoveryHost {
   /** Name of the module, for stack traces. */
   readonly moduleName: string;
   readonly layout: SpaceLayout;
-  readonly exactState: boolean;
   readonly without: ReadonlySet<Optimization>;
   readonly countInstructions: boolean;
   slotOf(pc: number, call: boolean): number;
@@ -41,7 +43,7 @@ export interface CompilerHost extends DiscoveryHost {
 
 export interface CompiledRegion {
   readonly pc: number;
-  /** Plain guest byte ranges it was made from. */
+  /** Plain guest byte ranges it was made from, or relies on. */
   readonly ranges: readonly (readonly [number, number])[];
   readonly instructions: number;
   /** Bytes of its function body. */
@@ -57,7 +59,11 @@ export interface CompiledModule {
 }
 
 /** An outline of a block as translated, before it has run. */
-export function outlineOf(block: IrBlock): BlockOutline {
+export function outlineOf(
+  block: IrBlock,
+  target: Pick<Target, 'lazySlots' | 'helpers'>,
+  constants: BlockOutline['constants'],
+): BlockOutline {
   const successors: number[] = [];
   const calls: number[] = [];
   forEachSuccessor(block, (pc) => successors.push(pc));
@@ -69,7 +75,8 @@ export function outlineOf(block: IrBlock): BlockOutline {
   const { pc, start, end, instructions } = block;
   const last = op[length - 1];
   const runsOn = last === Op.jump || last === Op.branch;
-  return { pc, start, end, instructions, successors, calls, runsOn, executed: false };
+  const lazy = lazyUse(block, new LazyCells(target.lazySlots), target.helpers);
+  return { pc, start, end, instructions, successors, calls, runsOn, lazy, constants, executed: false, inRegion: false };
 }
 
 /** Compiles the regions that begin at `entries` into one module. */
@@ -79,13 +86,14 @@ export function compileRegions(entries: readonly number[], host: CompilerHost): 
   const siteLists: (readonly TrapSite[])[] = [];
   const functionOf = new Map(entries.map((pc, index) => [pc, importedFunctionCount + index]));
   for (const [index, pc] of entries.entries()) {
-    const region = buildRegion(pc, host);
+    const { region, reliesOn } = buildRegion(pc, host);
     host.onRegion?.(region);
     const emitter = new RegionEmitter(region, {
       memory: host.memory,
       layout: host.layout,
       helpers: host.target.helpers,
       sinks: !host.without.has('sink'),
+      groupsChecks: !host.without.has('group'),
       countInstructions: host.countInstructions,
       slotOf: (to, call) => host.slotOf(to, call),
       functionOf: (to) => functionOf.get(to) ?? -1,
@@ -103,7 +111,10 @@ export function compileRegions(entries: readonly number[], host: CompilerHost): 
     });
     regions.push({
       pc,
-      ranges: region.blocks.map((block) => [block.start, block.end] as const),
+      ranges: [
+        ...[...region.blocks, ...reliesOn].map(({ start, end }) => [start, end] as const),
+        ...[...reliesOn].flatMap(({ constants }) => constants),
+      ],
       instructions: region.blocks.reduce((sum, block) => sum + block.instructions, 0),
       bytes: emitter.frame.code.length,
     });
@@ -122,10 +133,11 @@ export function passesWithout(without: ReadonlySet<Optimization>): Pick<Optimize
 }
 
 /** Finds, translates and optimizes the blocks of the region that begins at `pc`. */
-function buildRegion(pc: number, host: CompilerHost): Region {
+function buildRegion(pc: number, host: CompilerHost): { region: Region; reliesOn: DiscoveredRegion['reliesOn'] } {
   const region = discoverRegion(pc, host);
   if (!host.without.has('split')) makeReducible(region);
   const { blocks, flow } = region;
+  if (!host.without.has('return')) region.markSure(sureReturns(blocks, flow, host.target.helpers));
   if (host.onBlock) blocks.forEach(host.onBlock);
   // With exact state an access that may fault reads the lazy slots too.
   const { layout, helpers } = host.target;
@@ -149,7 +161,7 @@ function buildRegion(pc: number, host: CompilerHost): Region {
     flow,
     (from, to) => graph.position[to]! <= graph.position[from]!,
   );
-  return { pc, blocks, graph, variables, liveness };
+  return { region: { pc, blocks, graph, variables, liveness }, reliesOn: region.reliesOn };
 }
 
 /** Splits nodes where the region has loops with several entries. */

@@ -12,6 +12,7 @@ import {
   maxRegionInstructions,
   regionBlockInstructions,
 } from '../tunables.ts';
+import { EntryLiveness, LazyCells, type LazyUse } from './entry-liveness.ts';
 import type { Place, RegionFlow } from './flow.ts';
 
 /** What discovery needs to know about a plain (not extended) block. */
@@ -26,8 +27,13 @@ export interface BlockOutline {
   readonly calls: readonly number[];
   /** An extended block that holds it may run on past its end. */
   readonly runsOn: boolean;
+  readonly lazy: LazyUse;
+  /** Plain address ranges of constants it was made with. */
+  readonly constants: readonly (readonly [number, number])[];
   /** True if it has been executed. */
   executed: boolean;
+  /** True if a region runs through it that has not been found to be of no help to what runs now. */
+  inRegion: boolean;
 }
 
 /** What discovery asks of the engine. */
@@ -38,8 +44,11 @@ export interface DiscoveryHost {
   readonly mode: number;
   readonly maxBlockInstructions: number;
   readonly without: ReadonlySet<Optimization>;
+  readonly exactState: boolean;
   /** Outline of the block at `pc`, translating it if need be. */
   outline(pc: number): BlockOutline;
+  /** The same if it has been translated. */
+  knownOutline(pc: number): BlockOutline | undefined;
   /** True if `pc` is known to be called: regions do not run into it. */
   isFunction(pc: number): boolean;
   /** True if the function at `pc` runs so often that inlining it pays. */
@@ -79,6 +88,10 @@ interface Copy {
 export interface DiscoveredRegion {
   readonly blocks: readonly IrBlock[];
   readonly flow: RegionFlow;
+  /** Blocks that are not part of the region but of what it relies on. */
+  readonly reliesOn: ReadonlySet<BlockOutline>;
+  /** The returns of these nodes go to their callers. */
+  markSure(nodes: readonly number[]): void;
   /** Adds a copy of a node. */
   copyNode(node: number): number;
   /** Edges of `from` to `to` go to `copy`, a copy of it, from now on. */
@@ -137,8 +150,13 @@ export function discoverRegion(entry: number, host: DiscoveryHost): DiscoveredRe
     for (let next: number | undefined = node; next !== undefined; next = redirected[from]?.get(next)) node = next;
     return { pc, node };
   };
+  const sure = new Set<number>();
+  const knowsEntries = !host.exactState && !host.without.has('entry');
+  const cells = new LazyCells(knowsEntries ? host.target.lazySlots : []);
+  const entries = new EntryLiveness(cells, (pc) => host.knownOutline(pc));
   return {
     blocks,
+    reliesOn: entries.lookedAt,
     flow: {
       nodeOf: (from, pc) => place(from, copyOf[from]!, pc).node,
       inlined(from, returnPc) {
@@ -147,9 +165,13 @@ export function discoverRegion(entry: number, host: DiscoveryHost): DiscoveredRe
       },
       returnOf(from) {
         const { caller } = copyOf[from]!;
-        return caller && place(from, caller.copy, caller.returnPc);
+        return caller && { ...place(from, caller.copy, caller.returnPc), sure: sure.has(from) };
       },
       isFunction: (pc) => host.isFunction(pc),
+      deadAt: (pc) => entries.deadAt(pc),
+    },
+    markSure(nodes) {
+      for (const node of nodes) sure.add(node);
     },
     copyNode(node) {
       copyOf.push(copyOf[node]!);
@@ -253,6 +275,7 @@ function findOutlines(
  */
 function findHeads(roots: readonly number[], host: DiscoveryHost, isBoundary: (pc: number) => boolean): Set<number> {
   const outlines = findOutlines(roots, host, isBoundary)!;
+  for (const outline of outlines.values()) outline.inRegion = true;
   const heads = new Set(roots);
   // What is only fallen into is no head, however often: whatever block comes before it runs through it.
   for (const outline of outlines.values()) {

@@ -3,15 +3,17 @@ import { ExitReason } from '#tcg/cpu-page.ts';
 import { importedFunction, leftRegion, type SpaceLayout, typeIndex } from '#tcg/interpreter-module.ts';
 import { engineMemory, jumpCacheMask } from '#tcg/interpreter-ops.ts';
 import { type IrBlock, irError } from '#tcg/ir.ts';
+import { slotBytes } from '#tcg/op-tables.ts';
 import { Op, opDefs } from '#tcg/ops.ts';
 import type { Helper } from '#tcg/target.ts';
 import { Code, emptyBlockType, W, type WasmType, wasmTypes } from '#tcg/wasm/code.ts';
+import { noCheckPlan, planChecks } from './check-plan.ts';
 import { depthLocal, RegionFrame } from './frame.ts';
 import type { RegionGraph } from './graph.ts';
 import type { CellLiveness } from './liveness.ts';
 import { type InheritedNan, NanEmitter } from './nan-emitter.ts';
 import { type EdgeKind, type EdgeNans, planNans } from './nan-plan.ts';
-import { isLiveAt, noneSunk, planSinking } from './sinking.ts';
+import { noneSunk, planSinking } from './sinking.ts';
 import type { TrapSite } from './sites.ts';
 import { type AccessHost, type BlockEmission, ValueEmitter } from './value-emitter.ts';
 import { analyseValues, lazy } from './values.ts';
@@ -32,6 +34,8 @@ export interface EmitterHost extends AccessHost {
   readonly helpers: readonly Helper[];
   /** Sets may be put off (`planSinking`). */
   readonly sinks: boolean;
+  /** Accesses may be tested together (`planChecks`). */
+  readonly groupsChecks: boolean;
   /** Count the guest instructions run, in `engineMemory.regionCounter`. */
   readonly countInstructions: boolean;
   /** Table index for calls to guest `pc`, given out at first asking; -1 if it should be reached by the dispatcher. */
@@ -153,6 +157,7 @@ export class RegionEmitter {
       code.get(budget);
       code.i32(0);
       code.u8(W.i32_lt_s);
+      code.unlikely();
       code.op2(W.if, emptyBlockType);
       this.frame.exitTo(ExitReason.budget, () => code.i32(region.pc));
       code.u8(W.end);
@@ -256,6 +261,7 @@ export class RegionEmitter {
     code.tee(this.frame.service.budget);
     code.i32(0);
     code.u8(W.i32_lt_s);
+    code.unlikely();
     code.op2(W.if, emptyBlockType);
     atInterrupt?.();
     if (dirty) this.frame.storeVariables(dirty);
@@ -338,6 +344,7 @@ export class RegionEmitter {
       block,
       values,
       sunk,
+      checks: host.groupsChecks && host.memory.pushRefused ? planChecks(block, host.memory, helpers) : noCheckPlan,
       inherited,
       live,
       written: variables.emptySet(),
@@ -419,7 +426,8 @@ export class RegionEmitter {
   private settle(emission: BlockEmission, at: number, edge?: Edge): void {
     for (const [set, points] of emission.sunk) {
       if (!points.includes(at)) continue;
-      if (edge && !isLiveAt(edge, emission.block.x[set]!, this.region.liveness)) continue;
+      const { op, x } = emission.block;
+      if (edge && !this.region.liveness.isLiveAlong(edge, x[set]!, slotBytes[op[set]!]!)) continue;
       this.values.emitSet(emission, set);
     }
   }
@@ -620,6 +628,10 @@ export class RegionEmitter {
   private emitReturn(emission: BlockEmission, i: number, edges: readonly Edge[]): void {
     const { code } = this.frame;
     const out = edges.at(-1)!;
+    if (edges.length === 1 && !out.flush) {
+      this.follow(emission, out);
+      return;
+    }
     if (edges.length === 1) {
       this.pushFlushed(emission, i, out);
       code.u8(W.return);
@@ -688,6 +700,7 @@ export class RegionEmitter {
     // Too deep: unwind to the dispatcher, which goes on at the callee.
     code.get(depthLocal);
     code.u8(W.i32_eqz);
+    code.unlikely();
     code.op2(W.if, emptyBlockType);
     pushTarget();
     code.u8(W.return);
@@ -710,6 +723,7 @@ export class RegionEmitter {
     code.tee(scratch);
     code.i32(pc);
     code.u8(W.i32_ne);
+    code.unlikely();
     code.op2(W.if, emptyBlockType);
     code.get(scratch);
     code.u8(W.return);

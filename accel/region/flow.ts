@@ -8,6 +8,12 @@ export interface Place {
   readonly node: number;
 }
 
+/** Where an inlined function returns. */
+export interface ReturnPlace extends Place {
+  /** No return of the node goes elsewhere. */
+  readonly sure: boolean;
+}
+
 /**
  * How the blocks (nodes) of a region hang together. A function may be in a region more than once: each copy but the
  * region's own belongs to a call it was inlined at, and its PCs name nodes of that copy.
@@ -18,9 +24,11 @@ export interface RegionFlow {
   /** Entries of the functions inlined where node `from` calls and expects to come back to `returnPc`. */
   inlined(from: number, returnPc: number): readonly Place[];
   /** Where the copy node `from` belongs to returns; undefined for the region's own function. */
-  returnOf(from: number): Place | undefined;
+  returnOf(from: number): ReturnPlace | undefined;
   /** True if `pc` is known to be called: a jump there from an inlined function is a call in the name of its caller. */
   isFunction(pc: number): boolean;
+  /** The lazy cells (mask of `LazyCells`) whose values nobody reads when execution goes on at `pc`, outside. */
+  deadAt(pc: number): number;
 }
 
 /** The flow of a single block nothing is known about. */
@@ -29,6 +37,7 @@ export const isolatedBlock: RegionFlow = {
   inlined: () => [],
   returnOf: () => undefined,
   isFunction: () => false,
+  deadAt: () => 0,
 };
 
 /** A way out of a block. */
@@ -41,6 +50,8 @@ export interface FlowEdge {
   readonly node: number;
   /** The state in memory must be right here: exits, calls, syscalls, helpers. */
   readonly flush: boolean;
+  /** Lazy cells (mask of `LazyCells`) that need not be right in spite of that. */
+  readonly dead: number;
   /** Registers are loaded anew on the way to `node`: the locals are not live across it. */
   readonly reload: boolean;
   /** A jump to a function that is called in the name of the caller: it returns to `node`, which begins at this PC. */
@@ -60,16 +71,17 @@ export function edgesByTerminal(block: IrBlock, node: number, flow: RegionFlow):
 export function edgesOf(block: IrBlock, i: number, node: number, flow: RegionFlow): FlowEdge[] {
   const jump = (pc: number): FlowEdge => {
     const to = flow.nodeOf(node, pc);
-    if (to >= 0) return { op: i, pc, node: to, flush: false, reload: false };
+    if (to >= 0) return { op: i, pc, node: to, flush: false, dead: 0, reload: false };
+    const dead = flow.deadAt(pc);
     const caller = flow.isFunction(pc) ? flow.returnOf(node) : undefined;
-    if (!caller) return { op: i, pc, node: -1, flush: true, reload: false };
-    return { op: i, pc, node: caller.node, flush: true, reload: true, tailReturnPc: caller.pc };
+    if (!caller) return { op: i, pc, node: -1, flush: true, dead, reload: false };
+    return { op: i, pc, node: caller.node, flush: true, dead, reload: true, tailReturnPc: caller.pc };
   };
-  const callee = (pc: number, returnPc: number): FlowEdge => {
-    return { op: i, pc, node: flow.nodeOf(node, returnPc), flush: true, reload: true };
+  const callee = (pc: number, returnPc: number, dead: number): FlowEdge => {
+    return { op: i, pc, node: flow.nodeOf(node, returnPc), flush: true, dead, reload: true };
   };
-  const inside = ({ pc, node: to }: Place): FlowEdge => ({ op: i, pc, node: to, flush: false, reload: false });
-  const out: FlowEdge = { op: i, pc: 0, node: -1, flush: true, reload: true };
+  const inside = ({ pc, node: to }: Place): FlowEdge => ({ op: i, pc, node: to, flush: false, dead: 0, reload: false });
+  const out: FlowEdge = { op: i, pc: 0, node: -1, flush: true, dead: 0, reload: true };
   switch (block.op[i]) {
     case Op.jump:
       return [jump(block.x[i]!)];
@@ -80,12 +92,13 @@ export function edgesOf(block: IrBlock, i: number, node: number, flow: RegionFlo
     case Op.call: {
       // An indirect call whose target the passes found out may have been guessed wrong.
       const inlined = flow.inlined(node, block.y[i]!).find(({ pc }) => pc === block.x[i]);
-      return [inlined ? inside(inlined) : callee(block.x[i]!, block.y[i]!)];
+      return [inlined ? inside(inlined) : callee(block.x[i]!, block.y[i]!, flow.deadAt(block.x[i]!))];
     }
     case Op.call_indirect:
-      return [...flow.inlined(node, block.x[i]!).map(inside), callee(0, block.x[i]!)];
+      return [...flow.inlined(node, block.x[i]!).map(inside), callee(0, block.x[i]!, 0)];
     case Op.return: {
       const caller = flow.returnOf(node);
+      if (caller?.sure) return [inside(caller)];
       return caller ? [inside(caller), out] : [out];
     }
     case Op.exit:

@@ -2,6 +2,7 @@ import type { IrBlock } from '#tcg/ir.ts';
 import { Op, opDefs } from '#tcg/ops.ts';
 import { cellBits } from '#tcg/passes/dead-code.ts';
 import type { Target } from '#tcg/target.ts';
+import { LazyCells } from './entry-liveness.ts';
 import { edgesByTerminal, type FlowEdge, type RegionFlow } from './flow.ts';
 
 /**
@@ -12,12 +13,14 @@ import { edgesByTerminal, type FlowEdge, type RegionFlow } from './flow.ts';
 export class CellLiveness {
   private readonly liveIn: Int32Array[] = [];
   private readonly words: number;
+  private readonly lazyCells: LazyCells;
   /** By node and op index of a terminal. */
   private readonly edges: readonly ReadonlyMap<number, readonly FlowEdge[]>[];
 
   constructor(blocks: readonly IrBlock[], flow: RegionFlow, target: Pick<Target, 'layout' | 'lazySlots' | 'helpers'>) {
     this.edges = blocks.map((block, node) => edgesByTerminal(block, node, flow));
     this.words = (target.layout.end + 127) >> 7;
+    this.lazyCells = new LazyCells(target.lazySlots);
     const eager = new Int32Array(this.words).fill(-1);
     for (const [start, end] of target.lazySlots) {
       for (let offset = start; offset < end; offset += 4) eager[offset >> 7]! &= ~(1 << ((offset >> 2) & 31));
@@ -41,13 +44,27 @@ export class CellLiveness {
   /** Live cells after the terminal at this op of block `node`, as the block was at first; undefined for all. */
   liveOut(node: number, terminal: number): Int32Array | undefined {
     const edges = this.edges[node]!.get(terminal)!;
-    if (edges.some(({ flush }) => flush)) return undefined;
+    if (edges.some(({ flush, dead }) => flush && dead === 0)) return undefined;
     const out = new Int32Array(this.words);
     for (const edge of edges) {
-      const live = this.liveIn[edge.node]!;
+      const live = edge.flush ? this.allBut(edge.dead) : this.liveIn[edge.node]!;
       for (let w = 0; w < this.words; w++) out[w]! |= live[w]!;
     }
     return out;
+  }
+
+  /** All cells but those in a mask of lazy cells. */
+  private allBut(dead: number): Int32Array {
+    const live = new Int32Array(this.words).fill(-1);
+    for (const [cell, offset] of this.lazyCells.offsets.entries())
+      if (dead & (1 << cell)) live[offset >> 7]! &= ~(1 << ((offset >> 2) & 31));
+    return live;
+  }
+
+  /** True if the slot at `offset` must hold its value on the way along `edge`. */
+  isLiveAlong(edge: FlowEdge, offset: number, bytes: number): boolean {
+    if (edge.flush) return !this.lazyCells.isDead(offset, bytes, edge.dead);
+    return this.isLive(edge.node, offset);
   }
 
   /** True if the cell at byte `offset` is live at the start of block `node`. */

@@ -1,4 +1,5 @@
 import type { IrBlock } from '#tcg/ir.ts';
+import { slotBytes } from '#tcg/op-tables.ts';
 import { Op, opDefs } from '#tcg/ops.ts';
 import type { Helper } from '#tcg/target.ts';
 import type { CellLiveness } from './liveness.ts';
@@ -34,11 +35,6 @@ export function planSinking(
   return sunk;
 }
 
-/** True if the slot at `offset` must hold its value on the way along `edge`. */
-export function isLiveAt(edge: Edge, offset: number, liveness: CellLiveness): boolean {
-  return edge.flush || liveness.isLive(edge.node, offset);
-}
-
 /** Where the set at op i must be done if it waits as long as it can; undefined if nothing comes before that without it. */
 function pointsOf(
   block: IrBlock,
@@ -70,7 +66,9 @@ function pointsOf(
         else if (op === Op.endif) ifs--;
         break;
       case 'terminal': {
-        const live = edges.filter((edge) => edge.op === at && isLiveAt(edge, offset, liveness)).length;
+        const live = edges.filter(
+          (edge) => edge.op === at && liveness.isLiveAlong(edge, offset, slotBytes[block.op[i]!]!),
+        ).length;
         if (live > 0) points.push(at);
         if (live < edges.filter((edge) => edge.op === at).length) saved = true;
         break;

@@ -4,6 +4,7 @@ import { type AddressTranslation, type MemoryModel, translateHelper, translation
 import { type MemoryAccess, memoryAccess } from '#tcg/memory-ops.ts';
 import { MemoryFlag, Op, opDefs, opNames, type ValueType } from '#tcg/ops.ts';
 import { emptyBlockType, W, type WasmType, wasmTypes } from '#tcg/wasm/code.ts';
+import type { CheckPlan } from './check-plan.ts';
 import type { RegionFrame } from './frame.ts';
 import type { InheritedNan } from './nan-emitter.ts';
 import type { SunkSets } from './sinking.ts';
@@ -25,6 +26,7 @@ export interface BlockEmission {
   readonly block: IrBlock;
   readonly values: BlockValues;
   readonly sunk: SunkSets;
+  readonly checks: CheckPlan;
   /** Variables whose NaNs are not exact at block entry. */
   readonly inherited: readonly InheritedNan[];
   /** Temporaries in use and the op after which they are free. */
@@ -215,7 +217,35 @@ export class ValueEmitter {
     return dirty;
   }
 
-  private emitCheck(emission: BlockEmission, offset: number, bytes: number, access: number): void {
+  /** Checks access i, of `bytes` bytes at (`service.address` + `offset`). */
+  private emitCheck(emission: BlockEmission, i: number, offset: number, bytes: number, access: number): void {
+    const planned = emission.checks.get(i);
+    if (!planned) {
+      this.checkAlone(emission, offset, bytes, access, 0);
+      return;
+    }
+    const { group } = planned;
+    if (!group) return;
+    const { code } = this.frame;
+    if (group.local < 0) {
+      group.local = this.frame.temporary(wasmTypes.i32);
+      const { values } = emission;
+      const ends = group.members.map((at) => (values.place[at] === lazy ? values.lastUse[at]! : at));
+      emission.live.push({ local: group.local, type: wasmTypes.i32, until: Math.max(...ends) });
+      const start = offset + group.low - planned.offset;
+      this.host.memory.pushRefused!(code, this.frame.service.address, start, group.high - group.low, group.access);
+      code.tee(group.local);
+    } else {
+      code.get(group.local);
+    }
+    code.unlikely();
+    code.op2(W.if, emptyBlockType);
+    this.checkAlone(emission, offset, bytes, access, 1);
+    code.u8(W.end);
+  }
+
+  /** The same, for itself, within `depth` blocks of code. */
+  private checkAlone(emission: BlockEmission, offset: number, bytes: number, access: number, depth: number): void {
     const site = this.host.addSite({ pc: emission.pc, aux: emission.aux, offset, bytes, access });
     this.frame.code.i32(site);
     this.frame.code.set(this.frame.service.site);
@@ -225,7 +255,7 @@ export class ValueEmitter {
       offset,
       bytes,
       access,
-      this.faultDepth(this.dirtyAtFault(emission)),
+      this.faultDepth(this.dirtyAtFault(emission)) + depth,
     );
   }
 
@@ -251,7 +281,7 @@ export class ValueEmitter {
     }
     this.push(emission, block.a[i]!);
     code.set(this.frame.service.address);
-    if (!(block.y[i]! & MemoryFlag.probed)) this.emitCheck(emission, offset, access.bytes, isCmpxchg ? 3 : 1);
+    if (!(block.y[i]! & MemoryFlag.probed)) this.emitCheck(emission, i, offset, access.bytes, isCmpxchg ? 3 : 1);
     const immediate = this.host.memory.emitAddress(code, this.frame.service.address, offset);
     if (isCmpxchg) {
       this.push(emission, block.b[i]!);
@@ -383,7 +413,7 @@ export class ValueEmitter {
     this.settleLoads(emission, value);
     this.push(emission, block.a[i]!);
     code.set(this.frame.service.address);
-    if (!(block.y[i]! & MemoryFlag.probed)) this.emitCheck(emission, offset, access.bytes, 2);
+    if (!(block.y[i]! & MemoryFlag.probed)) this.emitCheck(emission, i, offset, access.bytes, 2);
     const immediate = this.host.memory.emitAddress(code, this.frame.service.address, offset);
     this.push(emission, value);
     code.append(access.wasm);
@@ -404,7 +434,7 @@ export class ValueEmitter {
     if (this.host.memory.translation || !this.host.memory.needsCheck(block.y[i]!)) return;
     this.push(emission, block.a[i]!);
     this.frame.code.set(this.frame.service.address);
-    this.emitCheck(emission, 0, block.x[i]!, block.y[i]!);
+    this.emitCheck(emission, i, 0, block.x[i]!, block.y[i]!);
   }
 
   callHelper(emission: BlockEmission, i: number): void {

@@ -1,6 +1,7 @@
 import type { IrBlock } from '#tcg/ir.ts';
 import { Op, opDefs, type ValueType, valueBytes } from '#tcg/ops.ts';
 import type { Helper, Target } from '#tcg/target.ts';
+import { LazyCells } from './entry-liveness.ts';
 import { edgesOf, type FlowEdge, type RegionFlow } from './flow.ts';
 import type { CellLiveness } from './liveness.ts';
 
@@ -62,6 +63,7 @@ export class RegionVariables {
   readonly lazy: VariableSet;
   /** By node. */
   readonly facts: BlockFacts[] = [];
+  private readonly lazyCells: LazyCells;
   private readonly liveness: CellLiveness;
   private readonly byOffset: ReadonlyMap<number, Variable>;
 
@@ -76,6 +78,7 @@ export class RegionVariables {
     const { helpers } = target;
     this.liveness = liveness;
     this.exactState = exactState;
+    this.lazyCells = new LazyCells(target.lazySlots);
     const { variables, byOffset } = collectVariables(blocks);
     this.variables = variables;
     this.byOffset = byOffset;
@@ -108,6 +111,11 @@ export class RegionVariables {
   dirtyAt(node: number, edge: Edge): VariableSet {
     const set = edge.written.slice();
     if (!edge.cleared) addAll(set, this.dirtyIn[node]!);
+    if (edge.dead !== 0) {
+      for (const { index, offset, type } of this.variables) {
+        if (this.lazyCells.isDead(offset, valueBytes[type], edge.dead)) set[index >> 5]! &= ~(1 << (index & 31));
+      }
+    }
     return set;
   }
 
@@ -160,7 +168,7 @@ export class RegionVariables {
           break;
         case 'helper':
           if (helpers[block.x[i]!]?.pure) break;
-          edge({ op: i, pc: 0, node: -1, flush: true, reload: true });
+          edge({ op: i, pc: 0, node: -1, flush: true, dead: 0, reload: true });
           if (ifs > 0) break;
           killed = this.emptySet().fill(-1);
           written = this.emptySet();

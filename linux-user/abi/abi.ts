@@ -63,6 +63,8 @@ export interface Abi {
   readonly attachAlignment?: number;
   readonly hwcap: number;
   readonly hwcap2: number;
+  /** Further words of the auxiliary vector. */
+  readonly auxiliary: readonly (readonly [type: number, value: number])[];
   /** The text of /proc/cpuinfo; without it the guest sees the host's. */
   cpuInfo?(): string;
   readonly openFlags: OpenFlags;
@@ -92,9 +94,15 @@ export interface Abi {
   /** Sets the PC to a plain address, in the same instruction set. Without it there are no restartable sequences. */
   setPc?(cpu: CpuView, address: number): void;
   stackPointer(cpu: CpuView): number;
-  setThreadPointer(cpu: CpuView, value: number): void;
+  /**
+   * What CLONE_SETTLS asks of a new thread: `tls` is its thread pointer or what describes it in the caller's memory.
+   * Returns what sets it. Throws Errno.
+   */
+  readTls(caller: Task, tls: number): (cpu: CpuView) => void;
   threadPointer(cpu: CpuView): number;
   setStackPointer(cpu: CpuView, value: number): void;
+  /** Adds what the kernel decides to the state that `Target.reset` has made for a new program. */
+  resetState(cpu: CpuView): void;
   /** Another thread is about to run: an open exclusive access (load-linked) has failed. */
   clearExclusive(cpu: CpuView): void;
   /** Register names and values (u32) in the order a report prints them. */
@@ -113,6 +121,10 @@ export interface Abi {
 
   /** Is this undefined encoding the one that debuggers put for a breakpoint? Then it raises SIGTRAP. */
   isBreakpoint(encoding: number): boolean;
+  /** si_code of the SIGILL of an undefined instruction. */
+  readonly undefinedCode: number;
+  /** The signal of an exception at `pc` that is the guest CPU's own; `argument` is that of ExitReason.exception. */
+  exception(argument: number, pc: number): CpuException;
   /** What the CPU tells a handler about a fault. */
   faultWords(cause: FaultCause): { readonly trapNumber: number; readonly errorCode: number };
 
@@ -130,6 +142,15 @@ export interface Abi {
   backtrace(task: Task, images: ImageFinder): Backtrace;
 }
 
+/** The signal of an exception. */
+export interface CpuException {
+  readonly signo: number;
+  readonly code: number;
+  /** si_addr. */
+  readonly address: number;
+  readonly cause: FaultCause;
+}
+
 /** Why an instruction could not be carried out. */
 export type FaultCause =
   | { readonly kind: 'access'; readonly access: 'read' | 'write' | 'fetch'; readonly mapped: boolean }
@@ -137,6 +158,8 @@ export type FaultCause =
   | { readonly kind: 'trap'; readonly access: 'read' | 'write' }
   | { readonly kind: 'alignment'; readonly write: boolean }
   | { readonly kind: 'undefined' }
+  /** Of `Abi.exception`; `name` is the manual's. */
+  | { readonly kind: 'exception'; readonly name: string; readonly vector: number; readonly errorCode: number }
   | { readonly kind: 'breakpoint' };
 
 /** Return addresses, plain, and in words how they were found and so how sure they are. */

@@ -1,5 +1,4 @@
-import type { GuestMemory } from '#accel/guest-memory.ts';
-import { Access, pageSize } from '#accel/guest-memory.ts';
+import { pageSize } from '#accel/guest-memory.ts';
 import type { Mm } from '../mm/mm.ts';
 import { Prot } from '../mm/vma.ts';
 
@@ -90,30 +89,14 @@ const pieces: readonly Piece[] = [
   { address: 0xffff_0ffc, name: '__kuser_helper_version', words: [5] },
 ];
 
-function writeWords(memory: GuestMemory, piece: Piece): void {
-  piece.words.forEach((word, i) => memory.store32(piece.address + 4 * i, word));
-}
-
 /** Maps the vector page, readable and executable. */
 export function mapVectorPage(mm: Mm): void {
-  const end = vectorPage + pageSize;
-  mm.memory.protect(vectorPage, end, Access.read | Access.write);
-  for (const piece of pieces) writeWords(mm.memory, piece);
-  const prot = Prot.READ | Prot.EXEC;
-  mm.vmas.insert({
-    start: vectorPage,
-    end,
-    prot,
-    shared: false,
-    file: null,
-    object: null,
-    offset: 0,
-    name: '[vectors]',
-    locked: false,
-    pristine: null,
-    snapshot: null,
-  });
-  mm.memory.protect(vectorPage, end, mm.access(prot));
+  const bytes = new Uint8Array(pageSize);
+  const view = new DataView(bytes.buffer);
+  for (const { address, words } of pieces) {
+    words.forEach((word, i) => view.setUint32(address - vectorPage + 4 * i, word, true));
+  }
+  mm.mapKernelPage(vectorPage, bytes, Prot.READ | Prot.EXEC, '[vectors]');
 }
 
 /** The name of the helper that holds `address`, or null. */

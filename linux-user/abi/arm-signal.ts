@@ -1,10 +1,11 @@
 import { Access } from '#accel/guest-memory.ts';
-import { onAltStack, setBlocked } from '../signal/actions.ts';
+import { setBlocked } from '../signal/actions.ts';
 import { encodeSigInfo, type SigInfo, sigInfoBytes } from '../signal/siginfo.ts';
 import { noAltStack, SaFlags, type SigAction, SsFlags } from '../signal/signal-state.ts';
 import type { Task } from '../task.ts';
 import { sigreturnAddress, sigreturnWords } from './arm-kuser.ts';
 import { type ArmRegisters, Cpsr } from './arm-registers.ts';
+import { frameTop, restoreAltStack, saveAltStack } from './signal-stack.ts';
 
 /*
  * Signal frames as Linux lays them out on 32-bit ARM (arch/arm/include/asm/ucontext.h, uapi/asm/sigcontext.h):
@@ -17,8 +18,6 @@ import { type ArmRegisters, Cpsr } from './arm-registers.ts';
 const Uc = {
   flags: 0,
   stackSp: 8,
-  stackFlags: 12,
-  stackSize: 16,
   trapNumber: 20,
   errorCode: 24,
   oldMask: 28,
@@ -62,14 +61,14 @@ export class ArmSignalFrames {
     const { cpu, memory, signals } = task;
     const realTime = (action.flags & SaFlags.SA_SIGINFO) !== 0;
     const bytes = frameBytes + (realTime ? sigInfoBytes : 0);
-    const frame = ((this.stackFor(task, action) - bytes) & ~7) >>> 0;
+    const frame = ((frameTop(task, action, registers.get(cpu, SP)) - bytes) & ~7) >>> 0;
     if (memory.refused(frame, bytes, Access.write) >= 0) return false;
 
     const uc = realTime ? frame + sigInfoBytes : frame;
     if (realTime) memory.write(frame, encodeSigInfo(info, 4));
     memory.store32(uc + Uc.flags, realTime ? 0 : plainFrameFlags);
     memory.store32(uc + 4, 0);
-    this.saveStack(task, uc);
+    saveAltStack(task, uc + Uc.stackSp, registers.get(cpu, SP));
     this.saveContext(task, uc, info, savedMask);
     this.saveVfp(task, uc);
 
@@ -90,22 +89,6 @@ export class ArmSignalFrames {
     registers.setPc(cpu, thumb ? action.handler : action.handler & ~3);
     registers.setSlot(cpu, 'exclusiveAddress', -1);
     return true;
-  }
-
-  private stackFor(task: Task, action: SigAction): number {
-    const { altStack } = task.signals;
-    const sp = this.registers.get(task.cpu, SP);
-    if ((action.flags & SaFlags.SA_ONSTACK) === 0 || altStack.size === 0 || onAltStack(altStack, sp)) return sp;
-    return altStack.sp + altStack.size;
-  }
-
-  private saveStack(task: Task, uc: number): void {
-    const { altStack } = task.signals;
-    const busy = onAltStack(altStack, this.registers.get(task.cpu, SP));
-    const state = altStack.size === 0 ? SsFlags.SS_DISABLE : busy ? SsFlags.SS_ONSTACK : 0;
-    task.memory.store32(uc + Uc.stackSp, altStack.sp);
-    task.memory.store32(uc + Uc.stackFlags, state | (altStack.flags & SsFlags.SS_AUTODISARM));
-    task.memory.store32(uc + Uc.stackSize, altStack.size);
   }
 
   private saveContext(task: Task, uc: number, info: SigInfo, savedMask: bigint): void {
@@ -159,18 +142,7 @@ export class ArmSignalFrames {
     registers.setSlot(cpu, 'fpscr', fpscr & 0x0fff_ffff);
     registers.setSlot(cpu, 'fpNzcv', fpscr & 0xf000_0000);
     registers.setSlot(cpu, 'exclusiveAddress', -1);
-    if (realTime) this.restoreStack(task, uc);
+    if (realTime) restoreAltStack(task, uc + Uc.stackSp, registers.get(cpu, SP));
     return true;
-  }
-
-  /** As sigaltstack(2) would set it; what that call would refuse is ignored. */
-  private restoreStack(task: Task, uc: number): void {
-    const { memory, signals } = task;
-    const sp = memory.load32(uc + Uc.stackSp);
-    const flags = memory.load32(uc + Uc.stackFlags);
-    const size = memory.load32(uc + Uc.stackSize);
-    if (onAltStack(signals.altStack, this.registers.get(task.cpu, SP))) return;
-    if ((flags & SsFlags.SS_DISABLE) !== 0) signals.altStack = noAltStack;
-    else if (size >= 2048) signals.altStack = { sp, size, flags: (flags & SsFlags.SS_AUTODISARM) >>> 0 };
   }
 }

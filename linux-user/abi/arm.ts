@@ -1,10 +1,10 @@
 import { taskSize } from '#accel/guest-memory.ts';
 import { cpuHeader } from '#tcg/cpu-page.ts';
-import type { CpuView } from '#tcg/target.ts';
+import type { CpuIdentity, CpuView } from '#tcg/target.ts';
 import type { StateLayout } from '#util/state-layout.ts';
 import type { Mm } from '../mm/mm.ts';
 import { Prot } from '../mm/vma.ts';
-import type { SigInfo } from '../signal/siginfo.ts';
+import { SiCode, type SigInfo } from '../signal/siginfo.ts';
 import type { SigAction } from '../signal/signal-state.ts';
 import type { Task } from '../task.ts';
 import type { Abi, Backtrace, FaultCause, ImageFinder, OpenFlags, Stat64Field, StructLayout } from './abi.ts';
@@ -13,24 +13,51 @@ import { ArmRegisters } from './arm-registers.ts';
 import { ArmSignalFrames } from './arm-signal.ts';
 import { armBacktrace } from './arm-unwind.ts';
 
-/** AT_HWCAP bits (arch/arm/include/uapi/asm/hwcap.h). */
-const Hwcap = {
-  SWP: 1 << 0,
-  HALF: 1 << 1,
-  THUMB: 1 << 2,
-  FAST_MULT: 1 << 4,
-  VFP: 1 << 6,
-  EDSP: 1 << 7,
-  NEON: 1 << 12,
-  VFPv3: 1 << 13,
-  TLS: 1 << 15,
-  VFPv4: 1 << 16,
-  IDIVA: 1 << 17,
-  IDIVT: 1 << 18,
-  VFPD32: 1 << 19,
-  LPAE: 1 << 20,
-} as const;
-const Hwcap2 = { CRC32: 1 << 4 } as const;
+/** AT_HWCAP bits by the names of /proc/cpuinfo (arch/arm/include/uapi/asm/hwcap.h). */
+const hwcapBits: Readonly<Record<string, number>> = {
+  swp: 1 << 0,
+  half: 1 << 1,
+  thumb: 1 << 2,
+  fastmult: 1 << 4,
+  vfp: 1 << 6,
+  edsp: 1 << 7,
+  neon: 1 << 12,
+  vfpv3: 1 << 13,
+  tls: 1 << 15,
+  vfpv4: 1 << 16,
+  idiva: 1 << 17,
+  idivt: 1 << 18,
+  vfpd32: 1 << 19,
+  lpae: 1 << 20,
+  fphp: 1 << 22,
+  asimdhp: 1 << 23,
+  asimddp: 1 << 24,
+  asimdfhm: 1 << 25,
+  asimdbf16: 1 << 26,
+  i8mm: 1 << 27,
+};
+/** AT_HWCAP2 bits. */
+const hwcap2Bits: Readonly<Record<string, number>> = {
+  aes: 1 << 0,
+  pmull: 1 << 1,
+  sha1: 1 << 2,
+  sha2: 1 << 3,
+  crc32: 1 << 4,
+  sb: 1 << 5,
+};
+
+const wordOf = (names: readonly string[], bits: Readonly<Record<string, number>>): number =>
+  names.reduce((word, name) => word | (bits[name] ?? 0), 0);
+
+/** A CPU that nothing is known about: ARMv4T. */
+const unknownCpu: CpuIdentity = {
+  platform: 'v4l',
+  machine: 'armv4tl',
+  name: 'ARM',
+  architecture: '4T',
+  midr: 0x41000000,
+  features: ['swp', 'half', 'thumb', 'fastmult'],
+};
 
 /** The immediate of an OABI call (`svc #0x900000 | number`). */
 const oabiBase = 0x90_0000;
@@ -41,16 +68,17 @@ const SP = 13;
 /** AArch32 little-endian Linux, EABI (with OABI call numbers in the instruction understood too). */
 export class ArmAbi implements Abi {
   readonly name = 'arm';
-  readonly machine = 'armv7l';
-  readonly platform = 'v7l';
+  readonly machine: string;
+  readonly platform: string;
   readonly elf = { machine: 40, class: 1, data: 1 } as const;
   readonly pointerBytes = 4;
   readonly align64 = 8;
   readonly taskSize = taskSize;
   readonly pieBase = 0x40_0000;
   readonly attachAlignment = 0x4000;
-  readonly hwcap: number = Object.values(Hwcap).reduce((all, bit) => all | bit, 0);
-  readonly hwcap2: number = Hwcap2.CRC32;
+  readonly hwcap: number;
+  readonly hwcap2: number;
+  readonly auxiliary = [];
   readonly openFlags: OpenFlags = {
     O_DIRECTORY: 0o40000,
     O_NOFOLLOW: 0o100000,
@@ -81,30 +109,40 @@ export class ArmAbi implements Abi {
   };
   readonly alignPairs = true;
   readonly restartSyscallNumber = 0;
+  readonly undefinedCode = SiCode.ILL_ILLOPC;
   /** PT_ARM_EXIDX. */
   readonly unwindSegment = 0x7000_0001;
 
   private readonly registers_: ArmRegisters;
   private readonly frames: ArmSignalFrames;
 
-  /** `layout` is the ARM target's (`Target.layout`). */
-  constructor(layout: StateLayout) {
+  private readonly cpu: CpuIdentity;
+
+  /** `layout` and `cpu` are the ARM target's (`Target.layout`, `Target.identity`). */
+  constructor(layout: StateLayout, cpu: CpuIdentity = unknownCpu) {
+    this.cpu = cpu;
+    this.machine = cpu.machine;
+    this.platform = cpu.platform;
+    this.hwcap = wordOf(cpu.features, hwcapBits);
+    this.hwcap2 = wordOf(cpu.features, hwcap2Bits);
     this.registers_ = new ArmRegisters(layout);
     this.frames = new ArmSignalFrames(this.registers_);
   }
 
   /** One processor, since guest threads take turns; the text's form is arch/arm/kernel/setup.c's (c_show). */
   cpuInfo(): string {
+    const { name, features, architecture, midr, platform } = this.cpu;
+    const hex = (value: number, digits: number): string => `0x${value.toString(16).padStart(digits, '0')}`;
     return [
       'processor\t: 0',
-      'model name\t: ARMv7 Processor rev 0 (v7l)',
+      `model name\t: ${name} rev ${midr & 15} (${platform})`,
       'BogoMIPS\t: 100.00',
-      'Features\t: swp half thumb fastmult vfp edsp neon vfpv3 tls vfpv4 idiva idivt vfpd32 lpae crc32',
-      'CPU implementer\t: 0x41',
-      'CPU architecture: 7',
-      'CPU variant\t: 0x0',
-      'CPU part\t: 0xc0f',
-      'CPU revision\t: 0',
+      `Features\t: ${features.join(' ')}`,
+      `CPU implementer\t: ${hex(midr >>> 24, 2)}`,
+      `CPU architecture: ${architecture}`,
+      `CPU variant\t: ${hex((midr >>> 20) & 15, 1)}`,
+      `CPU part\t: ${hex((midr >>> 4) & 0xfff, 3)}`,
+      `CPU revision\t: ${midr & 15}`,
       '',
       'Hardware\t: tsemu',
       'Revision\t: 0000',
@@ -157,8 +195,10 @@ export class ArmAbi implements Abi {
     this.registers_.setSlot(cpu, 'exclusiveAddress', -1);
   }
 
-  setThreadPointer(cpu: CpuView, value: number): void {
-    this.registers_.setSlot(cpu, 'tpidruro', value);
+  resetState(): void {}
+
+  readTls(_caller: Task, tls: number): (cpu: CpuView) => void {
+    return (cpu) => this.registers_.setSlot(cpu, 'tpidruro', tls);
   }
 
   threadPointer(cpu: CpuView): number {
@@ -190,6 +230,11 @@ export class ArmAbi implements Abi {
     return (encoding & 0x0fff_ffff) === 0x07f0_01f0 || encoding === 0xde01 || encoding >>> 0 === 0xf7f0_a000;
   }
 
+  /** All of ARM's exceptions are common ones. */
+  exception(argument: number): never {
+    throw new Error(`the ARM target raised exception ${argument}`);
+  }
+
   faultWords(cause: FaultCause): { readonly trapNumber: number; readonly errorCode: number } {
     switch (cause.kind) {
       // Fault status as DFSR and IFSR have it (DDI 0406C B3.13.3): page fault in the user domain, bit 11 for writes.
@@ -203,6 +248,8 @@ export class ArmAbi implements Abi {
         return { trapNumber: 6, errorCode: 0 };
       case 'breakpoint':
         return { trapNumber: 3, errorCode: 0 };
+      case 'exception':
+        return { trapNumber: cause.vector, errorCode: cause.errorCode };
     }
   }
 

@@ -119,6 +119,7 @@ export function fillStack(mm: Mm, setup: InitialStack): number {
     [At.HWCAP2, abi.hwcap2 >>> 0],
     [At.EXECFN, execPath],
     [At.PLATFORM, platform],
+    ...abi.auxiliary.map(([type, value]): [number, number] => [type, value]),
     [At.NULL, 0],
   ];
   const words = [argv.length, ...argv, 0, ...environment, 0];

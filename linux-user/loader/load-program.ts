@@ -3,10 +3,10 @@ import type { Abi } from '../abi/abi.ts';
 import type { Mm } from '../mm/mm.ts';
 import { pageCeil } from '../mm/page-math.ts';
 import { type ElfImage, elfMachine, readElf } from './elf.ts';
-import { hostPathOf } from './guest-path.ts';
 import { LoadError } from './load-error.ts';
 import { type LoadedImage, mapImage } from './map-image.ts';
-import { ProgramFile } from './program-file.ts';
+import type { ProgramFile } from './program-file.ts';
+import type { ProgramOpener } from './program-opener.ts';
 import { scriptLine } from './script.ts';
 
 const log = createLog('loader');
@@ -16,43 +16,46 @@ export interface ResolvedProgram {
   readonly file: ProgramFile;
   readonly image: ElfImage;
   readonly argv: readonly Uint8Array[];
+  readonly abi: Abi;
 }
 
 /** Scripts that interpret scripts. */
 const maximumScripts = 4;
 
 /**
- * Opens and checks the program at `hostPath`, which the guest calls `name`. A `#!` script runs by its interpreter if that is a program for this guest (below the
- * -L folder, or the host's). Throws LoadError.
+ * Checks an open program, which it takes over: it must be for one of `abis`. A `#!` script runs by its interpreter if that
+ * is such a program. Throws LoadError.
  */
 export function resolveProgram(
-  name: string,
-  hostPath: string,
+  file: ProgramFile,
   argv: readonly Uint8Array[],
-  abi: Abi,
-  prefix: string | null,
+  abis: readonly Abi[],
+  programs: ProgramOpener,
   depth = 0,
 ): ResolvedProgram {
-  const file = new ProgramFile(name, hostPath);
+  const { name } = file;
   try {
-    const line = scriptLine(file.read(0, 256));
+    const start = file.read(0, 256);
+    const line = scriptLine(start);
     if (line === null) {
       if (file.size === 0) throw new LoadError(`${name}: the file is empty`, 126);
-      return { file, image: readElf(file, abi), argv };
+      const machine = elfMachine(start);
+      const abi = abis.find(({ elf }) => elf.machine === machine) ?? abis[0];
+      return { file, image: readElf(file, abi), argv, abi };
     }
     if (line.interpreter === '') throw new LoadError(`${name}: a script whose #! line names no interpreter`, 126);
     if (depth >= maximumScripts) throw new LoadError(`${name}: too many scripts interpret one another`, 126, 'ELOOP');
-    const interpreter = hostPathOf(line.interpreter, prefix);
-    if (!isGuestProgram(interpreter, abi)) {
+    if (!isGuestProgram(line.interpreter, abis, programs)) {
       throw new LoadError(
-        `${name}: a script for ${line.interpreter}, which is no ${abi.name} program here; -L names a folder with one`,
+        `${name}: a script for ${line.interpreter}, which is no ${abis[0].name} program here; -L names a folder with one`,
         126,
       );
     }
     const rest = [line.interpreter, ...(line.argument === null ? [] : [line.argument]), name].map((text) =>
       Buffer.from(text),
     );
-    const resolved = resolveProgram(line.interpreter, interpreter, [...rest, ...argv.slice(1)], abi, prefix, depth + 1);
+    const interpreter = programs.open(line.interpreter);
+    const resolved = resolveProgram(interpreter, [...rest, ...argv.slice(1)], abis, programs, depth + 1);
     file.release();
     return resolved;
   } catch (error) {
@@ -61,12 +64,13 @@ export function resolveProgram(
   }
 }
 
-function isGuestProgram(hostPath: string, abi: Abi): boolean {
+function isGuestProgram(name: string, abis: readonly Abi[], programs: ProgramOpener): boolean {
   try {
-    const file = new ProgramFile(hostPath);
+    const file = programs.open(name);
     const start = file.read(0, 256);
     file.release();
-    return elfMachine(start) === abi.elf.machine || scriptLine(start) !== null;
+    const machine = elfMachine(start);
+    return abis.some(({ elf }) => elf.machine === machine) || scriptLine(start) !== null;
   } catch (error) {
     if (error instanceof LoadError) return false;
     throw error;
@@ -81,9 +85,9 @@ export interface LoadedProgram {
 }
 
 /** Maps a program and its PT_INTERP, and sets where the heap starts. Throws LoadError. */
-export function loadProgram(mm: Mm, abi: Abi, resolved: ResolvedProgram, prefix: string | null): LoadedProgram {
+export function loadProgram(mm: Mm, abi: Abi, resolved: ResolvedProgram, programs: ProgramOpener): LoadedProgram {
   const { file, image } = resolved;
-  const interpreterFile = image.interpreter === null ? null : openInterpreter(file, image.interpreter, prefix);
+  const interpreterFile = image.interpreter === null ? null : openInterpreter(file, image.interpreter, programs);
   try {
     const interpreterImage = interpreterFile === null ? null : readElf(interpreterFile, abi);
     const program = mapImage(mm, file, image, abi.pieBase);
@@ -100,9 +104,10 @@ export function loadProgram(mm: Mm, abi: Abi, resolved: ResolvedProgram, prefix:
   }
 }
 
-function openInterpreter(file: ProgramFile, path: string, prefix: string | null): ProgramFile {
+function openInterpreter(file: ProgramFile, path: string, programs: ProgramOpener): ProgramFile {
+  const { prefix } = programs;
   try {
-    return new ProgramFile(path, hostPathOf(path, prefix));
+    return programs.open(path);
   } catch (error) {
     if (!(error instanceof LoadError)) throw error;
     const where = prefix === null ? '' : ` (nor below ${prefix})`;

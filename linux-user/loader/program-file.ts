@@ -2,12 +2,14 @@ import * as fs from 'node:fs';
 import { errnoNumbers, errnoOf } from '#util/errno.ts';
 import type { FileBacking } from '../mm/vma.ts';
 import { fileVersion } from '../vfs/file-version.ts';
+import { Mode } from '../vfs/flags.ts';
+import { type FileStat, fileType, type OpenFile } from '../vfs/open-file.ts';
 import { LoadError } from './load-error.ts';
 
 const { ENOENT, ENOTDIR, EACCES, EPERM, ELOOP, ENAMETOOLONG } = errnoNumbers;
 
 /** The words and the exit code for a path that cannot be opened. */
-function openFailure(path: string, error: unknown): LoadError {
+export function openFailure(path: string, error: unknown): LoadError {
   switch (errnoOf(error)) {
     case ENOTDIR:
       return new LoadError(`${path}: no such file`, 127, 'ENOTDIR');
@@ -29,11 +31,17 @@ function openFailure(path: string, error: unknown): LoadError {
   }
 }
 
-/** A host file being loaded: read in parts, and the backing of its mappings. */
+/** A file that has been opened for the guest, and the path by which it is known to it. */
+export interface OpenedProgram {
+  readonly path: string;
+  readonly file: OpenFile;
+}
+
+/** A file being loaded: read in parts, and the backing of its mappings. */
 export class ProgramFile implements FileBacking {
   /** Path as the user or PT_INTERP named it, for messages. */
   readonly name: string;
-  /** Absolute host path. */
+  /** Absolute path: the host's, or the guest's in a tree of its own. */
   readonly path: string;
   readonly size: number;
   readonly deviceMajor: number;
@@ -41,27 +49,38 @@ export class ProgramFile implements FileBacking {
   readonly inode: bigint;
   readonly readable = true;
   readonly writable = false;
-  private fd: number;
+  private fd = -1;
+  /** What is read instead of a host descriptor. */
+  private readonly file: OpenFile | null = null;
   /** The loader's own hold; each mapping adds one. */
   private references = 1;
 
-  /** Opens a regular, readable, executable file. Throws LoadError. */
-  constructor(name: string, hostPath: string = name) {
+  /**
+   * A regular, readable, executable file: opened by its host path, or open already (its descriptor is then counted in).
+   * Throws LoadError.
+   */
+  constructor(name: string, source: string | OpenedProgram = name) {
     this.name = name;
-    let stat: fs.BigIntStats;
+    let stat: FileStat;
     try {
-      this.path = fs.realpathSync(hostPath);
-      this.fd = fs.openSync(this.path, 'r');
-      stat = fs.fstatSync(this.fd, { bigint: true });
+      if (typeof source === 'string') {
+        this.path = fs.realpathSync(source);
+        this.fd = fs.openSync(this.path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+        stat = fs.fstatSync(this.fd, { bigint: true });
+      } else {
+        this.path = source.path;
+        this.file = source.file.retain();
+        stat = this.file.stat();
+      }
     } catch (error) {
       throw openFailure(name, error);
     }
     const refuse = (what: string): never => {
-      fs.closeSync(this.fd);
+      this.close();
       throw new LoadError(`${name}: ${what}`, 126, 'EACCES');
     };
-    if (stat.isDirectory()) refuse('is a directory');
-    if (!stat.isFile()) refuse('not a regular file');
+    if (fileType(stat.mode) === Mode.directory) refuse('is a directory');
+    if (fileType(stat.mode) !== Mode.regular) refuse('not a regular file');
     if (process.platform !== 'win32' && (stat.mode & 0o111n) === 0n) refuse('not executable (chmod +x makes it so)');
     this.size = Number(stat.size);
     // Linux's split of a device number (makedev(3)), as the C library packs it.
@@ -79,7 +98,11 @@ export class ProgramFile implements FileBacking {
   readAt(target: Uint8Array, offset: number): number {
     let done = 0;
     while (done < target.length) {
-      const count = fs.readSync(this.fd, target, done, target.length - done, offset + done);
+      const left = target.length - done;
+      const count =
+        this.file === null
+          ? fs.readSync(this.fd, target, done, left, offset + done)
+          : this.file.pread(target, done, left, offset + done);
       if (count === 0) break;
       done += count;
     }
@@ -91,6 +114,7 @@ export class ProgramFile implements FileBacking {
   }
 
   version(): string | null {
+    if (this.file !== null) return this.file.hostFd < 0 ? null : fileVersion(this.file.stat());
     return fileVersion(fs.fstatSync(this.fd, { bigint: true }));
   }
 
@@ -99,8 +123,12 @@ export class ProgramFile implements FileBacking {
   }
 
   release(): void {
-    if (--this.references > 0) return;
-    fs.closeSync(this.fd);
+    if (--this.references === 0) this.close();
+  }
+
+  private close(): void {
+    this.file?.release();
+    if (this.fd >= 0) fs.closeSync(this.fd);
     this.fd = -1;
   }
 }

@@ -2,6 +2,7 @@ import type * as NodeFfi from 'node:ffi';
 import { HostAccess, type HostPages, pageSize } from '#accel/host-pages.ts';
 import { Code, W, wasmTypes } from '#tcg/wasm/code.ts';
 import { encodeModule } from '#tcg/wasm/module.ts';
+import { loadFfi } from '../host-calls.ts';
 
 /*
  * mprotect on the pages of a WebAssembly.Memory, through Node's own foreign function interface: V8 turns the page
@@ -42,17 +43,6 @@ function openLibC(ffi: Ffi) {
 
 /** Opened once; kept, since its functions end with it. */
 let libCOfProcess: ReturnType<typeof openLibC> | undefined;
-
-/** Loads node:ffi without the warning that it is experimental. */
-function loadFfi(): Ffi | undefined {
-  const warn = Object.getOwnPropertyDescriptor(process, 'emitWarning')!;
-  process.emitWarning = () => {};
-  try {
-    return process.getBuiltinModule('node:ffi');
-  } finally {
-    Object.defineProperty(process, 'emitWarning', warn);
-  }
-}
 
 /** Is there a handler for SIGSEGV? V8 installs it only where it can reserve memory for guard pages. */
 function faultsAreHandled(ffi: Ffi, libC: LibC): boolean {

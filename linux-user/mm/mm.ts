@@ -25,6 +25,8 @@ export interface MmOptions {
   readonly taskSize: number;
   readonly stackBytes: number;
   readonly limits: ResourceLimits;
+  /** May all guests together have so many bytes more? */
+  readonly mayGrow?: (bytes: number) => boolean;
   /** Abi.effectiveAccess. */
   readonly effectiveAccess: (prot: number) => number;
 }
@@ -56,6 +58,7 @@ export class Mm {
   readonly mmapBase: number;
   readonly limits: ResourceLimits;
   readonly access: (prot: number) => number;
+  private readonly mayGrow: (bytes: number) => boolean;
   private readonly stackBytes: number;
   private readonly residue: Residue;
   /** Start of the heap and its end now, to the byte. */
@@ -87,8 +90,41 @@ export class Mm {
     this.limits = options.limits;
     this.stackBytes = options.stackBytes;
     this.access = options.effectiveAccess;
+    this.mayGrow = options.mayGrow ?? (() => true);
     const gap = Math.min(Math.max(options.stackBytes, minimumStackGap), Math.floor(options.taskSize / 6) * 5);
     this.mmapBase = pageFloor(this.stackTop - gap);
+  }
+
+  /** Maps a page with given contents at a fixed address, also beyond `taskSize`: what the kernel gives each program. */
+  mapKernelPage(start: number, contents: Uint8Array, prot: number, name: string): void {
+    const { memory } = this;
+    const end = start + pageSize;
+    memory.protect(start, end, Access.read | Access.write);
+    memory.write(start, contents);
+    this.vmas.insert({
+      start,
+      end,
+      prot,
+      shared: false,
+      file: null,
+      object: null,
+      offset: 0,
+      name,
+      locked: false,
+      pristine: null,
+      snapshot: null,
+    });
+    memory.protect(start, end, this.access(prot));
+  }
+
+  /** Writes into pages that `mapKernelPage` has mapped, whatever the program may do with them. */
+  writeKernelPages(address: number, bytes: Uint8Array): void {
+    const { memory } = this;
+    const [start, end] = [pageFloor(address), pageCeil(address + bytes.length)];
+    const { prot } = this.vmas.at(address)!;
+    memory.protect(start, end, Access.read | Access.write);
+    memory.write(address, bytes);
+    memory.protect(start, end, this.access(prot));
   }
 
   /** mmap(2); returns the address. */
@@ -165,6 +201,7 @@ export class Mm {
       replaced += Math.min(vma.end, start + length) - Math.max(vma.start, start);
     }
     if (this.vmas.bytes - replaced + length > this.limits.get(ResourceLimit.AS).soft) throw new Errno('ENOMEM');
+    if (!this.mayGrow(length - replaced)) throw new Errno('ENOMEM');
     const dataLimit = this.limits.get(ResourceLimit.DATA).soft;
     if (shared || (prot & Prot.WRITE) === 0 || dataLimit === Infinity) return;
     if (this.dataBytes() + length > dataLimit) throw new Errno('ENOMEM');
@@ -344,6 +381,7 @@ export class Mm {
     if (newEnd + pageSize > this.taskSize || !this.vmas.free(oldEnd, newEnd + pageSize)) return false;
     if (newEnd - this.brkStart > this.limits.get(ResourceLimit.DATA).soft) return false;
     if (this.vmas.bytes + newEnd - oldEnd > this.limits.get(ResourceLimit.AS).soft) return false;
+    if (!this.mayGrow(newEnd - oldEnd)) return false;
     const prot = Prot.READ | Prot.WRITE;
     this.place({
       start: oldEnd,
@@ -463,8 +501,8 @@ export class Mm {
   }
 
   private options(limits: ResourceLimits): MmOptions {
-    const { taskSize, stackBytes, access: effectiveAccess } = this;
-    return { taskSize, stackBytes, limits, effectiveAccess };
+    const { taskSize, stackBytes, access: effectiveAccess, mayGrow } = this;
+    return { taskSize, stackBytes, limits, effectiveAccess, mayGrow };
   }
 
   /**
@@ -485,8 +523,8 @@ export class Mm {
     }
   }
 
-  /** /proc/self/maps. */
-  mapsText(): string {
-    return mapsText(this.vmas);
+  /** /proc/self/maps, or its line for one mapping. */
+  mapsText(vma?: Vma): string {
+    return mapsText(vma === undefined ? this.vmas : [vma]);
   }
 }

@@ -1,3 +1,4 @@
+import { Errno } from '#util/errno.ts';
 import type { SocketAddress } from './address.ts';
 
 /** What a guest is about to do on the network. */
@@ -14,3 +15,8 @@ export interface NetworkRequest {
 export type NetworkGate = (request: NetworkRequest) => void;
 
 export const openGate: NetworkGate = () => {};
+
+/** Nothing but unix sockets, which are files: guests may talk with guests. */
+export const closedGate: NetworkGate = ({ protocol }) => {
+  if (protocol !== 'unix') throw new Errno('EPERM');
+};

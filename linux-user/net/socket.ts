@@ -1,7 +1,15 @@
 import { Errno, type ErrnoName } from '#util/errno.ts';
 import type { Process } from '../process.ts';
 import { Mode, Open } from '../vfs/flags.ts';
-import { anonymousStat, type FileStat, OpenFile, wouldBlock } from '../vfs/open-file.ts';
+import {
+  type AnonymousStat,
+  anonymousStat,
+  changeMode,
+  changeOwner,
+  type FileStat,
+  OpenFile,
+  wouldBlock,
+} from '../vfs/open-file.ts';
 import type { SocketAddress } from './address.ts';
 import { type Incoming, nobody, type Outgoing, type Received, type SocketCredentials } from './connection.ts';
 import type { Network } from './network.ts';
@@ -28,7 +36,7 @@ export abstract class Socket extends OpenFile {
   linger: Linger = null;
   /** The error that the next call, or SO_ERROR, tells of. */
   pendingError: ErrnoName | null = null;
-  private readonly identity: FileStat;
+  private readonly identity: AnonymousStat;
 
   /** `flags`: O_NONBLOCK or 0. */
   constructor(network: Network, kind: SocketKind, flags: number) {
@@ -42,6 +50,14 @@ export abstract class Socket extends OpenFile {
 
   override stat(): FileStat {
     return this.identity;
+  }
+
+  override chmod(mode: number): void {
+    changeMode(this.identity, mode);
+  }
+
+  override chown(uid: number, gid: number): void {
+    changeOwner(this.identity, uid, gid);
   }
 
   override get pollable(): boolean {

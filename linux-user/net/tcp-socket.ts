@@ -88,7 +88,11 @@ export class TcpSocket extends StreamSocket<Endpoint> implements PortHolder {
       return;
     }
     if (this.connection !== null || this.connecting) throw new Errno('EINVAL');
-    if (this.local === null) this.bindHost({ host: wildcard(this.domain), port: 0 });
+    if (this.local === null) {
+      const any = { host: wildcard(this.domain), port: 0 };
+      this.network.gate({ action: 'bind', protocol: 'tcp', address: presented(any, this.domain) });
+      this.bindHost(any);
+    }
     const server = listenOn(this.binding!, (socket) => this.arrive(socket));
     this.binding = null;
     if (server instanceof Promise) return server;

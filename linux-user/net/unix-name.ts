@@ -1,7 +1,9 @@
 import * as fs from 'node:fs';
 import { Errno, errnoNumbers, errnoOf } from '#util/errno.ts';
 import type { Process } from '../process.ts';
+import type { Place } from '../vfs/file-system.ts';
 import { Mode } from '../vfs/flags.ts';
+import { checkWritable } from '../vfs/host-operations.ts';
 import { fileType } from '../vfs/open-file.ts';
 import { type SocketAddress, type UnixAddress, unnamed } from './address.ts';
 import { bindUnix, type HostBinding } from './host-bind.ts';
@@ -34,15 +36,16 @@ export class UnixName {
     if (bound && address.path.length === 0) return;
     if (bound && address.path[0] === 0) throw new Errno('EINVAL');
     network.gate({ action: 'bind', protocol: 'unix', address });
-    if (address.path.length === 0) this.bindAbstract(network, socket, network.unix.automatic(socket.type));
-    else if (address.path[0] === 0) this.bindAbstract(network, socket, address.path);
+    if (address.path.length === 0) this.bindAbstract(process, network, socket, network.unix.automatic(socket.type));
+    else if (address.path[0] === 0) this.bindAbstract(process, network, socket, address.path);
     else this.bindPath(process, network, socket, address);
   }
 
-  private bindAbstract(network: Network, socket: NamedSocket, name: Uint8Array): void {
+  private bindAbstract(process: Process, network: Network, socket: NamedSocket, name: Uint8Array): void {
     if (network.unix.findAbstract(name, socket.type) !== null) throw new Errno('EADDRINUSE');
     const text = asText(name);
-    if (socket.type === SocketType.SOCK_STREAM && text !== null && globalThis.process.platform === 'linux') {
+    const shared = globalThis.process.platform === 'linux' && !process.fs.confined;
+    if (socket.type === SocketType.SOCK_STREAM && text !== null && shared) {
       this.host = bindUnix(text);
     }
     this.address = { family: 'unix', path: name };
@@ -54,7 +57,13 @@ export class UnixName {
    * bound under a name of its own first, and gets the right one by a link.
    */
   private bindPath(process: Process, network: Network, socket: NamedSocket, address: UnixAddress): void {
-    const { host } = process.fs.locate(process, null, address.path, false);
+    const place = process.fs.locate(process, null, address.path, false);
+    if (place.kind !== 'host') {
+      this.bindNode(process, network, socket, address, place);
+      return;
+    }
+    checkWritable(place);
+    const { host } = place;
     if (fs.lstatSync(host, { throwIfNoEntry: false }) !== undefined) throw new Errno('EADDRINUSE');
     if (this.address.path.length > 0) throw new Errno('EINVAL');
     const slash = host.lastIndexOf('/');
@@ -80,6 +89,16 @@ export class UnixName {
     } finally {
       fs.closeSync(folder);
     }
+  }
+
+  /** A name in a file system of ours, which no host program sees. */
+  private bindNode(process: Process, network: Network, socket: NamedSocket, address: UnixAddress, place: Place): void {
+    if (place.kind !== 'node' || place.inode !== null) throw new Errno('EADDRINUSE');
+    if (this.address.path.length > 0) throw new Errno('EINVAL');
+    process.fs.mknod(process, place, Mode.socket | 0o777);
+    const { dev, ino } = process.fs.stat(process, process.fs.locate(process, null, address.path, false), false);
+    this.address = address;
+    this.release = network.unix.addInode(dev, ino, socket);
   }
 
   /** Hands the host's socket over for listening: null if there is none. */
@@ -117,16 +136,19 @@ export function findUnix(process: Process, network: Network, address: UnixAddres
     const socket = network.unix.findAbstract(path, type);
     if (socket !== null) return { kind: 'guest', socket };
     const text = asText(path);
-    if (text === null || type !== SocketType.SOCK_STREAM || globalThis.process.platform !== 'linux')
-      throw new Errno('ECONNREFUSED');
+    const reachable = globalThis.process.platform === 'linux' && !process.fs.confined;
+    if (text === null || type !== SocketType.SOCK_STREAM || !reachable) throw new Errno('ECONNREFUSED');
     return { kind: 'host', path: text, done: () => {} };
   }
-  const { host } = process.fs.locate(process, null, path, true);
-  const stat = fs.statSync(host, { bigint: true });
-  fs.accessSync(host, fs.constants.W_OK);
+  const place = process.fs.locate(process, null, path, true);
+  const stat = process.fs.stat(process, place, true);
+  process.fs.access(process, place, fs.constants.W_OK);
   if (fileType(stat.mode) !== Mode.socket) throw new Errno('ECONNREFUSED');
   const socket = network.unix.findInode(stat.dev, stat.ino);
   if (socket !== null) return { kind: 'guest', socket };
+  // A confined guest meets guests alone.
+  if (place.kind !== 'host' || process.fs.confined) throw new Errno('ECONNREFUSED');
+  const { host } = place;
   if (globalThis.process.platform !== 'linux') return { kind: 'host', path: host.toString(), done: () => {} };
   const fd = fs.openSync(host, O_PATH);
   return { kind: 'host', path: `/proc/self/fd/${fd}`, done: () => fs.closeSync(fd) };

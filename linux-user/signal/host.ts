@@ -98,7 +98,7 @@ export class HostSignals {
     const { first, processes } = this.kernel;
     let targets = first === null || first.zombie ? [...processes] : [first];
     if (first !== null && terminalSignals.has(signo)) {
-      const job = processes.group(first.fs.foregroundGroup ?? first.group);
+      const job = processes.group(first.fs.terminals.foregroundGroup ?? first.group);
       if (job.length > 0) targets = job;
     }
     for (const target of targets) sendToProcess(target, { kind: 'kill', signo, code: SiCode.SI_USER, pid: 0, uid: 0 });

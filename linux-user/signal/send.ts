@@ -66,7 +66,7 @@ export function sendToTask(task: Task, info: SigInfo): boolean {
   if (isIgnored(process, info.signo) && !blocks(task, info.signo)) return false;
   task.signals.pending.add(info);
   wakeFor(task, info.signo);
-  for (const file of process.signalFiles) file.arrived(info.signo);
+  for (const file of process.signalFiles) file.signalCame(info.signo);
   return true;
 }
 
@@ -79,7 +79,7 @@ export function sendToProcess(process: Process, info: SigInfo): boolean {
   if (isIgnored(process, signo) && !tasks.some((task) => blocks(task, signo))) return false;
   process.signals.pending.add(info);
   tasks.some((task) => wakeFor(task, signo));
-  for (const file of process.signalFiles) file.arrived(signo);
+  for (const file of process.signalFiles) file.signalCame(signo);
   return true;
 }
 
@@ -161,12 +161,12 @@ export function kill(task: Task, pid: number, signo: number): void {
     const members = processes.group(pid === 0 ? own.group : -pid);
     if (members.length > 0) return sendAll(task, members, signo);
   }
-  killOnHost(pid, signo);
+  killOnHost(own, pid, signo);
 }
 
-/** kill(2) on the host; tsemu itself is no process the guest could mean. */
-function killOnHost(pid: number, signo: number): void {
-  if (pid === process.pid || pid === 0 || pid === -hostJob().group) throw new Errno('ESRCH');
+/** kill(2) on the host; tsemu itself is no process the guest could mean, and a confined guest sees no others. */
+function killOnHost(own: Process, pid: number, signo: number): void {
+  if (own.fs.confined || pid === process.pid || pid === 0 || pid === -hostJob().group) throw new Errno('ESRCH');
   process.kill(pid, hostSignalNumber(signo));
 }
 
@@ -177,7 +177,7 @@ export function tgkill(task: Task, tgid: number, tid: number, signo: number): vo
   const target = own.kernel.processes.task(tid);
   if (target === undefined && tgid === -1) {
     checkSignal(signo);
-    killOnHost(tid, signo);
+    killOnHost(own, tid, signo);
     return;
   }
   if (target === undefined || (tgid !== -1 && tgid !== target.process.pid)) throw new Errno('ESRCH');
@@ -213,7 +213,7 @@ export function queueInfo(
   const owner = processes.find(tgid);
   if (owner === undefined) {
     // Node cannot send a siginfo to a host process: only that it exists can be told.
-    killOnHost(tgid, 0);
+    killOnHost(task.process, tgid, 0);
     throw new Errno('EPERM');
   }
   const target = tid === null ? null : owner.tasks.get(tid);

@@ -42,7 +42,7 @@ export class SignalFile extends OpenFile {
   }
 
   /** A signal has come to a process. */
-  arrived(signo: number): void {
+  signalCame(signo: number): void {
     if (((this.mask >> BigInt(signo - 1)) & 1n) !== 0n) this.readiness.wake(pollInput);
   }
 

@@ -3,9 +3,41 @@ import type { FileBacking } from '../mm/vma.ts';
 import { deviceMajor, deviceMinor } from './device-number.ts';
 import { fileVersion } from './file-version.ts';
 import { Mode } from './flags.ts';
+import { Seal } from './memory-data.ts';
+import { MemoryFile } from './memory-file.ts';
 import { fileType, type OpenFile } from './open-file.ts';
 
 const backings = new WeakMap<OpenFile, FileBacking>();
+const sealedBackings = new WeakMap<OpenFile, FileBacking>();
+
+/**
+ * `file` for a shared mapping: one in memory counts those that can be written to, and does not have them once it is
+ * sealed. EPERM.
+ */
+export function sharedBacking(file: OpenFile, writes: boolean): FileBacking {
+  const backing = fileBacking(file);
+  if (!(file instanceof MemoryFile) || !file.writable) return backing;
+  const { data } = file;
+  if ((data.seals & (Seal.write | Seal.futureWrite)) !== 0) {
+    if (writes) throw new Errno('EPERM');
+    return { ...backing, writable: false };
+  }
+  const known = sealedBackings.get(file);
+  if (known !== undefined) return known;
+  const counting: FileBacking = {
+    ...backing,
+    retain: () => {
+      data.writableMappings++;
+      backing.retain();
+    },
+    release: () => {
+      data.writableMappings--;
+      backing.release();
+    },
+  };
+  sealedBackings.set(file, counting);
+  return counting;
+}
 
 /** `file` as mmap uses it; the same object for the same file, so that neighbouring mappings merge. ENODEV, EACCES. */
 export function fileBacking(file: OpenFile): FileBacking {

@@ -1,34 +1,29 @@
 import * as fs from 'node:fs';
 import { Errno } from '#util/errno.ts';
 import type { Entropy } from '../entropy.ts';
+import { hostCalls } from '../host-calls.ts';
+import { LoadError } from '../loader/load-error.ts';
+import { openFailure, ProgramFile } from '../loader/program-file.ts';
+import type { ProgramOpener } from '../loader/program-opener.ts';
 import type { Process } from '../process.ts';
-import { HostTerminal, Tty } from '../tty.ts';
 import { Mode, Open } from './flags.ts';
-import { hostAnswer } from './host-answer.ts';
 import { HostDirectory } from './host-directory.ts';
-import { HostFile, HostPath, hostSeconds } from './host-file.ts';
-import { toHostFlags } from './host-flags.ts';
-import { HostDevice, HostStream } from './host-stream.ts';
+import * as onHost from './host-operations.ts';
+import { hasDescriptorPaths, hostBytes } from './host-tree.ts';
+import { inheritFile } from './inherit.ts';
+import { type Inode, OpenInode } from './inode.ts';
 import { makeNode } from './make-node.ts';
-import { isMemoryDevice, memoryDevice } from './memory-device.ts';
-import { MemoryFile } from './memory-file.ts';
-import { anonymousStat, type FileStat, fileType, type OpenFile } from './open-file.ts';
+import type { Mount, Namespace, NodePlace, Place } from './namespace.ts';
+import { type FileStat, fileType, type OpenFile } from './open-file.ts';
+import { openPlace } from './open-place.ts';
+import type { Ownership } from './ownership.ts';
 import { checkPath, isAbsolute, joinPath, normalizePath } from './path.ts';
-import { DescriptorDirectory, type VirtualNode, virtualNode } from './proc.ts';
-import { RandomDevice } from './random-device.ts';
+import { syntheticStatfs } from './statfs.ts';
+import type { Terminals } from './terminals.ts';
+import { TmpDirectory } from './tmpfs.ts';
+import { createView, type GuestView } from './view.ts';
 
-/** Symbolic links followed inside the -L folder before ELOOP. */
-const maxLinks = 40;
-
-/** Where a path leads, before the last component's own link is followed. */
-export interface Place {
-  /** Absolute guest path, as written (not normalised). */
-  readonly path: Buffer;
-  /** The host's path for it. */
-  readonly host: Buffer;
-  /** What stands there instead of the host's file, if anything does. */
-  readonly node: VirtualNode | null;
-}
+export type { Place } from './namespace.ts';
 
 export interface FileSystemOptions {
   /** Absolute. */
@@ -37,315 +32,487 @@ export interface FileSystemOptions {
   /** -L: the folder in which the guest's absolute paths are looked for first, or null. */
   readonly prefix: string | null;
   readonly entropy: Entropy;
+  /** What the guest sees of the host; everything, if it is not given. */
+  readonly view?: GuestView;
 }
 
 /**
- * How one process sees files (fs_struct): working directory, umask, and the way from paths to files. Paths are bytes.
- * The methods named like system calls throw `Errno` or Node's own error, whose `code` is the same name.
+ * How one process sees files (fs_struct): root and working directory, umask, and the way from paths to files. Paths are
+ * bytes. The methods named like system calls throw `Errno` or Node's own error, whose `code` is the same name.
  */
 export class FileSystem {
+  /** Absolute path in the guest, whatever the root is. */
   cwd: Buffer;
   umask: number;
+  readonly view: GuestView;
   /** May a read of a pipe or terminal hold the whole program? See `HostStream`. */
   mayBlock: () => boolean = () => false;
-  private readonly prefix: Buffer | null;
-  private readonly entropy: Entropy;
-  private readonly terminals: Map<bigint, HostTerminal>;
+  /** Canonical path, without its leading slash, of what the process takes for "/" (chroot). */
+  private root = '';
+  /** Where the host has the working directory, if it is not at `cwd` (-L). */
+  private cwdHost: Buffer;
 
-  constructor(options: FileSystemOptions, terminals = new Map<bigint, HostTerminal>()) {
-    this.cwd = Buffer.from(options.cwd);
-    this.umask = options.umask;
-    const prefix = options.prefix === null ? null : Buffer.from(options.prefix);
-    this.prefix = prefix && normalizePath(isAbsolute(prefix) ? prefix : joinPath(this.cwd, prefix));
-    this.entropy = options.entropy;
-    this.terminals = terminals;
+  constructor({ cwd, umask, prefix, entropy, view }: FileSystemOptions) {
+    this.cwd = Buffer.from(cwd);
+    this.cwdHost = this.cwd;
+    this.umask = umask;
+    this.view = view ?? createView({ prefix: prefix && absolutePrefix(this.cwd, prefix), entropy });
   }
 
-  /** The foreground group of the terminal that the guest uses; null as long as it uses none. */
-  get foregroundGroup(): number | null {
-    for (const terminal of this.terminals.values()) return terminal.foregroundGroup;
-    return null;
+  get terminals(): Terminals {
+    return this.view.terminals;
+  }
+
+  get owners(): Ownership | null {
+    return this.view.owners;
+  }
+
+  /** True: the guest reaches only what it has been given. */
+  get confined(): boolean {
+    return this.view.names.confined;
+  }
+
+  private get names(): Namespace {
+    return this.view.names;
   }
 
   // ---- lookup
 
   /**
    * The place of `path`, relative to `base` (null: the working directory). `follow`: whether the last component will
-   * be followed if it is a link. ENOENT for an empty path, ENOTDIR for a base that is no directory.
+   * be followed if it is a link; `resolve`: RESOLVE_*. ENOENT for an empty path, ENOTDIR for a base that is no directory.
    */
-  locate(process: Process, base: OpenFile | null, path: Uint8Array, follow: boolean): Place {
+  locate(process: Process | null, base: OpenFile | null, path: Uint8Array, follow: boolean, resolve = 0): Place {
     checkPath(path);
     const absolute = isAbsolute(path);
     if (!absolute && base !== null && !base.isDirectory) throw new Errno('ENOTDIR');
+    if (this.confined || resolve !== 0) return this.walk(process, base, path, follow, resolve);
     const full = absolute ? Buffer.from(path) : joinPath(base === null ? this.cwd : base.path, path);
-    const node = full.includes('/proc') || full.includes('/dev') ? virtualNode(process, full) : null;
-    if (absolute && this.prefix !== null) return { path: full, host: this.redirect(full, follow, 0), node };
-    const host = base instanceof HostDirectory && !absolute ? joinPath(base.hostPath, path) : full;
-    return { path: full, host, node };
+    if (full.includes('/proc') || full.includes('/dev')) return this.walk(process, base, path, follow, 0);
+    if (absolute && this.view.prefix !== null) {
+      const found = this.inPrefix(process, path, follow);
+      if (found !== null) return found;
+    }
+    const start = absolute ? null : base === null ? this.cwdHost : base instanceof HostDirectory ? base.hostPath : null;
+    const host = start === null ? full : joinPath(start, path);
+    return {
+      kind: 'host',
+      path: full,
+      host,
+      mount: this.names.mounts[0],
+      confined: false,
+      relative: '',
+      directoryOnly: false,
+    };
   }
 
-  /** The path below the -L folder, if there is something; else the path itself. */
-  private redirect(path: Buffer, follow: boolean, depth: number): Buffer {
-    if (depth > maxLinks) throw new Errno('ELOOP');
-    const candidate = Buffer.concat([this.prefix!, path]);
-    const stat = fs.lstatSync(candidate, { throwIfNoEntry: false });
-    if (stat === undefined) return path;
-    if (!follow || !stat.isSymbolicLink()) return candidate;
-    const target = fs.readlinkSync(candidate, { encoding: 'buffer' });
-    // A link in a sysroot means the sysroot's file, not the host's.
-    const directory = path.subarray(0, path.lastIndexOf('/') + 1);
-    return this.redirect(normalizePath(isAbsolute(target) ? target : joinPath(directory, target)), follow, depth + 1);
+  private walk(
+    process: Process | null,
+    base: OpenFile | null,
+    path: Uint8Array,
+    follow: boolean,
+    resolve: number,
+  ): Place {
+    const start = isAbsolute(path) && resolve === 0 ? '' : this.startOf(base);
+    return this.names.walk(process, path, { root: this.root, start, follow, resolve });
+  }
+
+  private startOf(base: OpenFile | null): string {
+    return base === null ? this.cwd.subarray(1).toString('latin1') : this.pathOfDirectory(base);
+  }
+
+  /** What the -L folder has at an absolute path, its links meaning its own files; null: nothing. */
+  private inPrefix(process: Process | null, path: Uint8Array, follow: boolean): Place | null {
+    try {
+      const place = this.view.prefix!.walk(process, path, { root: '', start: '', follow });
+      if (place.kind !== 'host' || fs.lstatSync(place.host, { throwIfNoEntry: false }) === undefined) return null;
+      return { ...place, confined: false, mount: this.names.mounts[0] };
+    } catch {
+      // Whatever is wrong there, the host's file counts.
+      return null;
+    }
+  }
+
+  /** The canonical path, without its leading slash, of an open directory. ENOENT if it has gone from the guest's tree. */
+  pathOfDirectory(file: OpenFile): string {
+    if (!(file instanceof HostDirectory) || !hasDescriptorPaths()) {
+      return normalizePath(file.path).subarray(1).toString('latin1');
+    }
+    const mount = file.mount ?? this.names.mounts[0];
+    const found = mount.root.kind === 'host' ? mount.root.tree.pathOf(file.hostFd) : null;
+    if (found === null) throw new Errno('ENOENT');
+    const at = mount.at.slice(1);
+    return at === '' || found === '' ? at + found : `${at}/${found}`;
+  }
+
+  /** An absolute path as the process sees it, below its root. */
+  private below(path: Buffer): Buffer {
+    if (this.root === '') return path;
+    const text = path.toString('latin1');
+    if (text === `/${this.root}`) return Buffer.from('/');
+    const inside = text.startsWith(`/${this.root}/`);
+    return inside ? hostBytes(text.slice(this.root.length + 1)) : Buffer.concat([Buffer.from('(unreachable)'), path]);
+  }
+
+  /** getcwd(2). ENOENT if it has been removed. */
+  get shownCwd(): Buffer {
+    return this.below(this.cwd);
+  }
+
+  /** What /proc/<pid>/root leads to. */
+  get rootPath(): Buffer {
+    return hostBytes(`/${this.root}`);
+  }
+
+  /** What /proc/<pid>/fd shows for an open file. */
+  shownPath(file: OpenFile): Buffer {
+    return this.below(normalizePath(file.path));
   }
 
   // ---- opening
 
   /** open(2): `flags` as in `Open`; `mode` before the umask. */
   open(process: Process, place: Place, flags: number, mode: number): OpenFile {
-    const { node } = place;
-    if (node === null) return this.openHost(place.host, place.path, flags, mode);
-    if ((flags & Open.create) !== 0 && (flags & Open.exclusive) !== 0) throw new Errno('EEXIST');
-    switch (node.kind) {
-      case 'text':
-        if ((flags & Open.accessMode) !== Open.readOnly) throw new Errno('EACCES');
-        if ((flags & Open.directory) !== 0) throw new Errno('ENOTDIR');
-        return new MemoryFile(place.path, flags, node.text(), 0o444);
-      case 'link':
-        if ((flags & Open.noFollow) !== 0 && (flags & Open.path) === 0) throw new Errno('ELOOP');
-        return this.openHost(Buffer.from(node.target()), node.target(), flags, mode);
-      case 'descriptor':
-        return this.reopen(process.files.get(this.checkedDescriptor(process, node.fd)), flags);
-      case 'descriptors':
-        if ((flags & Open.accessMode) !== Open.readOnly) throw new Errno('EISDIR');
-        return new DescriptorDirectory(process, place.path, flags);
-      case 'random':
-        return new RandomDevice(place.path, flags, this.entropy, this.stat(process, place, true));
-    }
+    return openPlace(this, process, place, flags, mode);
   }
 
-  private checkedDescriptor(process: Process, fd: number): number {
-    if (!process.files.has(fd)) throw new Errno('ENOENT');
-    return fd;
-  }
-
-  /** Opening /proc/self/fd/N: a description of its own where the host can give one, else the same one. */
-  private reopen(file: OpenFile, flags: number): OpenFile {
-    if (fileType(file.stat().mode) === Mode.socket && (flags & Open.path) === 0) throw new Errno('ENXIO');
-    if (file.hostFd < 0) return file;
+  /**
+   * Opens the program at a place, which the guest calls `name`. Throws LoadError.
+   */
+  openProgram(process: Process | null, place: Place, name: string): ProgramFile {
+    if (place.kind === 'host' && !place.confined) return new ProgramFile(name, place.host.toString());
     try {
-      return this.openHost(Buffer.from(`/proc/self/fd/${file.hostFd}`), file.path, flags & ~Open.noFollow, 0);
+      const path = place.kind === 'file' ? this.shownPath(place.file).toString() : place.path.toString();
+      return new ProgramFile(name, { path, file: openPlace(this, process!, place, Open.readOnly, 0) });
     } catch (error) {
-      if (fs.existsSync('/proc/self/fd')) throw error;
-      return file;
+      if (error instanceof LoadError) throw error;
+      throw openFailure(name, error);
     }
   }
 
-  private openHost(host: Buffer, path: Uint8Array, flags: number, mode: number): OpenFile {
-    const create = (flags & (Open.create | Open.tmpFileBit)) !== 0;
-    if (create) process.umask(this.umask);
-    const fd = hostAnswer(() => fs.openSync(host, toHostFlags(flags), mode & 0o7777));
-    // What open alone does is over; F_GETFL never shows it.
-    const kept = flags & ~(Open.create | Open.exclusive | Open.truncate | Open.noCtty | Open.closeOnExec);
-    if ((flags & Open.path) !== 0) return this.openPath(fd, host, path, kept);
-    const stat = fs.fstatSync(fd, { bigint: true });
-    if (fileType(stat.mode) === Mode.directory) return new HostDirectory(path, kept, fd, host);
-    return this.wrap(fd, path, kept, stat, null);
-  }
-
-  private openPath(fd: number, host: Buffer, path: Uint8Array, flags: number): OpenFile {
-    const directory = fs.fstatSync(fd).isDirectory();
-    return directory ? new HostDirectory(path, flags, fd, host) : new HostPath(path, flags, fd);
-  }
-
-  /** The object for a host descriptor; `inherited`: its offset if it is not ours. */
-  private wrap(fd: number, path: Uint8Array, flags: number, stat: FileStat, inherited: number | null): OpenFile {
-    const owned = inherited === null;
-    const mayBlock = (): boolean => this.mayBlock();
-    switch (fileType(stat.mode)) {
-      case Mode.fifo:
-      case Mode.socket:
-        return new HostStream(path, flags, fd, owned, mayBlock);
-      case Mode.character:
-        if (isMemoryDevice(stat)) return memoryDevice(path, flags, fd, owned, stat);
-        if (process.getBuiltinModule('node:tty').isatty(fd))
-          return new Tty(path, flags, fd, owned, this.terminal(fd, stat.rdev), mayBlock);
-        return new HostDevice(path, flags, fd, owned);
-      default:
-        return new HostFile(path, flags, fd, inherited);
-    }
-  }
-
-  /** /dev/tty has a number of its own, and means the one terminal there is. */
-  private terminal(fd: number, device: bigint): HostTerminal {
-    const controlling = 0x500n;
-    const known = this.terminals.get(device) ?? (device === controlling ? [...this.terminals.values()][0] : undefined);
-    if (known !== undefined) return known;
-    const terminal = new HostTerminal(fd);
-    this.terminals.set(device, terminal);
-    return terminal;
+  /** How a process finds what the programs it runs need; null: the first one, which is being made. */
+  programs(process: Process | null): ProgramOpener {
+    return {
+      confined: this.confined,
+      prefix: this.view.prefixRoot?.toString() ?? null,
+      open: (name) => {
+        let place: Place;
+        try {
+          place = this.locate(process, null, Buffer.from(name), true);
+        } catch (error) {
+          throw openFailure(name, error);
+        }
+        return this.openProgram(process, place, name);
+      },
+    };
   }
 
   /** A file for a descriptor that tsemu was started with (0, 1, 2); null if it is closed. */
   inherit(fd: number): OpenFile | null {
-    let stat: FileStat;
-    try {
-      stat = fs.fstatSync(fd, { bigint: true });
-    } catch {
-      return null;
-    }
-    const { offset, flags } = inheritedState(fd);
-    if (fileType(stat.mode) === Mode.directory) return null;
-    return this.wrap(fd, inheritedPath(fd), flags, stat, offset);
+    return inheritFile(this, fd);
   }
 
   // ---- paths
 
+  /** A stat with the owner that the guest sees. */
+  shownStat(stat: FileStat): FileStat {
+    return this.owners === null ? stat : this.owners.shown(stat);
+  }
+
   /** stat and lstat. */
   stat(process: Process, place: Place, follow: boolean): FileStat {
-    const { node } = place;
-    if (node?.kind === 'descriptor') {
-      const file = process.files.get(this.checkedDescriptor(process, node.fd));
-      return follow ? file.stat() : anonymousStat(Mode.link | descriptorMode(file), 64n);
-    }
-    if (node?.kind === 'link') {
-      if (follow) return fs.statSync(Buffer.from(node.target()), { bigint: true });
-      return anonymousStat(Mode.link | 0o777);
-    }
-    if (node?.kind === 'text') return hostStat(place.host) ?? anonymousStat(Mode.regular | 0o444);
-    if (node?.kind === 'descriptors') return hostStat(place.host) ?? anonymousStat(Mode.directory | 0o500);
-    const stat = follow ? fs.statSync : fs.lstatSync;
-    return hostAnswer(() => stat(place.host, { bigint: true }));
+    if (place.kind === 'file') return place.file.stat();
+    if (place.kind === 'host') return onHost.statHost(place, follow);
+    const inode = existing(place);
+    // A link that leads to an open file has been followed by the walk, if it was to be.
+    void process;
+    return inode.stat();
   }
 
   /** The target of a link; EINVAL for anything else. */
   readlink(process: Process, place: Place): Uint8Array {
-    const { node } = place;
-    if (node === null || node.kind === 'random')
-      return hostAnswer(() => fs.readlinkSync(place.host, { encoding: 'buffer' }));
-    if (node.kind === 'link') return node.target();
-    if (node.kind === 'descriptor') return normalFilePath(process.files.get(this.checkedDescriptor(process, node.fd)));
-    throw new Errno('EINVAL');
+    if (place.kind === 'host') return onHost.readlinkHost(place);
+    if (place.kind === 'file') throw new Errno('EINVAL');
+    return existing(place).readlink(process);
   }
 
   /** access(2) with F_OK 0, X_OK 1, W_OK 2, R_OK 4, by the host's real ids. */
   access(process: Process, place: Place, mode: number): void {
-    if (place.node === null || place.node.kind === 'random') {
-      hostAnswer(() => fs.accessSync(place.host, mode));
+    if (place.kind === 'host') {
+      onHost.accessHost(place, mode);
       return;
     }
     const { mode: bits } = this.stat(process, place, true);
-    const owner = Number(bits >> 6n) & 7;
-    if ((mode & ~owner) !== 0) throw new Errno('EACCES');
+    if (place.kind === 'node' && (mode & 2) !== 0 && place.mount.readOnly) throw new Errno('EROFS');
+    const root = process.credentials.euid === 0;
+    const allowed = root ? 6 | Number((bits | (bits >> 3n) | (bits >> 6n)) & 1n) : Number(bits >> 6n) & 7;
+    if ((mode & ~allowed) !== 0) throw new Errno('EACCES');
   }
 
   /** The new working directory; ENOTDIR, ENOENT, EACCES. */
-  chdir(host: Buffer): void {
-    const real = fs.realpathSync.native(host, { encoding: 'buffer' });
-    if (!fs.statSync(real).isDirectory()) throw new Errno('ENOTDIR');
-    fs.accessSync(real, fs.constants.X_OK);
-    const { prefix } = this;
+  chdir(process: Process, place: Place): void {
+    const path = this.directoryPath(process, place);
+    if (place.kind !== 'host' || place.confined) {
+      this.cwd = path;
+      this.cwdHost = path;
+      return;
+    }
+    const real = fs.realpathSync.native(place.host, { encoding: 'buffer' });
+    const prefix = this.view.prefixRoot;
     const inside = prefix !== null && real.subarray(0, prefix.length + 1).equals(joinPath(prefix, Buffer.alloc(0)));
+    this.cwdHost = real;
     this.cwd = inside ? real.subarray(prefix.length) : real;
   }
 
-  mkdir(place: Place, mode: number): void {
-    process.umask(this.umask);
-    fs.mkdirSync(place.host, mode & 0o7777);
+  /** chroot(2) for a guest that is root in a tree of its own; else EPERM. */
+  chroot(process: Process, place: Place): void {
+    const path = this.directoryPath(process, place);
+    if (!this.confined || process.credentials.euid !== 0) throw new Errno('EPERM');
+    this.root = path.subarray(1).toString('latin1');
   }
 
-  /** mknod(2) of a regular file or a FIFO. */
-  mknod(place: Place, mode: number): void {
-    process.umask(0);
-    makeNode(place.host, mode & ~this.umask);
-    process.umask(this.umask);
+  /** The path of a directory that the process may enter. */
+  private directoryPath(process: Process, place: Place): Buffer {
+    if (fileType(this.stat(process, place, true).mode) !== Mode.directory) throw new Errno('ENOTDIR');
+    if (place.kind === 'file') return hostBytes(`/${this.pathOfDirectory(place.file)}`);
+    this.access(process, place, fs.constants.X_OK);
+    return place.path;
+  }
+
+  mkdir(process: Process, place: Place, mode: number): void {
+    const bits = mode & 0o1777;
+    if (place.kind === 'host') {
+      globalThis.process.umask(this.umask);
+      onHost.mkdirHost(place, bits);
+      this.own(process, place);
+      return;
+    }
+    newEntry(place).create(nameOf(place), { mode: Mode.directory | (bits & ~this.umask), process });
+  }
+
+  /** mknod(2) of a regular file, a FIFO or a socket. */
+  mknod(process: Process, place: Place, mode: number): void {
+    if (place.kind !== 'host') {
+      newEntry(place).create(nameOf(place), { mode: mode & ~this.umask, process });
+      return;
+    }
+    onHost.checkWritable(place);
+    globalThis.process.umask(0);
+    try {
+      makeNode(place.host, mode & ~this.umask);
+    } finally {
+      globalThis.process.umask(this.umask);
+    }
+    this.own(process, place);
+  }
+
+  /** What a process that is no longer root has made is its own. */
+  own(process: Process, place: Place): void {
+    const { fsuid, fsgid } = process.credentials;
+    if (this.owners === null || place.kind !== 'host' || (fsuid === 0 && fsgid === 0)) return;
+    this.owners.change(onHost.statHost(place, false), fsuid, fsgid);
+  }
+
+  private disown(place: Place): void {
+    if (this.owners === null || this.owners.empty || place.kind !== 'host') return;
+    const stat = fs.lstatSync(place.host, { bigint: true, throwIfNoEntry: false });
+    if (stat !== undefined) this.owners.forget(stat);
   }
 
   rmdir(place: Place): void {
-    fs.rmdirSync(place.host);
+    this.disown(place);
+    if (place.kind === 'host') onHost.rmdirHost(place);
+    else oldEntry(place).remove(nameOf(place), true);
   }
 
   unlink(place: Place): void {
-    fs.unlinkSync(place.host);
+    this.disown(place);
+    if (place.kind === 'host') onHost.unlinkHost(place);
+    else oldEntry(place).remove(nameOf(place), false);
   }
 
-  rename(from: Place, to: Place): void {
-    fs.renameSync(from.host, to.host);
+  /** `flags`: RENAME_NOREPLACE, EXCHANGE. */
+  rename(process: Process, from: Place, to: Place, flags = 0): void {
+    if (from.kind === 'host' && to.kind === 'host') {
+      if (flags === 0) this.disown(to);
+      if (flags === 0 || (flags === renameNoReplace && hostCalls() === null)) onHost.renameHost(from, to);
+      else onHost.renameWithFlags(from, to, flags);
+    } else if (flags === renameExchange) {
+      const [source, target] = [oldEntry(from), oldEntry(to)];
+      const known = source instanceof TmpDirectory && target instanceof TmpDirectory;
+      if (!known || (from as NodePlace).mount !== (to as NodePlace).mount) throw new Errno('EXDEV');
+      source.exchange(nameOf(from), target, nameOf(to));
+    } else {
+      const source = oldEntry(from);
+      if (to.kind !== 'node' || to.mount !== (from as NodePlace).mount) throw new Errno('EXDEV');
+      if (to.directory === null) throw new Errno('EBUSY');
+      source.rename(nameOf(from), to.directory, nameOf(to));
+    }
+    moveDirectories(process, from.path, to.path);
   }
 
   link(from: Place, to: Place, follow: boolean): void {
-    fs.linkSync(follow ? fs.realpathSync.native(from.host, { encoding: 'buffer' }) : from.host, to.host);
+    if (from.kind === 'host' && to.kind === 'host') {
+      onHost.linkHost(from, to, follow);
+      return;
+    }
+    if (from.kind === 'file') {
+      this.linkFile(from.file, to);
+      return;
+    }
+    if (from.kind !== 'node' || to.kind !== 'node' || to.mount !== from.mount) throw new Errno('EXDEV');
+    newEntry(to).link(nameOf(to), existing(from));
   }
 
-  symlink(target: Uint8Array, place: Place): void {
-    fs.symlinkSync(Buffer.from(target), place.host);
+  /** Gives an open file a name: linkat(2) with AT_EMPTY_PATH. */
+  linkFile(file: OpenFile, to: Place): void {
+    if (file instanceof OpenInode || to.kind === 'node') {
+      const inode = file instanceof OpenInode ? file.inode : (file as { readonly owner?: unknown }).owner;
+      if (to.kind !== 'node' || !isInode(inode) || file.mount !== to.mount) throw new Errno('EXDEV');
+      newEntry(to).link(nameOf(to), inode);
+      return;
+    }
+    if (to.kind !== 'host' || file.hostFd < 0 || (this.confined && file.mount !== to.mount)) throw new Errno('EXDEV');
+    onHost.linkDescriptor(file.hostFd, to);
+  }
+
+  symlink(process: Process, target: Uint8Array, place: Place): void {
+    if (place.kind === 'host') {
+      onHost.symlinkHost(target, place);
+      this.own(process, place);
+      return;
+    }
+    if (place.kind === 'node' && place.directoryOnly && place.inode === null) throw new Errno('ENOENT');
+    newEntry(place).symlink(nameOf(place), target, process);
   }
 
   chmod(place: Place, mode: number): void {
-    fs.chmodSync(place.host, mode & 0o7777);
+    if (place.kind === 'host') onHost.chmodHost(place, mode & 0o7777);
+    else if (place.kind === 'file') place.file.chmod(mode & 0o7777);
+    else changeable(place).chmod(mode & 0o7777);
   }
 
   /** -1 leaves an id alone. */
   chown(place: Place, uid: number, gid: number, follow: boolean): void {
-    if (follow) fs.chownSync(place.host, uid, gid);
-    else fs.lchownSync(place.host, uid, gid);
+    if (place.kind === 'node') changeable(place).chown(uid, gid);
+    else if (place.kind === 'file') this.chownFile(place.file, uid, gid);
+    else if (this.owners !== null) {
+      onHost.checkWritable(place);
+      this.owners.change(onHost.statHost(place, follow), uid, gid);
+    } else onHost.chownHost(place, uid, gid, follow);
+  }
+
+  /** fchown(2). */
+  chownFile(file: OpenFile, uid: number, gid: number): void {
+    if (this.owners === null || file.hostFd < 0) file.chown(uid, gid);
+    else if (file.mount?.readOnly) throw new Errno('EROFS');
+    else this.owners.change(file.stat(), uid, gid);
   }
 
   /** Nanoseconds; never earlier, and at most 240 ns later (`hostSeconds`). */
   setTimes(place: Place, atimeNs: bigint, mtimeNs: bigint, follow: boolean): void {
-    const set = follow ? fs.utimesSync : fs.lutimesSync;
-    set(place.host, hostSeconds(atimeNs), hostSeconds(mtimeNs));
+    if (place.kind === 'host') onHost.setTimesHost(place, atimeNs, mtimeNs, follow);
+    else if (place.kind === 'file') place.file.setTimes(atimeNs, mtimeNs);
+    else changeable(place).setTimes(atimeNs, mtimeNs);
   }
 
   truncate(place: Place, length: number): void {
-    fs.truncateSync(place.host, length);
+    if (place.kind === 'host') onHost.truncateHost(place, length);
+    else if (place.kind === 'file') place.file.truncate(length);
+    else changeable(place).truncate(length);
   }
 
-  /** statfs(2) of a path; the host's numbers. */
-  statfs(host: Buffer): fs.BigIntStatsFs {
-    return fs.statfsSync(host, { bigint: true });
+  /** statfs(2) of a path: the host's numbers, or those of a file system of ours. */
+  statfs(place: Place): fs.BigIntStatsFs {
+    if (place.kind === 'file') return this.statfsOf(place.file);
+    return place.kind === 'host' ? onHost.statfsHost(place) : syntheticStatfs(place.mount.type);
+  }
+
+  /** fstatfs(2). */
+  statfsOf(file: OpenFile): fs.BigIntStatsFs {
+    if (file.hostFd < 0) return syntheticStatfs(file.mount?.type ?? file.fileSystem);
+    const path = hasDescriptorPaths() ? `/proc/self/fd/${file.hostFd}` : Buffer.from(file.path);
+    return fs.statfsSync(path, { bigint: true });
+  }
+
+  /** stx_mnt_id. */
+  mountIdOf(file: OpenFile): number {
+    return file.mount?.id ?? 1;
+  }
+
+  /** What is mounted where, as the process sees it. */
+  visibleMounts(): [at: string, mount: Mount][] {
+    const { root } = this;
+    return this.names.mounts
+      .filter(({ at }) => root === '' || `${at}/`.startsWith(`/${root}/`))
+      .map((mount) => [root === '' ? mount.at : mount.at.slice(root.length + 1) || '/', mount]);
+  }
+
+  /** A directory has been moved: the working directory moves along. */
+  moved(from: Buffer, to: Buffer): void {
+    const start = joinPath(from, Buffer.alloc(0));
+    if (this.cwd.equals(from)) this.cwd = to;
+    else if (this.cwd.subarray(0, start.length).equals(start)) this.cwd = joinPath(to, this.cwd.subarray(start.length));
+    else return;
+    this.cwdHost = this.cwd;
   }
 
   /** The same view for a forked child. */
   fork(): FileSystem {
-    const copy = new FileSystem(
-      { cwd: this.cwd, umask: this.umask, prefix: this.prefix?.toString() ?? null, entropy: this.entropy },
-      this.terminals,
-    );
+    const { cwd, umask, view } = this;
+    const copy = new FileSystem({ cwd, umask, prefix: null, entropy: view.entropy, view });
     copy.mayBlock = this.mayBlock;
+    copy.root = this.root;
+    copy.cwdHost = this.cwdHost;
     return copy;
   }
 }
 
-/** Permission bits of /proc/self/fd/N: what it was opened for. */
-function descriptorMode(file: OpenFile): number {
-  return 0o100 | (file.readable ? 0o400 : 0) | (file.writable ? 0o200 : 0);
+/** RENAME_NOREPLACE, RENAME_EXCHANGE. */
+const renameNoReplace = 1;
+const renameExchange = 2;
+
+const absolutePrefix = (cwd: Buffer, prefix: string): string => {
+  const bytes = Buffer.from(prefix);
+  return normalizePath(isAbsolute(bytes) ? bytes : joinPath(cwd, bytes)).toString('latin1');
+};
+
+const nameOf = (place: Place): string => (place.kind === 'node' ? place.name : '');
+
+const isInode = (value: unknown): value is Inode => value !== null && typeof value === 'object' && 'lookup' in value;
+
+function moveDirectories({ kernel }: Process, from: Buffer, to: Buffer): void {
+  const [source, target] = [normalizePath(from), normalizePath(to)];
+  for (const { fs: each } of kernel.processes) each.moved(source, target);
 }
 
-/** The host's stat of a file that we only fill ourselves; null on a host that has none. */
-function hostStat(path: Buffer): FileStat | null {
-  return fs.statSync(path, { bigint: true, throwIfNoEntry: false }) ?? null;
+/** What stands at a place. ENOENT. */
+function existing({ inode }: NodePlace): Inode {
+  if (inode === null) throw new Errno('ENOENT');
+  return inode;
 }
 
-/** What /proc/self/fd/N shows. */
-function normalFilePath(file: OpenFile): Uint8Array {
-  return isAbsolute(file.path) ? normalizePath(file.path) : file.path;
+/** What stands at a place and may be changed. ENOENT, EROFS. */
+function changeable(place: NodePlace): Inode {
+  const inode = existing(place);
+  if (place.mount.readOnly) throw new Errno('EROFS');
+  return inode;
 }
 
-/** Offset and flags of a descriptor opened by someone else; Linux tells, elsewhere a read-write start is assumed. */
-function inheritedState(fd: number): { offset: number; flags: number } {
-  try {
-    const info = fs.readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1');
-    const offset = Number(/^pos:\s*(\d+)/m.exec(info)?.[1] ?? 0);
-    const flags = Number.parseInt(/^flags:\s*(\d+)/m.exec(info)?.[1] ?? '2', 8);
-    return { offset, flags: flags & (Open.accessMode | Open.append | Open.nonBlock) };
-  } catch {
-    return { offset: 0, flags: Open.readWrite };
-  }
+/** The directory for a new entry. EEXIST, EROFS. */
+function newEntry(place: Place): Inode {
+  if (place.kind === 'file' || (place.kind === 'node' && place.inode !== null)) throw new Errno('EEXIST');
+  if (place.kind === 'host' || place.directory === null) throw new Errno('EXDEV');
+  if (place.mount.readOnly) throw new Errno('EROFS');
+  return place.directory;
 }
 
-function inheritedPath(fd: number): Uint8Array {
-  try {
-    return fs.readlinkSync(`/proc/self/fd/${fd}`, { encoding: 'buffer' });
-  } catch {
-    return Buffer.from(`/dev/fd/${fd}`);
-  }
+/** The directory of an entry that is to go. ENOENT, EBUSY for the root of a mount, EROFS. */
+function oldEntry(place: Place): Inode {
+  if (place.kind === 'file') throw new Errno('EPERM');
+  if (place.kind === 'host') throw new Errno('EXDEV');
+  existing(place);
+  if (place.directory === null) throw new Errno('EBUSY');
+  if (place.mount.readOnly) throw new Errno('EROFS');
+  return place.directory;
 }

@@ -5,6 +5,8 @@ import type { OpenFile } from './open-file.ts';
 export class FileTable {
   /** RLIMIT_NOFILE: one more than the highest fd. */
   limit: number;
+  /** Told of every descriptor that is closed: POSIX locks end with any of them. */
+  onDescriptorClosed: ((file: OpenFile) => void) | null = null;
   private files: (OpenFile | undefined)[] = [];
   private readonly closeOnExec = new Set<number>();
   /** Processes that share the table (CLONE_FILES). */
@@ -39,7 +41,7 @@ export class FileTable {
     if (fd < 0 || fd >= this.limit) throw new Errno('EBADF');
     const old = this.files[fd];
     this.place(fd, file, closeOnExec);
-    old?.release();
+    if (old !== undefined) this.letGo(old);
   }
 
   /** EBADF. */
@@ -47,6 +49,11 @@ export class FileTable {
     const file = this.get(fd);
     this.files[fd] = undefined;
     this.closeOnExec.delete(fd);
+    this.letGo(file);
+  }
+
+  private letGo(file: OpenFile): void {
+    this.onDescriptorClosed?.(file);
     file.release();
   }
 

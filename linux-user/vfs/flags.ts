@@ -23,8 +23,8 @@ export const Open = {
   tmpFileBit: 0o20000000,
 } as const;
 
-/** What fcntl(F_SETFL) may change. */
-export const settableFlags = Open.append | Open.nonBlock | Open.async | Open.direct | Open.noAtime;
+/** What fcntl(F_SETFL) may change by itself; O_ASYNC takes more (setAsync). */
+export const settableFlags = Open.append | Open.nonBlock | Open.direct | Open.noAtime;
 
 /** Poll events (include/uapi/asm-generic/poll.h). */
 export const Poll = {

@@ -1,7 +1,8 @@
 import * as fs from 'node:fs';
 import { Errno } from '#util/errno.ts';
+import { hostCalls } from '../host-calls.ts';
 import { Open, Poll } from './flags.ts';
-import { type FileStat, OpenFile, Seek } from './open-file.ts';
+import { Fallocate, type FileStat, OpenFile, Seek } from './open-file.ts';
 
 /** Node takes at most this many bytes in one call. */
 const maxTransfer = 0x7fffffff;
@@ -27,11 +28,18 @@ export abstract class HostBacked extends OpenFile {
   }
 
   override chmod(mode: number): void {
+    this.checkMount();
     fs.fchmodSync(this.hostFd, mode);
   }
 
   override chown(uid: number, gid: number): void {
+    this.checkMount();
     fs.fchownSync(this.hostFd, uid, gid);
+  }
+
+  /** EROFS below a read-only mount. */
+  private checkMount(): void {
+    if (this.mount?.readOnly) throw new Errno('EROFS');
   }
 
   override sync(dataOnly: boolean): void {
@@ -41,6 +49,7 @@ export abstract class HostBacked extends OpenFile {
 
   /** Never earlier than asked for, and at most 240 ns later (`hostSeconds`). */
   override setTimes(atimeNs: bigint, mtimeNs: bigint): void {
+    this.checkMount();
     fs.futimesSync(this.hostFd, hostSeconds(atimeNs), hostSeconds(mtimeNs));
   }
 }
@@ -88,6 +97,10 @@ export class HostFile extends HostBacked {
     return true;
   }
 
+  private get appends(): boolean {
+    return (this.flags & Open.append) !== 0;
+  }
+
   override read(bytes: Uint8Array, start: number, length: number): number {
     const atHost = this.offset === this.hostPosition;
     const count = fs.readSync(this.hostFd, bytes, start, Math.min(length, maxTransfer), atHost ? null : this.offset);
@@ -97,8 +110,8 @@ export class HostFile extends HostBacked {
   }
 
   override write(bytes: Uint8Array, start: number, length: number): number {
-    if ((this.flags & Open.append) !== 0) this.offset = fs.fstatSync(this.hostFd).size;
-    const atHost = this.hostPosition >= 0 && (this.offset === this.hostPosition || (this.flags & Open.append) !== 0);
+    if (this.appends) this.offset = fs.fstatSync(this.hostFd).size;
+    const atHost = this.hostPosition >= 0 && (this.offset === this.hostPosition || this.appends);
     const count = fs.writeSync(this.hostFd, bytes, start, Math.min(length, maxTransfer), atHost ? null : this.offset);
     this.offset += count;
     if (atHost) this.hostPosition = this.offset;
@@ -120,9 +133,10 @@ export class HostFile extends HostBacked {
     return target;
   }
 
-  /** A descriptor of its own for a host program, at the same offset. */
+  /** A descriptor for a host program, at the same offset: the inherited one where it stands there, or one of its own. */
   openForHost(): number {
-    const append = (this.flags & Open.append) !== 0 ? fs.constants.O_APPEND : 0;
+    if (this.hostPosition >= 0 && (this.hostPosition === this.offset || this.appends)) return this.hostFd;
+    const append = this.appends ? fs.constants.O_APPEND : 0;
     const path = `/proc/self/fd/${this.hostFd}`;
     if (this.offset === 0 || append !== 0) return fs.openSync(path, (this.flags & Open.accessMode) | append);
     // Node has no lseek: reading moves the offset.
@@ -140,15 +154,19 @@ export class HostFile extends HostBacked {
   continueFrom(fd: number): void {
     const info = fs.readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1');
     this.offset = Number(/^pos:\s*(\d+)/m.exec(info)?.[1] ?? this.offset);
+    if (fd === this.hostFd) this.hostPosition = this.offset;
+    else fs.closeSync(fd);
   }
 
-  /** Holes are not seen: all is data, and the one hole is the end (lseek(2) allows it). */
+  /** Where the host does not tell of holes all is data, and the one hole is the end (lseek(2) allows it). */
   private target(offset: number, whence: number): number {
     if (whence === Seek.set) return offset;
     if (whence === Seek.current) return this.offset + offset;
     const size = fs.fstatSync(this.hostFd).size;
     if (whence === Seek.end) return size + offset;
     if (offset < 0 || offset >= size) throw new Errno('ENXIO');
+    const calls = this.hostPosition < 0 ? hostCalls() : null;
+    if (calls !== null) return calls.call('lseek', this.hostFd, BigInt(offset), whence);
     return whence === Seek.data ? offset : size;
   }
 
@@ -165,7 +183,20 @@ export class HostFile extends HostBacked {
     fs.ftruncateSync(this.hostFd, length);
   }
 
-  override allocate(offset: number, length: number): void {
-    if (fs.fstatSync(this.hostFd).size < offset + length) fs.ftruncateSync(this.hostFd, offset + length);
+  override allocate(mode: number, offset: number, length: number): void {
+    const calls = hostCalls();
+    if (calls !== null) {
+      calls.call('fallocate', this.hostFd, mode, BigInt(offset), BigInt(length));
+      return;
+    }
+    // Without the host's help holes are zeroes, and room is not set aside.
+    const { size } = fs.fstatSync(this.hostFd);
+    const end = offset + length;
+    if ((mode & Fallocate.keepSize) === 0 && size < end) fs.ftruncateSync(this.hostFd, end);
+    if ((mode & (Fallocate.punchHole | Fallocate.zeroRange)) === 0) return;
+    const zeroes = Buffer.alloc(65536);
+    for (let at = offset; at < Math.min(end, size); ) {
+      at += fs.writeSync(this.hostFd, zeroes, 0, Math.min(zeroes.length, Math.min(end, size) - at), at);
+    }
   }
 }

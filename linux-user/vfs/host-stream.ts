@@ -70,6 +70,11 @@ export class HostStream extends HostBacked {
     return true;
   }
 
+  /** Puts bytes back in front of what is to be read. */
+  unread(bytes: Buffer): void {
+    this.pending.unshift(bytes);
+  }
+
   protected override close(): void {
     this.reader?.destroy();
     if (this.probeFd !== undefined && this.probeFd >= 0) fs.closeSync(this.probeFd);
@@ -117,6 +122,12 @@ export class HostStream extends HostBacked {
     return count;
   }
 
+  /** Ends what goes to the other side of a socket (shutdown(2)). */
+  endWriting(): void {
+    this.startReading();
+    this.reader?.end();
+  }
+
   /** A thread-pool read could not be given up when the program ends; a socket can. */
   private startReading(): void {
     if (this.reader !== null) {
@@ -129,7 +140,7 @@ export class HostStream extends HostBacked {
     const reader = new Socket({
       fd: again < 0 ? this.hostFd : again,
       readable: true,
-      writable: false,
+      writable: !this.isPipe,
       allowHalfOpen: true,
     });
     this.reader = reader;

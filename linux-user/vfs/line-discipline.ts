@@ -77,6 +77,14 @@ export class LineDiscipline {
     this.edit = [];
   }
 
+  /** ICANON has been set or cleared: what is being edited can be read (without it), and what is there is one line. */
+  modeChanged(): void {
+    const all = [...this.ready, ...this.edit];
+    this.edit = [];
+    this.ready = all;
+    this.lines = all.length === 0 || (this.settings!.lflag & ICANON) === 0 ? [] : [all.length];
+  }
+
   /** True, once, if the end-of-file key was pressed on an empty line. */
   takeEndOfFile(): boolean {
     if (this.lines[0] !== 0) return false;
@@ -125,8 +133,8 @@ export class LineDiscipline {
   private signalKey(key: number, cc: Uint8Array, lflag: number): boolean {
     for (const [index, name] of signalKeys) {
       if (key === 0 || key !== cc[index]) continue;
-      this.show(key, lflag);
       if ((lflag & NOFLSH) === 0) this.flush();
+      this.show(key, lflag);
       this.output.signal(name);
       return true;
     }

@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { Errno, type ErrnoName } from '#util/errno.ts';
+import { hostCalls } from '../host-calls.ts';
 import { Mode } from './flags.ts';
 
 /** What mkfifo(1) says, in the C locale, and the error it means. */
@@ -13,14 +14,20 @@ const messages: Record<string, ErrnoName> = {
 };
 
 /**
- * mknod(2) of a regular file or a FIFO at the host's path `path`; `mode` with its type, after the umask. Node has no
- * mknod: the host's mkfifo program does it. EPERM for devices and sockets, ENOSYS on a host without that program.
+ * mknod(2) of a regular file, FIFO or socket at the host's path `path`; `mode` with its type, after the umask. Node has no
+ * mknod: the host's C library does it where it can be asked, else its mkfifo program. EPERM for devices, and for sockets
+ * without that library; ENOSYS without that program.
  */
 export function makeNode(path: Buffer, mode: number): void {
   const type = mode & Mode.typeMask;
   const permissions = mode & 0o7777;
   if (type === 0 || type === Mode.regular) {
     fs.closeSync(fs.openSync(path, 'wx', permissions));
+    return;
+  }
+  const calls = hostCalls();
+  if (calls !== null && (type === Mode.fifo || type === Mode.socket)) {
+    calls.call('mknod', calls.address(calls.text(path)), mode, 0n);
     return;
   }
   if (type !== Mode.fifo) throw new Errno('EPERM');

@@ -1,22 +1,77 @@
 import { Errno } from '#util/errno.ts';
 import { Mode, Open, Poll } from './flags.ts';
-import { anonymousStat, type FileStat, OpenFile, Seek } from './open-file.ts';
+import { MemoryData, Seal } from './memory-data.ts';
+import { anonymousStat, Fallocate, type FileStat, OpenFile, Seek } from './open-file.ts';
 
-/** A file whose bytes are in our memory: synthetic files (/proc/self/maps) and memfd_create. */
-export class MemoryFile extends OpenFile {
-  private content: Uint8Array;
-  private size: number;
-  private offset = 0;
-  private mode: number;
-  private readonly identity: FileStat;
+/** What a file in memory is besides its bytes. */
+export interface MemoryOwner {
+  readonly data: MemoryData;
+  stat(): FileStat;
+  chmod(mode: number): void;
+  chown(uid: number, gid: number): void;
+  setTimes(atimeNs: bigint, mtimeNs: bigint): void;
+  /** The content has changed. */
+  touched(): void;
+}
+
+/** An object without a name: memfd_create, and texts of ours. */
+export class AnonymousMemory implements MemoryOwner {
+  readonly data: MemoryData;
+  private identity: FileStat;
 
   /** `mode`: permission bits of a regular file. */
-  constructor(path: Uint8Array, flags: number, content: Uint8Array, mode: number) {
+  constructor(data: MemoryData, mode: number) {
+    this.data = data;
+    this.identity = anonymousStat(Mode.regular | mode);
+  }
+
+  stat(): FileStat {
+    const size = BigInt(this.data.size);
+    return { ...this.identity, size, blocks: (size + 511n) / 512n };
+  }
+
+  chmod(mode: number): void {
+    const executable = (mode & 0o111) !== (Number(this.identity.mode) & 0o111);
+    if (executable && (this.data.seals & Seal.exec) !== 0) throw new Errno('EPERM');
+    this.identity = { ...this.identity, mode: BigInt(Mode.regular | mode) };
+  }
+
+  chown(uid: number, gid: number): void {
+    const { identity } = this;
+    this.identity = {
+      ...identity,
+      uid: uid === -1 ? identity.uid : BigInt(uid >>> 0),
+      gid: gid === -1 ? identity.gid : BigInt(gid >>> 0),
+    };
+  }
+
+  setTimes(atimeNs: bigint, mtimeNs: bigint): void {
+    this.identity = { ...this.identity, atimeNs, mtimeNs };
+  }
+
+  touched(): void {
+    const now = BigInt(Date.now()) * 1_000_000n;
+    this.identity = { ...this.identity, mtimeNs: now, ctimeNs: now };
+  }
+}
+
+/** An open file whose bytes are in our memory: tmpfs, memfd_create, texts of /proc. */
+export class MemoryFile extends OpenFile {
+  readonly owner: MemoryOwner;
+  private offset = 0;
+
+  constructor(path: Uint8Array, flags: number, owner: MemoryOwner) {
     super(path, flags);
-    this.content = content;
-    this.size = content.length;
-    this.mode = Mode.regular | mode;
-    this.identity = anonymousStat(this.mode);
+    this.owner = owner;
+  }
+
+  /** A file with a text that can only be read. */
+  static text(path: Uint8Array, flags: number, content: Uint8Array, mode: number): MemoryFile {
+    return new MemoryFile(path, flags, new AnonymousMemory(new MemoryData(content), mode));
+  }
+
+  get data(): MemoryData {
+    return this.owner.data;
   }
 
   override get seekable(): boolean {
@@ -24,8 +79,7 @@ export class MemoryFile extends OpenFile {
   }
 
   override stat(): FileStat {
-    const size = BigInt(this.size);
-    return { ...this.identity, mode: BigInt(this.mode), size, blocks: (size + 511n) / 512n };
+    return this.owner.stat();
   }
 
   override read(bytes: Uint8Array, start: number, length: number): number {
@@ -35,34 +89,36 @@ export class MemoryFile extends OpenFile {
   }
 
   override write(bytes: Uint8Array, start: number, length: number): number {
-    if ((this.flags & Open.append) !== 0) this.offset = this.size;
+    if ((this.flags & Open.append) !== 0) this.offset = this.data.size;
     const count = this.pwrite(bytes, start, length, this.offset);
     this.offset += count;
     return count;
   }
 
   override pread(bytes: Uint8Array, start: number, length: number, offset: number): number {
-    const count = Math.max(0, Math.min(length, this.size - offset));
-    bytes.set(this.content.subarray(offset, offset + count), start);
-    return count;
+    return this.data.read(bytes, start, length, offset);
   }
 
   override pwrite(bytes: Uint8Array, start: number, length: number, offset: number): number {
-    if (offset + length > this.size) this.resize(offset + length);
-    this.content.set(bytes.subarray(start, start + length), offset);
-    return length;
+    const at = (this.flags & Open.append) !== 0 ? this.data.size : offset;
+    const count = this.data.write(bytes, start, length, at);
+    this.owner.touched();
+    return count;
   }
 
   override seek(offset: number, whence: number): number {
-    const base = whence === Seek.set ? 0 : whence === Seek.current ? this.offset : this.size;
-    const target = base + offset;
-    if (whence > Seek.end || target < 0) throw new Errno('EINVAL');
+    const { size } = this.data;
+    const ends = whence === Seek.data || whence === Seek.hole;
+    if (ends && (offset < 0 || offset >= size)) throw new Errno('ENXIO');
+    const base = whence === Seek.current ? this.offset : whence === Seek.end ? size : 0;
+    const target = whence === Seek.hole ? size : base + offset;
+    if (target < 0 || target > Number.MAX_SAFE_INTEGER) throw new Errno('EINVAL');
     this.offset = target;
     return target;
   }
 
   override available(): number {
-    return Math.max(0, this.size - this.offset);
+    return Math.max(0, this.data.size - this.offset);
   }
 
   override poll(events: number): number {
@@ -71,27 +127,28 @@ export class MemoryFile extends OpenFile {
 
   override truncate(length: number): void {
     if (!this.writable) throw new Errno('EINVAL');
-    this.resize(length);
+    this.data.resize(length);
+    this.owner.touched();
   }
 
-  override allocate(offset: number, length: number): void {
-    if (offset + length > this.size) this.resize(offset + length);
+  override allocate(mode: number, offset: number, length: number): void {
+    const grows = (mode & Fallocate.keepSize) === 0 && offset + length > this.data.size;
+    if (grows) this.data.resize(offset + length);
+    if ((mode & (Fallocate.punchHole | Fallocate.zeroRange)) !== 0) this.data.clear(offset, length);
+    this.owner.touched();
   }
 
   override chmod(mode: number): void {
-    this.mode = Mode.regular | mode;
+    this.owner.chmod(mode);
+  }
+
+  override chown(uid: number, gid: number): void {
+    this.owner.chown(uid, gid);
+  }
+
+  override setTimes(atimeNs: bigint, mtimeNs: bigint): void {
+    this.owner.setTimes(atimeNs, mtimeNs);
   }
 
   override sync(): void {}
-
-  private resize(length: number): void {
-    if (length > 2 ** 31) throw new Errno('ENOSPC');
-    if (length > this.content.length) {
-      const grown = new Uint8Array(Math.max(length, Math.min(2 * this.content.length, 2 ** 31)));
-      grown.set(this.content.subarray(0, this.size));
-      this.content = grown;
-    }
-    if (length < this.size) this.content.fill(0, length, this.size);
-    this.size = length;
-  }
 }

@@ -1,6 +1,7 @@
 import { Errno } from '#util/errno.ts';
 import type { Task } from '../task.ts';
 import { Mode, Open, Poll } from './flags.ts';
+import type { Mount } from './namespace.ts';
 import { Readiness } from './readiness.ts';
 
 /** What stat tells, in Linux's generic numbering. Times are nanoseconds since the epoch. */
@@ -28,6 +29,9 @@ export interface DirectoryEntry {
   readonly type: number;
 }
 
+/** Modes of fallocate(2). */
+export const Fallocate = { keepSize: 1, punchHole: 2, zeroRange: 16 } as const;
+
 /** What read and write give instead of a count when the caller would have to wait: see `OpenFile.readiness`. */
 export const wouldBlock = -1;
 
@@ -48,6 +52,8 @@ export abstract class OpenFile {
   readonly readiness = new Readiness();
   /** The host's descriptor, where there is one; -1 otherwise. */
   readonly hostFd: number = -1;
+  /** Where it was opened; null for what lives in no mount. */
+  mount: Mount | null = null;
   /** Longest time a blocking read and write wait, milliseconds (SO_RCVTIMEO, SO_SNDTIMEO). */
   readTimeout = Infinity;
   writeTimeout = Infinity;
@@ -93,6 +99,24 @@ export abstract class OpenFile {
   }
 
   protected close(): void {}
+
+  /**
+   * What open(2) gives, if that need not wait any more; null: try again when `readiness` is woken. Only FIFOs wait, for
+   * their other side.
+   */
+  arrived(): OpenFile | null {
+    return this;
+  }
+
+  /** The type of file system that something without a name belongs to (statfs). */
+  get fileSystem(): string {
+    return 'anonymous';
+  }
+
+  /** Lines of /proc/<pid>/fdinfo that only this kind of file has. */
+  describe(): string {
+    return '';
+  }
 
   /** Bytes read (0 at the end of the file), or `wouldBlock`. */
   read(_bytes: Uint8Array, _start: number, _length: number): number {
@@ -170,8 +194,8 @@ export abstract class OpenFile {
     throw new Errno('EINVAL');
   }
 
-  /** Makes sure that [0, offset + length) exists (fallocate without a mode). */
-  allocate(_offset: number, _length: number): void {
+  /** fallocate(2) with modes of `Fallocate`. */
+  allocate(_mode: number, _offset: number, _length: number): void {
     throw new Errno('ENODEV');
   }
 
@@ -207,7 +231,12 @@ export interface Terminal {
   setWindowSize(size: readonly [number, number, number, number]): void;
   flush(input: boolean, output: boolean): void;
   foregroundGroup: number;
-  readonly session: number;
+  /** The session it controls; 0 for none. */
+  session: number;
+  /** Its device number, as tty_nr in /proc/<pid>/stat has it. */
+  readonly device: number;
+  /** A new description of it: what opening /dev/tty gives. */
+  open(path: Uint8Array, flags: number): OpenFile;
 }
 
 /** struct termios, the kernel's form (termbits.h); the bits are the generic ABI's. */
@@ -223,8 +252,25 @@ export interface TerminalSettings {
 
 let nextInode = 1n;
 
+/** The stat of an object that is nowhere but in memory, which fchmod and fchown change. */
+export interface AnonymousStat extends FileStat {
+  mode: bigint;
+  uid: bigint;
+  gid: bigint;
+}
+
+export function changeMode(stat: AnonymousStat, mode: number): void {
+  stat.mode = (stat.mode & ~0o7777n) | BigInt(mode);
+}
+
+/** -1 leaves an id as it is (chown(2)). */
+export function changeOwner(stat: AnonymousStat, uid: number, gid: number): void {
+  if (uid !== -1) stat.uid = BigInt(uid >>> 0);
+  if (gid !== -1) stat.gid = BigInt(gid >>> 0);
+}
+
 /** A stat for objects that live in no file system (pipes, synthetic files): device 0, a number of their own. */
-export function anonymousStat(mode: number, size = 0n): FileStat {
+export function anonymousStat(mode: number, size = 0n): AnonymousStat {
   const now = BigInt(Date.now()) * 1_000_000n;
   return {
     dev: 0x0dn,

@@ -80,7 +80,7 @@ export function execute(c: ArmContext, alu: Alu, rd: number, rn: Value, operand:
   const { value, carry } = operand;
   if (alu.writesRd && rd === 15 && s) {
     if (c.system?.privileged) c.system.exceptionReturn(c, alu.result(c, rn, value));
-    else c.undefined();
+    else c.unpredictable();
     return;
   }
   const result = alu.result(c, rn, value);

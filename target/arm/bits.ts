@@ -48,7 +48,7 @@ interface FieldOperands {
 function bfi(c: ArmContext, f: FieldOperands & { msb: number }): void {
   const { b } = c;
   if (f.msb < f.lsb) {
-    c.undefined();
+    c.unpredictable();
     return;
   }
   const mask = (-1 >>> (31 - f.msb + f.lsb)) << f.lsb;
@@ -60,14 +60,14 @@ function bfi(c: ArmContext, f: FieldOperands & { msb: number }): void {
 function sbfx(c: ArmContext, f: FieldOperands & { widthMinus1: number }): void {
   const { b } = c;
   const above = 31 - f.lsb - f.widthMinus1;
-  if (above < 0) c.undefined();
+  if (above < 0) c.unpredictable();
   else c.setReg(f.rd, b.shrSImm(b.shlImm(c.reg(f.rn), above), above + f.lsb));
 }
 
 /** `UBFX<c> <Rd>, <Rn>, #<lsb>, #<width>` (A8.8.246). A field beyond bit 31 is undefined. */
 function ubfx(c: ArmContext, f: FieldOperands & { widthMinus1: number }): void {
   const { b } = c;
-  if (f.lsb + f.widthMinus1 > 31) c.undefined();
+  if (f.lsb + f.widthMinus1 > 31) c.unpredictable();
   else c.setReg(f.rd, b.andImm(b.shrUImm(c.reg(f.rn), f.lsb), -1 >>> (31 - f.widthMinus1)));
 }
 

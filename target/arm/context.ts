@@ -2,6 +2,7 @@ import type { Builder, Value } from '#tcg/builder.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import { Op } from '#tcg/ops.ts';
 import type { CodeReader } from '#tcg/target.ts';
+import type { CpuModel } from './cpu-models.ts';
 import { Cond, Flags } from './flags.ts';
 import { armState, slotR } from './state.ts';
 import type { SystemTranslation } from './system.ts';
@@ -41,6 +42,7 @@ export class ArmContext {
   readonly code: CodeReader;
   readonly flags: Flags;
   readonly thumb: boolean;
+  readonly model: CpuModel;
   /** CPSR.E: data accesses are big-endian. */
   readonly bigEndian: boolean;
   /** The block began inside an IT block: what it jumps to belongs to another mode. */
@@ -66,8 +68,11 @@ export class ArmContext {
   /** A value and its highest unsigned value from here on, known from a branch not taken. */
   private boundedValue: Value = -1;
   private bound = 0;
+  /** Vectors of singles without denormals, made in this block. */
+  private flushedVectors: Set<Value> | undefined;
 
-  constructor(b: Builder, code: CodeReader, thumb: boolean, mode: number, system?: SystemTranslation) {
+  constructor(b: Builder, code: CodeReader, thumb: boolean, mode: number, model: CpuModel, system?: SystemTranslation) {
+    this.model = model;
     this.b = b;
     this.code = code;
     this.flags = new Flags(b);
@@ -202,6 +207,16 @@ export class ArmContext {
     this.exit(ExitReason.undefined, this.currentPc, this.encoding);
   }
 
+  /** UNPREDICTABLE by the manual, and here undefined, though other CPUs may do something. */
+  unpredictable(): void {
+    this.undefined();
+  }
+
+  /** Undefined on a CPU without a feature. */
+  require(feature: number): void {
+    if ((this.model.features & feature) === 0) this.undefined();
+  }
+
   /** Ends the block here, within an IT block. */
   leaveInIt(): void {
     this.b.set32(armState.offset('itstate'), this.b.i32(this.nextItstate));
@@ -245,6 +260,17 @@ export class ArmContext {
       else table.push((code.fetch16((at & ~1) >>> 0) >> (8 * (at & 1))) & 0xff);
     }
     return table;
+  }
+
+  // ---- vectors
+
+  /** Notes that no single-precision lane of a value is a denormal. */
+  noteFlushed(value: Value): void {
+    (this.flushedVectors ??= new Set()).add(value);
+  }
+
+  isFlushed(value: Value): boolean {
+    return this.flushedVectors !== undefined && this.flushedVectors.has(value);
   }
 
   // ---- the framework's side

@@ -130,13 +130,13 @@ const evenPair = (f: { readonly rt: number }): boolean => (f.rt & 1) === 0 && f.
 
 /** LDREXD rt, rt+1, [rn]: A32 */
 export function ldrexdA32(c: ArmContext, f: Access & Ordered): void {
-  if (!evenPair(f)) return c.undefined();
+  if (!evenPair(f)) return c.unpredictable();
   ldrexd(c, { rn: f.rn, rt: f.rt, rt2: f.rt + 1, imm: 0, ordered: f.ordered });
 }
 
 /** STREXD rd, rt, rt+1, [rn]: A32 */
 export function strexdA32(c: ArmContext, f: Access & { readonly rd: number }): void {
-  if (!evenPair(f) || f.rd === f.rt + 1) return c.undefined();
+  if (!evenPair(f) || f.rd === f.rt + 1) return c.unpredictable();
   strexd(c, { rn: f.rn, rt: f.rt, rt2: f.rt + 1, rd: f.rd, imm: 0 });
 }
 

@@ -27,8 +27,10 @@ function countRegisters(list: number): number {
 function range(c: ArmContext, f: Multiple, base: Value, count: number): { address: Value; stepped: Value } {
   const { b } = c;
   const stepped = f.w || !f.u ? b.addImm(base, f.u ? 4 * count : -4 * count) : -1;
-  if (f.u) return { address: f.p ? b.addImm(base, 4) : base, stepped };
-  return { address: f.p ? stepped : b.addImm(stepped, 4), stepped };
+  const up = f.p ? b.addImm(base, 4) : base;
+  const address = f.u ? up : f.p ? stepped : b.addImm(stepped, 4);
+  // Where unaligned words are rotated, these accesses ignore the lowest bits.
+  return { address: c.model.rotatesUnaligned ? b.andImm(address, ~3) : address, stepped };
 }
 
 function loadRegisters(c: ArmContext, f: Multiple, count: number): void {
@@ -63,7 +65,7 @@ export const ldm =
   (minimum: number) =>
   (c: ArmContext, f: Multiple): void => {
     const count = countRegisters(f.list);
-    if (count < minimum || f.rn === 15 || (f.w === 1 && (f.list & (1 << f.rn)) !== 0)) return c.undefined();
+    if (count < minimum || f.rn === 15 || (f.w === 1 && (f.list & (1 << f.rn)) !== 0)) return c.unpredictable();
     loadRegisters(c, f, count);
   };
 
@@ -72,13 +74,13 @@ export const stm =
   (minimum: number) =>
   (c: ArmContext, f: Multiple): void => {
     const count = countRegisters(f.list);
-    if (count < minimum || f.rn === 15) return c.undefined();
+    if (count < minimum || f.rn === 15) return c.unpredictable();
     storeRegisters(c, f, count);
   };
 
 /** STM.W: a base in the list with writeback is UNPREDICTABLE. */
 export function stmT32(c: ArmContext, f: Multiple): void {
-  if (f.w === 1 && (f.list & (1 << f.rn)) !== 0) return c.undefined();
+  if (f.w === 1 && (f.list & (1 << f.rn)) !== 0) return c.unpredictable();
   stm(2)(c, f);
 }
 

@@ -1,6 +1,7 @@
 import type { Value } from '#tcg/builder.ts';
-import { MemoryFlag } from '#tcg/ops.ts';
+import { MemoryFlag, Op } from '#tcg/ops.ts';
 import type { ArmContext } from './context.ts';
+import { Feature } from './features.ts';
 import { type DataKind, dataKinds, loadData, storeData } from './guest-data.ts';
 import { Shift, shiftImmediate } from './shift.ts';
 
@@ -76,16 +77,31 @@ function literals(c: ArmContext, address: Value, count: number): Value[] | undef
   return c.readTable(b.constOf(address), count, 4)?.map((word) => b.i32(word));
 }
 
+/** The place with an address aligned to the access, for CPUs that ignore the lowest bits. */
+function alignedPlace(c: ArmContext, kind: DataKind, place: Place): Place {
+  if (!c.model.rotatesUnaligned || kind.bytes === 1) return place;
+  return { ...place, address: c.b.andImm(wholeAddress(c, place), -kind.bytes), offset: 0 };
+}
+
+/** A load; old CPUs rotate words so that the byte addressed comes lowest (DDI 0406C D15.3, appendix O). */
+function loadPlace(c: ArmContext, kind: DataKind, place: Place): Value {
+  const aligned = alignedPlace(c, kind, place);
+  const value = loadData(c, kind, aligned.address, aligned.offset);
+  if (aligned === place || kind.bytes !== 4) return value;
+  return c.b.bin(Op.rotr_i32, value, c.b.shlImm(wholeAddress(c, place), 3));
+}
+
 function load(c: ArmContext, kind: DataKind, f: Indexing & OneRegister, place: Place): void {
-  const known = kind === dataKinds.word ? literals(c, place.address, 1) : undefined;
-  const value = known ? known[0]! : loadData(c, kind, place.address, place.offset);
+  const known = kind === dataKinds.word && !c.model.rotatesUnaligned ? literals(c, place.address, 1) : undefined;
+  const value = known ? known[0]! : loadPlace(c, kind, place);
   if (place.updated >= 0) c.setReg(f.rn, place.updated);
   if (f.rt === 15) c.loadWritePC(value, f.rn === 13 ? 'return' : 'jump');
   else c.setReg(f.rt, value);
 }
 
 function store(c: ArmContext, kind: DataKind, f: Indexing & OneRegister, place: Place): void {
-  storeData(c, kind, place.address, c.reg(f.rt), place.offset);
+  const { address, offset } = alignedPlace(c, kind, place);
+  storeData(c, kind, address, c.reg(f.rt), offset);
   if (place.updated >= 0) c.setReg(f.rn, place.updated);
 }
 
@@ -93,7 +109,7 @@ function store(c: ArmContext, kind: DataKind, f: Indexing & OneRegister, place: 
 export const loadImmediate =
   (kind: DataKind) =>
   (c: ArmContext, f: ImmediateForm & OneRegister): void => {
-    if (badBase(f) || (f.rt === 15 && kind !== dataKinds.word)) return c.undefined();
+    if (badBase(f) || (f.rt === 15 && kind !== dataKinds.word)) return c.unpredictable();
     load(c, kind, f, immediatePlace(c, f));
   };
 
@@ -101,7 +117,7 @@ export const loadImmediate =
 export const loadRegister =
   (kind: DataKind) =>
   (c: ArmContext, f: RegisterForm & OneRegister): void => {
-    if (badBase(f) || (f.rt === 15 && kind !== dataKinds.word)) return c.undefined();
+    if (badBase(f) || (f.rt === 15 && kind !== dataKinds.word)) return c.unpredictable();
     if (f.rt === 15 && jumpTable(c, f)) return;
     load(c, kind, f, registerPlace(c, f));
   };
@@ -110,7 +126,7 @@ export const loadRegister =
 export const storeImmediate =
   (kind: DataKind) =>
   (c: ArmContext, f: ImmediateForm & OneRegister): void => {
-    if (badBase(f)) return c.undefined();
+    if (badBase(f)) return c.unpredictable();
     store(c, kind, f, immediatePlace(c, f));
   };
 
@@ -118,7 +134,7 @@ export const storeImmediate =
 export const storeRegister =
   (kind: DataKind) =>
   (c: ArmContext, f: RegisterForm & OneRegister): void => {
-    if (badBase(f)) return c.undefined();
+    if (badBase(f)) return c.unpredictable();
     store(c, kind, f, registerPlace(c, f));
   };
 
@@ -183,13 +199,13 @@ const badDual = (f: Indexing & TwoRegisters): boolean => badBase(f) || f.rt === 
 
 /** LDRD rt, rt2, [rn, #±imm·4], pre- or post-indexed: T32. */
 export function loadDualT32(c: ArmContext, f: ImmediateForm & TwoRegisters): void {
-  if (badDual(f)) return c.undefined();
+  if (badDual(f)) return c.unpredictable();
   loadDual(c, f, immediatePlace(c, { ...f, imm: f.imm * 4 }));
 }
 
 /** STRD rt, rt2, [rn, #±imm·4], pre- or post-indexed: T32. */
 export function storeDualT32(c: ArmContext, f: ImmediateForm & TwoRegisters): void {
-  if (badDual(f)) return c.undefined();
+  if (badDual(f)) return c.unpredictable();
   storeDual(c, f, immediatePlace(c, { ...f, imm: f.imm * 4 }));
 }
 
@@ -198,7 +214,7 @@ type Dual = (c: ArmContext, f: Indexing & TwoRegisters, place: Place) => void;
 /** The A32 form names rt only, which is even and not R14; post-indexed with w is UNPREDICTABLE. */
 function dualA32<F extends Indexing & OneRegister>(act: Dual, place: (c: ArmContext, f: F) => Place) {
   return (c: ArmContext, f: F): void => {
-    if (badBase(f) || (f.rt & 1) !== 0 || f.rt === 14 || (f.p === 0 && f.w === 1)) return c.undefined();
+    if (badBase(f) || (f.rt & 1) !== 0 || f.rt === 14 || (f.p === 0 && f.w === 1)) return c.unpredictable();
     act(c, { p: f.p, u: f.u, w: f.w, rn: f.rn, rt: f.rt, rt2: f.rt + 1 }, place(c, f));
   };
 }
@@ -214,3 +230,8 @@ export const storeDualRegister = dualA32<RegisterForm & OneRegister>(storeDual, 
 
 /** PLD, PLDW, PLI and the unallocated memory hints */
 export function preload(): void {}
+
+/** PLD, PLDW (r 0): the latter came with the multiprocessing extensions. */
+export function preloadA32(c: ArmContext, f: { readonly r: number }): void {
+  if (!f.r) c.require(Feature.mp);
+}

@@ -87,8 +87,8 @@ function noPc(f: FieldRecord): boolean {
 }
 
 const hintsA32: readonly ArmRow[] = [
-  row('PLD, PLDW (immediate)', '1111 0101 u:1 r:1 01 rn:4 1111 imm:12', single.preload),
-  row('PLD, PLDW (register)', '1111 0111 u:1 r:1 01 rn:4 1111 imm:5 type:2 0 rm:4', single.preload),
+  row('PLD, PLDW (immediate)', '1111 0101 u:1 r:1 01 rn:4 1111 imm:12', single.preloadA32),
+  row('PLD, PLDW (register)', '1111 0111 u:1 r:1 01 rn:4 1111 imm:5 type:2 0 rm:4', single.preloadA32),
   row('PLI (immediate)', '1111 0100 u:1 101 rn:4 1111 imm:12', single.preload),
   row('PLI (register)', '1111 0110 u:1 101 rn:4 1111 imm:5 type:2 0 rm:4', single.preload),
   row('memory hint', '1111 0100 x001 xxxx xxxx xxxx xxxx xxxx', single.preload),

@@ -3,7 +3,7 @@
  * NaNs (the standard FPSCR value, DDI 0406C A2.7.3), and integer operations WebAssembly has no counterpart for.
  */
 import * as soft from './softfloat.ts';
-import { type FloatEnv, FpFlag, float32, Rounding } from './softfloat.ts';
+import { type FloatEnv, type FloatFormat, FpFlag, float16, float32, Rounding } from './softfloat.ts';
 
 /** FPSCR.QC, set by saturation. */
 export const qcBit = 1 << 27;
@@ -55,20 +55,40 @@ const doubledHigh =
     return saturate(product >> BigInt(bits), bits, false, env);
   };
 
-const two = 0x40000000n;
-const three = 0x40400000n;
-const oneAndHalf = 0x3fc00000n;
-const isInfinite = (x: bigint): boolean => (x & 0x7fffffffn) === 0x7f800000n;
-const isZeroOrDenormal = (x: bigint): boolean => (x & 0x7f800000n) === 0n;
-const isDenormal = (x: bigint): boolean => isZeroOrDenormal(x) && (x & 0x7fffffn) !== 0n;
-const isNan = (x: bigint): boolean => (x & 0x7fffffffn) > 0x7f800000n;
+/** The high half of d ± 2 · n · m, rounded and saturated once (VQRDMLAH, VQRDMLSH). */
+const doubledAccumulate =
+  (subtracts: boolean): LaneOp =>
+  (n, m, d, bits, _u, env) => {
+    const product = 2n * BigInt.asIntN(bits, n) * BigInt.asIntN(bits, m);
+    const sum = (BigInt.asIntN(bits, d) << BigInt(bits)) + (subtracts ? -product : product);
+    return saturate((sum + (1n << BigInt(bits - 1))) >> BigInt(bits), bits, false, env);
+  };
+
+const formatOf = (bits: number): FloatFormat => (bits === 16 ? float16 : float32);
+/** Small constants as single and half. */
+const two = (bits: number): bigint => (bits === 16 ? 0x4000n : 0x40000000n);
+const three = (bits: number): bigint => (bits === 16 ? 0x4200n : 0x40400000n);
+const oneAndHalf = (bits: number): bigint => (bits === 16 ? 0x3e00n : 0x3fc00000n);
+const signOf = (bits: number): bigint => 1n << BigInt(bits - 1);
+const exponentOf = (bits: number): bigint => (bits === 16 ? 0x7c00n : 0x7f800000n);
+const magnitudeOf = (x: bigint, bits: number): bigint => x & (signOf(bits) - 1n);
+const isInfinite = (x: bigint, bits: number): boolean => magnitudeOf(x, bits) === exponentOf(bits);
+const isZeroOrDenormal = (x: bigint, bits: number): boolean => (x & exponentOf(bits)) === 0n;
+const isDenormal = (x: bigint, bits: number): boolean => isZeroOrDenormal(x, bits) && magnitudeOf(x, bits) !== 0n;
+const isNan = (x: bigint, bits: number): boolean => magnitudeOf(x, bits) > exponentOf(bits);
+/** Whether an operand counts as zero. */
+const isFlushed = (x: bigint, bits: number, env: LaneEnv): boolean =>
+  isDenormal(x, bits) && (bits === 16 ? env.flushHalf : env.flushToZero);
+const isZero = (x: bigint, bits: number, env: LaneEnv): boolean =>
+  magnitudeOf(x, bits) === 0n || isFlushed(x, bits, env);
 
 /** All ones if the comparison's N Z C V satisfies `holds`. */
 const comparison =
   (signalQuiet: boolean, holds: (nzcv: number) => boolean, absolute = false): LaneOp =>
-  (n, m, _d, _bits, _u, env) => {
-    const mask = absolute ? 0x7fffffffn : 0xffffffffn;
-    return holds(soft.compare(float32, n & mask, m & mask, signalQuiet, env)) ? 0xffffffffn : 0n;
+  (n, m, _d, bits, _u, env) => {
+    const of = (x: bigint): bigint => (absolute ? magnitudeOf(x, bits) : x);
+    const nzcv = soft.compare(formatOf(bits), of(n), of(m), signalQuiet, env);
+    return holds(nzcv) ? (1n << BigInt(bits)) - 1n : 0n;
   };
 const isEqual = (nzcv: number): boolean => nzcv === 0b0110;
 const isGreater = (nzcv: number): boolean => nzcv === 0b0010;
@@ -77,14 +97,15 @@ const isGreaterEqual = (nzcv: number): boolean => isGreater(nzcv) || isEqual(nzc
 /** A step of Newton's iteration; infinity times zero counts as zero. */
 const step =
   (isRoot: boolean): LaneOp =>
-  (n, m, _d, _bits, _u, env) => {
-    if ((isInfinite(n) && isZeroOrDenormal(m)) || (isInfinite(m) && isZeroOrDenormal(n))) {
-      if (isDenormal(n) || isDenormal(m)) env.flags |= FpFlag.inputDenormal;
-      return isRoot ? oneAndHalf : two;
+  (n, m, _d, bits, _u, env) => {
+    const format = formatOf(bits);
+    if ((isInfinite(n, bits) && isZero(m, bits, env)) || (isInfinite(m, bits) && isZero(n, bits, env))) {
+      if (bits === 32 && (isDenormal(n, bits) || isDenormal(m, bits))) env.flags |= FpFlag.inputDenormal;
+      return isRoot ? oneAndHalf(bits) : two(bits);
     }
-    const product = soft.mul(float32, n, m, env);
-    if (!isRoot) return soft.sub(float32, two, product, env);
-    return soft.div(float32, soft.sub(float32, three, product, env), two, env);
+    const product = soft.mul(format, n, m, env);
+    if (!isRoot) return soft.sub(format, two(bits), product, env);
+    return soft.div(format, soft.sub(format, three(bits), product, env), two(bits), env);
   };
 
 /** The estimate table of RecipEstimate: 9 bits of a value in [0.5, 1) to 9 bits of its reciprocal. */
@@ -98,41 +119,73 @@ function rootReciprocal(scaled: number): number {
   return (guess + 1) >> 1;
 }
 
-const estimate: LaneOp = (_n, m, _d, _bits, _u, env) => {
-  if (isNan(m)) return soft.add(float32, m, m, env);
-  const sign = m & 0x80000000n;
-  if (isDenormal(m)) env.flags |= FpFlag.inputDenormal;
-  if (isZeroOrDenormal(m)) {
-    env.flags |= FpFlag.divideByZero;
-    return sign | 0x7f800000n;
+/** Exponent and the fraction as 52 bits of a number, normalised as the manual's estimates do it. */
+function estimateParts(x: bigint, bits: number): { exponent: number; fraction: bigint } {
+  const { fractionBits } = formatOf(bits);
+  let exponent = Number((x & exponentOf(bits)) >> BigInt(fractionBits));
+  let fraction = (x & ((1n << BigInt(fractionBits)) - 1n)) << BigInt(52 - fractionBits);
+  if (exponent === 0) {
+    while ((fraction & (1n << 51n)) === 0n) {
+      fraction <<= 1n;
+      exponent--;
+    }
+    fraction = (fraction << 1n) & ((1n << 52n) - 1n);
   }
-  if (isInfinite(m)) return sign;
-  const exponent = Number((m >> 23n) & 0xffn);
-  if (exponent >= 253) {
+  return { exponent, fraction };
+}
+
+/** FPRecipEstimate (DDI 0487 J1.3). */
+const estimate: LaneOp = (_n, m, _d, bits, _u, env) => {
+  const format = formatOf(bits);
+  if (isNan(m, bits)) return soft.add(format, m, m, env);
+  const sign = m & signOf(bits);
+  if (isInfinite(m, bits)) return sign;
+  if (isFlushed(m, bits, env) && bits === 32) env.flags |= FpFlag.inputDenormal;
+  if (isZero(m, bits, env)) {
+    env.flags |= FpFlag.divideByZero;
+    return sign | exponentOf(bits);
+  }
+  const { exponent, fraction } = estimateParts(m, bits);
+  // Below 2^−16 or 2^−128 the result overflows: rounding is always to nearest.
+  if (exponent < -1) {
+    env.flags |= FpFlag.overflow | FpFlag.inexact;
+    return sign | exponentOf(bits);
+  }
+  const limit = bits === 16 ? 29 : 253;
+  const flushes = bits === 16 ? env.flushHalf : env.flushToZero;
+  if (flushes && exponent >= limit) {
     env.flags |= FpFlag.underflow;
     return sign;
   }
-  const result = reciprocal(256 + Number((m >> 15n) & 0xffn));
-  return sign | (BigInt(253 - exponent) << 23n) | (BigInt(result & 0xff) << 15n);
+  let result = limit - exponent;
+  let estimated = BigInt(reciprocal(256 + Number(fraction >> 44n)) & 0xff) << 44n;
+  if (result <= 0) {
+    estimated = ((1n << 52n) | estimated) >> BigInt(1 - result);
+    result = 0;
+  }
+  return sign | (BigInt(result) << BigInt(format.fractionBits)) | (estimated >> BigInt(52 - format.fractionBits));
 };
 
-const rootEstimate: LaneOp = (_n, m, _d, _bits, _u, env) => {
-  if (isNan(m)) return soft.add(float32, m, m, env);
-  const sign = m & 0x80000000n;
-  if (isDenormal(m)) env.flags |= FpFlag.inputDenormal;
-  if (isZeroOrDenormal(m)) {
+/** FPRSqrtEstimate. */
+const rootEstimate: LaneOp = (_n, m, _d, bits, _u, env) => {
+  const format = formatOf(bits);
+  if (isNan(m, bits)) return soft.add(format, m, m, env);
+  const sign = m & signOf(bits);
+  if (isFlushed(m, bits, env) && bits === 32) env.flags |= FpFlag.inputDenormal;
+  if (isZero(m, bits, env)) {
     env.flags |= FpFlag.divideByZero;
-    return sign | 0x7f800000n;
+    return sign | exponentOf(bits);
   }
   if (sign) {
     env.flags |= FpFlag.invalid;
-    return soft.defaultNan(float32);
+    return soft.defaultNan(format);
   }
-  if (isInfinite(m)) return 0n;
-  const exponent = Number((m >> 23n) & 0xffn);
-  const fraction = Number((m >> 15n) & 0xffn);
-  const result = rootReciprocal(exponent & 1 ? 128 + (fraction >> 1) : 256 + fraction);
-  return (BigInt((380 - exponent) >> 1) << 23n) | (BigInt(result & 0xff) << 15n);
+  if (isInfinite(m, bits)) return 0n;
+  const { exponent, fraction } = estimateParts(m, bits);
+  const top = Number(fraction >> 44n);
+  const result = rootReciprocal(exponent & 1 ? 128 + (top >> 1) : 256 + top);
+  const biased = ((bits === 16 ? 44 : 380) - exponent) >> 1;
+  return (BigInt(biased) << BigInt(format.fractionBits)) | (BigInt(result & 0xff) << BigInt(format.fractionBits - 8));
 };
 
 const integerEstimate: LaneOp = (_n, m) =>
@@ -140,20 +193,21 @@ const integerEstimate: LaneOp = (_n, m) =>
 const integerRootEstimate: LaneOp = (_n, m) =>
   m & 0xc0000000n ? BigInt(rootReciprocal(Number(m >> 23n))) << 23n : 0xffffffffn;
 
-const multiply: LaneOp = (n, m, _d, _b, _u, env) => soft.mul(float32, n, m, env);
+const multiply: LaneOp = (n, m, _d, b, _u, env) => soft.mul(formatOf(b), n, m, env);
 const float = {
-  add: (n, m, _d, _b, _u, env) => soft.add(float32, n, m, env),
-  sub: (n, m, _d, _b, _u, env) => soft.sub(float32, n, m, env),
+  add: (n, m, _d, b, _u, env) => soft.add(formatOf(b), n, m, env),
+  sub: (n, m, _d, b, _u, env) => soft.sub(formatOf(b), n, m, env),
   mul: multiply,
-  abd: (n, m, _d, _b, _u, env) => soft.sub(float32, n, m, env) & 0x7fffffffn,
-  mla: (n, m, d, b, u, env, x) => soft.add(float32, d, multiply(n, m, d, b, u, env, x), env),
-  mls: (n, m, d, b, u, env, x) => soft.add(float32, d, soft.negate(float32, multiply(n, m, d, b, u, env, x)), env),
-  fma: (n, m, d, _b, _u, env) => soft.fma(float32, d, n, m, env),
-  fms: (n, m, d, _b, _u, env) => soft.fma(float32, d, soft.negate(float32, n), m, env),
-  max: (n, m, _d, _b, _u, env) => soft.minMax(float32, n, m, true, false, env),
-  min: (n, m, _d, _b, _u, env) => soft.minMax(float32, n, m, false, false, env),
-  maxnm: (n, m, _d, _b, _u, env) => soft.minMax(float32, n, m, true, true, env),
-  minnm: (n, m, _d, _b, _u, env) => soft.minMax(float32, n, m, false, true, env),
+  abd: (n, m, _d, b, _u, env) => soft.sub(formatOf(b), n, m, env) & (signOf(b) - 1n),
+  mla: (n, m, d, b, u, env, x) => soft.add(formatOf(b), d, multiply(n, m, d, b, u, env, x), env),
+  mls: (n, m, d, b, u, env, x) =>
+    soft.add(formatOf(b), d, soft.negate(formatOf(b), multiply(n, m, d, b, u, env, x)), env),
+  fma: (n, m, d, b, _u, env) => soft.fma(formatOf(b), d, n, m, env),
+  fms: (n, m, d, b, _u, env) => soft.fma(formatOf(b), d, soft.negate(formatOf(b), n), m, env),
+  max: (n, m, _d, b, _u, env) => soft.minMax(formatOf(b), n, m, true, false, env),
+  min: (n, m, _d, b, _u, env) => soft.minMax(formatOf(b), n, m, false, false, env),
+  maxnm: (n, m, _d, b, _u, env) => soft.minMax(formatOf(b), n, m, true, true, env),
+  minnm: (n, m, _d, b, _u, env) => soft.minMax(formatOf(b), n, m, false, true, env),
   ceq: comparison(false, isEqual),
   cge: comparison(true, isGreaterEqual),
   cgt: comparison(true, isGreater),
@@ -170,9 +224,13 @@ const float = {
   rsqrte: rootEstimate,
   urecpe: integerEstimate,
   ursqrte: integerRootEstimate,
+  /** x: rounding. */
+  rintExact: (_n, m, _d, b, _u, env, x) => soft.roundToIntegral(formatOf(b), m, x, true, env),
+  rint: (_n, m, _d, b, _u, env, x) => soft.roundToIntegral(formatOf(b), m, x, false, env),
+  toIntegerDirected: (_n, m, _d, b, u, env, x) => soft.toFixed(formatOf(b), m, b, 0, !u, x, env),
   /** x: fraction bits. */
-  toFixed: (_n, m, _d, _b, u, env, x) => soft.toFixed(float32, m, 32, x, !u, Rounding.zero, env),
-  fromFixed: (_n, m, _d, _b, u, env, x) => soft.fromFixed(float32, u ? m : BigInt.asIntN(32, m), x, env),
+  toFixed: (_n, m, _d, b, u, env, x) => soft.toFixed(formatOf(b), m, b, x, !u, Rounding.zero, env),
+  fromFixed: (_n, m, _d, b, u, env, x) => soft.fromFixed(formatOf(b), u ? m : BigInt.asIntN(b, m), x, env),
 } satisfies Record<string, LaneOp>;
 
 export const laneOperations = {
@@ -183,6 +241,8 @@ export const laneOperations = {
   qrshl: shift(true, true),
   qdmulh: doubledHigh(false),
   qrdmulh: doubledHigh(true),
+  qrdmlah: doubledAccumulate(false),
+  qrdmlsh: doubledAccumulate(true),
   /** Shift by x of a signed value, saturated to unsigned. */
   qshlu: (_n, m, _d, bits, _u, env, x) => saturate(BigInt.asIntN(bits, m) << BigInt(x), bits, true, env),
   /** Shift by x. */

@@ -1,13 +1,30 @@
+import type { Value } from '#tcg/builder.ts';
 import type { CpuView } from '#tcg/target.ts';
 import type { ArmContext } from './context.ts';
+import { Feature } from './features.ts';
 import { defineHelper } from './helpers.ts';
+import { nativeFloat } from './neon-float.ts';
 import { type LaneOperation, laneOperationNames, laneOperations, newLaneEnv, qcBit } from './neon-lane-ops.ts';
-import { fieldD, fieldM, fieldN, oddQuad, type ThreeFields } from './neon-vectors.ts';
-import { convert, float16, float32 } from './softfloat.ts';
+import { doubledHigh, saturatingShiftLeft, shiftedBy, uniformAmount } from './neon-native.ts';
+import {
+  alternate,
+  broadcast,
+  fieldD,
+  fieldM,
+  fieldN,
+  getPair,
+  getVector,
+  oddQuad,
+  setVector,
+  type ThreeFields,
+} from './neon-vectors.ts';
+import { convert, float16, float32, Rounding } from './softfloat.ts';
 import { armState, slotD } from './state.ts';
+import { directed } from './vfp-convert.ts';
+import { wantsVectorFlags } from './vfp-fpscr.ts';
 import { neonData, type RowPair } from './vfp-registers.ts';
 
-/** Advanced SIMD instructions done by `neon-lane-ops.ts` (DDI 0406C A7.4). */
+/** Advanced SIMD instructions that `neon-lane-ops.ts` can do lane by lane (DDI 0406C A7.4). */
 
 const fpscrIndex = armState.offset('fpscr') >> 2;
 const env = newLaneEnv();
@@ -48,6 +65,8 @@ function laneHelper(cpu: CpuView, code: number, registers: number): number {
   const results: bigint[] = [];
   env.flags = 0;
   env.qc = false;
+  env.flushHalf = (cpu.i32[fpscrIndex]! & (1 << 19)) !== 0;
+  env.alternativeHalf = false;
   for (let i = 0; i < count; i++) {
     const lane = i << size;
     let left = n + lane;
@@ -78,7 +97,65 @@ interface Operation {
   readonly x?: number;
 }
 
+/** One operation on all lanes: native vectors where there is a sequence and no flags are kept, else the helper. */
 function emitLanes(c: ArmContext, o: Operation, d: number, n: number, m: number): void {
+  if (!emitNative(c, o, d, n, m)) emitHelper(c, o, d, n, m);
+}
+
+function emitNative(c: ArmContext, o: Operation, d: number, n: number, m: number): boolean {
+  const { name, size, q, u = 0, x = 0 } = o;
+  const set = (value: Value): void => setVector(c, q, d, value);
+  switch (name) {
+    case 'qdmulh':
+    case 'qrdmulh': {
+      const right = o.scalar ? broadcast(c, size, m, x) : getVector(c, q, m);
+      set(doubledHigh(c, getVector(c, q, n), right, size, name === 'qrdmulh'));
+      return true;
+    }
+    case 'qshlu':
+      set(saturatingShiftLeft(c, getVector(c, q, m), size, x, 'signedToUnsigned'));
+      return true;
+    case 'qshlImmediate':
+      set(saturatingShiftLeft(c, getVector(c, q, m), size, x, u ? 'unsigned' : 'signed'));
+      return true;
+    case 'shl':
+    case 'rshl':
+    case 'qshl':
+    case 'qrshl':
+      emitRegisterShift(c, o, d, n, m);
+      return true;
+    default:
+      break;
+  }
+  if (size !== 2 || wantsVectorFlags(c)) return false;
+  const operands = floatOperands(c, o, n, m);
+  return nativeFloat(c, name, { ...operands, d: () => getVector(c, q, d), u, x }, set);
+}
+
+/** The vectors n and m of an operation on singles. */
+function floatOperands(c: ArmContext, o: Operation, n: number, m: number): { n: Value; m: Value } {
+  const { q } = o;
+  if (o.scalar) return { n: getVector(c, q, n), m: broadcast(c, 2, m, o.x ?? 0) };
+  if (!o.pairwise) return { n: getVector(c, q, n), m: getVector(c, q, m) };
+  const both = getPair(c, n, m);
+  return { n: alternate(c, 2, both, both, 0), m: alternate(c, 2, both, both, 1) };
+}
+
+/** Shifts by a register: nearly always all lanes by the same amount. */
+function emitRegisterShift(c: ArmContext, o: Operation, d: number, n: number, m: number): void {
+  const { b } = c;
+  const { name, size, q, u = 0 } = o;
+  const { differ, amount } = uniformAmount(c, getVector(c, q, n), size);
+  const value = getVector(c, q, m);
+  b.if(differ);
+  emitHelper(c, o, d, n, m);
+  b.else();
+  const shift = { size, u, rounds: name.includes('r'), saturates: name.startsWith('q') };
+  setVector(c, q, d, shiftedBy(c, value, amount, shift));
+  b.endif();
+}
+
+function emitHelper(c: ArmContext, o: Operation, d: number, n: number, m: number): void {
   const { b } = c;
   const bits = (o.u ? uBit : 0) | (o.q ? qBit : 0) | (o.pairwise ? pairwiseBit : 0) | (o.scalar ? scalarBit : 0);
   const code = laneOperationNames.indexOf(o.name) | (o.size << sizeShift) | bits | ((o.x ?? 0) << xShift);
@@ -90,16 +167,22 @@ interface Same extends ThreeFields {
   readonly q: number;
 }
 
-/** Floating point on three registers; the low size bit is the precision, of which only single exists. */
+/** The element size of floats: halves need FEAT_FP16. */
+function floatSize(c: ArmContext, isHalf: boolean): number {
+  if (isHalf) c.require(Feature.fp16);
+  return isHalf ? 1 : 2;
+}
+
+/** Floating point on three registers; the low size bit is the precision. */
 const floatSame =
   (name: LaneOperation, pairwise = false) =>
   (c: ArmContext, f: Same): void => {
-    if (f.size & 1 || (pairwise && f.q)) {
+    if (pairwise && f.q) {
       c.undefined();
       return;
     }
     if (oddQuad(c, f.q, fieldD(f), fieldN(f), fieldM(f))) return;
-    emitLanes(c, { name, size: 2, q: f.q, pairwise }, fieldD(f), fieldN(f), fieldM(f));
+    emitLanes(c, { name, size: floatSize(c, (f.size & 1) !== 0), q: f.q, pairwise }, fieldD(f), fieldN(f), fieldM(f));
   };
 
 /** VSHL VQSHL VRSHL VQRSHL (register). */
@@ -118,10 +201,11 @@ const doublingSame = (name: LaneOperation) => (c: ArmContext, f: Same) => {
 /** By scalar: u is Q, Dm[x] with 16 or 32 bits. */
 const byScalar =
   (name: LaneOperation, isFloat: boolean) => (c: ArmContext, f: ThreeFields & { u: number; size: number }) => {
-    if (f.size === 0 || f.size === 3 || (isFloat && f.size !== 2)) {
+    if (f.size === 0 || f.size === 3) {
       c.undefined();
       return;
     }
+    if (isFloat) floatSize(c, f.size === 1);
     if (oddQuad(c, f.u, fieldD(f), fieldN(f))) return;
     const isHalf = f.size === 1;
     const x = isHalf ? (f.m << 1) | (f.vm >> 3) : f.m;
@@ -137,14 +221,24 @@ interface Two {
   readonly vm: number;
 }
 
-/** 32-bit elements of one register. */
-const words =
-  (name: LaneOperation, u = 0) =>
+/** Floats of one register: size 2 is single, 1 half precision. */
+const floats =
+  (name: LaneOperation, { u = 0, x = 0, feature = 0 } = {}) =>
   (c: ArmContext, f: Two) => {
-    if (f.size !== 2) c.undefined();
-    else if (!oddQuad(c, f.q, fieldD(f), fieldM(f)))
-      emitLanes(c, { name, size: 2, q: f.q, u }, fieldD(f), 0, fieldM(f));
+    if (f.size !== 1 && f.size !== 2) {
+      c.undefined();
+      return;
+    }
+    if (oddQuad(c, f.q, fieldD(f), fieldM(f))) return;
+    if (feature) c.require(feature);
+    emitLanes(c, { name, size: floatSize(c, f.size === 1), q: f.q, u, x }, fieldD(f), 0, fieldM(f));
   };
+
+/** 32-bit elements of one register. */
+const words = (name: LaneOperation) => (c: ArmContext, f: Two) => {
+  if (f.size !== 2) c.undefined();
+  else if (!oddQuad(c, f.q, fieldD(f), fieldM(f))) emitLanes(c, { name, size: 2, q: f.q }, fieldD(f), 0, fieldM(f));
+};
 
 interface Shift {
   readonly u: number;
@@ -168,12 +262,16 @@ const saturatingShift = (name: LaneOperation) => (c: ArmContext, f: Shift) => {
   emitLanes(c, { name, size, u: f.u, q: f.q, x: f.imm & ((8 << size) - 1) }, fieldD(f), 0, fieldM(f));
 };
 
-/** VCVT between f32 and fixed point. */
-const fixedPoint = (name: LaneOperation) => (c: ArmContext, f: Shift) => {
-  if (f.l || f.imm < 32) c.undefined();
-  else if (!oddQuad(c, f.q, fieldD(f), fieldM(f)))
-    emitLanes(c, { name, size: 2, u: f.u, q: f.q, x: 64 - f.imm }, fieldD(f), 0, fieldM(f));
-};
+/** VCVT between floating and fixed point. */
+const fixedPoint =
+  (name: LaneOperation, isHalf = false) =>
+  (c: ArmContext, f: Shift) => {
+    if (f.l || f.imm < (isHalf ? 48 : 32)) c.undefined();
+    else if (!oddQuad(c, f.q, fieldD(f), fieldM(f))) {
+      const size = floatSize(c, isHalf);
+      emitLanes(c, { name, size, u: f.u, q: f.q, x: 64 - f.imm }, fieldD(f), 0, fieldM(f));
+    }
+  };
 
 /** (x: to half, d | m << 16): four halves of Dm to Qd, or the other way. */
 function halfHelper(cpu: CpuView, toHalf: number, registers: number): number {
@@ -182,6 +280,7 @@ function halfHelper(cpu: CpuView, toHalf: number, registers: number): number {
   const [from, to] = toHalf ? ([2, 1] as const) : ([1, 2] as const);
   const formats = [float16, float16, float32];
   env.flags = 0;
+  env.flushHalf = false;
   env.alternativeHalf = (cpu.i32[fpscrIndex]! & (1 << 26)) !== 0;
   const results = [0, 1, 2, 3].map((i) =>
     convert(formats[from]!, formats[to]!, readLane(cpu, m + (i << from), from), env),
@@ -201,6 +300,10 @@ const vcvtHalf = (toHalf: 0 | 1) => (c: ArmContext, f: Omit<Two, 'q' | 'size'>) 
   const { b } = c;
   b.helper(half, false, b.i32(toHalf), b.i32(d | (m << 16)));
 };
+
+/** VCVT<A|N|P|M>.<S|U>32.F32: U is opposite to the bit. */
+const vcvtDirected = (c: ArmContext, f: Two & { rm: number; u: number }): void =>
+  floats('toIntegerDirected', { u: f.u, x: directed[f.rm]! })(c, f);
 
 const same = <const P extends string>(opc: P) => `0 d:1 size:2 vn:4 vd:4 ${opc} vm:4` as const;
 const scalar = <const P extends string>(opc: P) => `1 d:1 size:2 vn:4 vd:4 ${opc} n:1 1 m:1 0 vm:4` as const;
@@ -250,23 +353,35 @@ export const laneRows: readonly RowPair[] = [
   floatRow('VRSQRTS', '0', '1', '1111', '1', 'rsqrts'),
   floatRow('VMAXNM.F32', '1', '0', '1111', '1', 'maxnm'),
   floatRow('VMINNM.F32', '1', '1', '1111', '1', 'minnm'),
-  neonData('VCGT.F32 (zero)', '1', two('01 vd:4 0 1000'), words('cgtZero')),
-  neonData('VCGE.F32 (zero)', '1', two('01 vd:4 0 1001'), words('cgeZero')),
-  neonData('VCEQ.F32 (zero)', '1', two('01 vd:4 0 1010'), words('ceqZero')),
-  neonData('VCLE.F32 (zero)', '1', two('01 vd:4 0 1011'), words('cleZero')),
-  neonData('VCLT.F32 (zero)', '1', two('01 vd:4 0 1100'), words('cltZero')),
+  neonData('VCGT.F32 (zero)', '1', two('01 vd:4 0 1000'), floats('cgtZero')),
+  neonData('VCGE.F32 (zero)', '1', two('01 vd:4 0 1001'), floats('cgeZero')),
+  neonData('VCEQ.F32 (zero)', '1', two('01 vd:4 0 1010'), floats('ceqZero')),
+  neonData('VCLE.F32 (zero)', '1', two('01 vd:4 0 1011'), floats('cleZero')),
+  neonData('VCLT.F32 (zero)', '1', two('01 vd:4 0 1100'), floats('cltZero')),
   neonData('VRECPE.U32', '1', two('11 vd:4 0 1000'), words('urecpe')),
   neonData('VRSQRTE.U32', '1', two('11 vd:4 0 1001'), words('ursqrte')),
-  neonData('VRECPE.F32', '1', two('11 vd:4 0 1010'), words('recpe')),
-  neonData('VRSQRTE.F32', '1', two('11 vd:4 0 1011'), words('rsqrte')),
-  neonData('VCVT.F32.S32', '1', two('11 vd:4 0 1100'), words('fromFixed')),
-  neonData('VCVT.F32.U32', '1', two('11 vd:4 0 1101'), words('fromFixed', 1)),
-  neonData('VCVT.S32.F32', '1', two('11 vd:4 0 1110'), words('toFixed')),
-  neonData('VCVT.U32.F32', '1', two('11 vd:4 0 1111'), words('toFixed', 1)),
+  neonData('VRECPE.F32', '1', two('11 vd:4 0 1010'), floats('recpe')),
+  neonData('VRSQRTE.F32', '1', two('11 vd:4 0 1011'), floats('rsqrte')),
+  neonData('VCVT.F32.S32', '1', two('11 vd:4 0 1100'), floats('fromFixed')),
+  neonData('VCVT.F32.U32', '1', two('11 vd:4 0 1101'), floats('fromFixed', { u: 1 })),
+  neonData('VCVT.S32.F32', '1', two('11 vd:4 0 1110'), floats('toFixed')),
+  neonData('VCVT.U32.F32', '1', two('11 vd:4 0 1111'), floats('toFixed', { u: 1 })),
   neonData('VCVT.F16.F32', '1', '1 d:1 11 01 10 vd:4 0 1100 0 m:1 0 vm:4', vcvtHalf(1)),
   neonData('VCVT.F32.F16', '1', '1 d:1 11 01 10 vd:4 0 1110 0 m:1 0 vm:4', vcvtHalf(0)),
+  // VRINT<N|X|A|Z|M|P>; 100 and 110 in the place of op are conversions of halves.
+  neonData('VRINTN', '1', two('10 vd:4 0 1000'), floats('rint', { x: Rounding.nearest, feature: Feature.v8 })),
+  neonData('VRINTX', '1', two('10 vd:4 0 1001'), floats('rintExact', { x: Rounding.nearest, feature: Feature.v8 })),
+  neonData('VRINTA', '1', two('10 vd:4 0 1010'), floats('rint', { x: Rounding.away, feature: Feature.v8 })),
+  neonData('VRINTZ', '1', two('10 vd:4 0 1011'), floats('rint', { x: Rounding.zero, feature: Feature.v8 })),
+  neonData('VRINTM', '1', two('10 vd:4 0 1101'), floats('rint', { x: Rounding.minus, feature: Feature.v8 })),
+  neonData('VRINTP', '1', two('10 vd:4 0 1111'), floats('rint', { x: Rounding.plus, feature: Feature.v8 })),
+  neonData('VCVT (directed)', '1', '1 d:1 11 size:2 11 vd:4 0 0 rm:2 u:1 q:1 m:1 0 vm:4', vcvtDirected),
+  neonData('VQRDMLAH', '1', same('1011 n:1 q:1 m:1 1'), doublingSame('qrdmlah')),
+  neonData('VQRDMLSH', '1', same('1100 n:1 q:1 m:1 1'), doublingSame('qrdmlsh')),
   neonData('VQSHLU', '1', shifted('0110'), (c, f) => saturatingShift('qshlu')(c, { ...f, u: 1 })),
   neonData('VQSHL (immediate)', 'u:1', shifted('0111'), saturatingShift('qshlImmediate')),
+  neonData('VCVT.F16 (fixed-point to half)', 'u:1', shifted('1100'), fixedPoint('fromFixed', true)),
+  neonData('VCVT.F16 (half to fixed-point)', 'u:1', shifted('1101'), fixedPoint('toFixed', true)),
   neonData('VCVT (fixed-point to F32)', 'u:1', shifted('1110'), fixedPoint('fromFixed')),
   neonData('VCVT (F32 to fixed-point)', 'u:1', shifted('1111'), fixedPoint('toFixed')),
 ];
@@ -277,5 +392,7 @@ export const laneScalarRows: readonly RowPair[] = [
   neonData('VMLS.F32 (by scalar)', 'u:1', scalar('0101'), byScalar('mls', true)),
   neonData('VMUL.F32 (by scalar)', 'u:1', scalar('1001'), byScalar('mul', true)),
   neonData('VQDMULH (by scalar)', 'u:1', scalar('1100'), byScalar('qdmulh', false)),
+  neonData('VQRDMLAH (by scalar)', 'u:1', scalar('1110'), byScalar('qrdmlah', false)),
+  neonData('VQRDMLSH (by scalar)', 'u:1', scalar('1111'), byScalar('qrdmlsh', false)),
   neonData('VQRDMULH (by scalar)', 'u:1', scalar('1101'), byScalar('qrdmulh', false)),
 ];

@@ -4,7 +4,7 @@ import type { ArmContext } from './context.ts';
 import { narrowed } from './neon-shift.ts';
 import { multiplied, saturatedSum } from './neon-three.ts';
 import {
-  bytesOf,
+  broadcast,
   everyLane,
   fieldD,
   fieldM,
@@ -13,7 +13,6 @@ import {
   laneOps,
   oddQuad,
   setVector,
-  shuffle,
   type ThreeFields,
 } from './neon-vectors.ts';
 import { neonData, type RowPair } from './vfp-registers.ts';
@@ -28,15 +27,19 @@ interface Long extends ThreeFields {
 const widen = (c: ArmContext, value: Value, size: number, u: number): Value =>
   c.b.un((u ? laneOps.widenU : laneOps.widenS)[size]!, value);
 
-/** n · m of elements already widened to size + 1. */
-const product = (c: ArmContext, n: Value, m: Value, size: number): Value =>
-  size === 2 ? c.b.bin(Op.mul_i64x2, n, m) : multiplied(c, n, m, size + 1);
+const products = [
+  [Op.extmul_low_s_i8x16, Op.extmul_low_s_i16x8, Op.extmul_low_s_i32x4],
+  [Op.extmul_low_u_i8x16, Op.extmul_low_u_i16x8, Op.extmul_low_u_i32x4],
+];
+/** n · m of the low elements, twice as wide. */
+const product = (c: ArmContext, n: Value, m: Value, size: number, u: number): Value =>
+  c.b.bin(products[u]![size]!, n, m);
 
 type Emit = (c: ArmContext, n: Value, m: Value, size: number, u: number, d: () => Value) => Value;
 
-/** Qd from Dn and Dm, or Qn and Dm (`wideN`); operands come widened. */
+/** Qd from Dn and Dm, or Qn and Dm (`wideN`); operands come widened unless `emit` does that (`narrow`). */
 const long =
-  (wideN: boolean, emit: Emit) =>
+  (wideN: boolean, emit: Emit, narrow = false) =>
   (c: ArmContext, f: Long): void => {
     const d = fieldD(f);
     const n = fieldN(f);
@@ -44,8 +47,9 @@ const long =
       c.undefined();
       return;
     }
-    const left = wideN ? getVector(c, 1, n) : widen(c, getVector(c, 0, n), f.size, f.u);
-    const right = widen(c, getVector(c, 0, fieldM(f)), f.size, f.u);
+    const wide = (value: Value): Value => (narrow ? value : widen(c, value, f.size, f.u));
+    const left = wideN ? getVector(c, 1, n) : wide(getVector(c, 0, n));
+    const right = wide(getVector(c, 0, fieldM(f)));
     setVector(
       c,
       1,
@@ -56,13 +60,13 @@ const long =
 
 const wideAdd: Emit = (c, n, m, size) => c.b.bin(laneOps.add[size + 1]!, n, m);
 const wideSub: Emit = (c, n, m, size) => c.b.bin(laneOps.sub[size + 1]!, n, m);
-const vmull: Emit = (c, n, m, size) => product(c, n, m, size);
-const vmlal: Emit = (c, n, m, size, _u, d) => c.b.bin(laneOps.add[size + 1]!, d(), product(c, n, m, size));
-const vmlsl: Emit = (c, n, m, size, _u, d) => c.b.bin(laneOps.sub[size + 1]!, d(), product(c, n, m, size));
+const vmull: Emit = (c, n, m, size, u) => product(c, n, m, size, u);
+const vmlal: Emit = (c, n, m, size, u, d) => c.b.bin(laneOps.add[size + 1]!, d(), product(c, n, m, size, u));
+const vmlsl: Emit = (c, n, m, size, u, d) => c.b.bin(laneOps.sub[size + 1]!, d(), product(c, n, m, size, u));
 
 /** 2 · n · m, which saturates where both are the smallest value. */
 function doubledProduct(c: ArmContext, n: Value, m: Value, size: number): Value {
-  const value = product(c, n, m, size);
+  const value = product(c, n, m, size, 0);
   return saturatedSum(c, 'add', value, value, size + 1, 0);
 }
 const vqdmull: Emit = (c, n, m, size) => doubledProduct(c, n, m, size);
@@ -71,7 +75,7 @@ const vqdmlsl: Emit = (c, n, m, size, _u, d) => saturatedSum(c, 'sub', d(), doub
 /** Halfwords and words only. */
 const doubling = (emit: Emit) => (c: ArmContext, f: Long) => {
   if (f.size === 0) c.undefined();
-  else long(false, emit)(c, f);
+  else long(false, emit, true)(c, f);
 };
 
 /** VMULL.P8: products of polynomials over {0, 1}. */
@@ -127,14 +131,7 @@ function scalar(c: ArmContext, f: Long): Value {
   const isHalf = f.size === 1;
   const register = isHalf ? f.vm & 7 : f.vm;
   const index = isHalf ? (f.m << 1) | (f.vm >> 3) : f.m;
-  const value = getVector(c, 0, register);
-  const bytes = 1 << f.size;
-  return shuffle(
-    c,
-    value,
-    value,
-    bytesOf((i) => index * bytes + (i & (bytes - 1))),
-  );
+  return broadcast(c, f.size, register, index);
 }
 
 /** VMUL VMLA VMLS (by scalar); u is Q. */
@@ -156,13 +153,11 @@ const longByScalar = (emit: Emit) => (c: ArmContext, f: Long) => {
     c.undefined();
     return;
   }
-  const n = widen(c, getVector(c, 0, fieldN(f)), f.size, f.u);
-  const m = widen(c, scalar(c, f), f.size, f.u);
   setVector(
     c,
     1,
     d,
-    emit(c, n, m, f.size, f.u, () => getVector(c, 1, d)),
+    emit(c, getVector(c, 0, fieldN(f)), scalar(c, f), f.size, f.u, () => getVector(c, 1, d)),
   );
 };
 
@@ -178,9 +173,9 @@ export const longRows: readonly RowPair[] = [
   neonData('VABAL', 'u:1', rest('0101 n:1 0 m:1'), long(false, vabal)),
   neonData('VSUBHN', 'u:1', rest('0110 n:1 0 m:1'), highNarrow(laneOps.sub)),
   neonData('VABDL', 'u:1', rest('0111 n:1 0 m:1'), long(false, vabdl)),
-  neonData('VMLAL', 'u:1', rest('1000 n:1 0 m:1'), long(false, vmlal)),
-  neonData('VMLSL', 'u:1', rest('1010 n:1 0 m:1'), long(false, vmlsl)),
-  neonData('VMULL', 'u:1', rest('1100 n:1 0 m:1'), long(false, vmull)),
+  neonData('VMLAL', 'u:1', rest('1000 n:1 0 m:1'), long(false, vmlal, true)),
+  neonData('VMLSL', 'u:1', rest('1010 n:1 0 m:1'), long(false, vmlsl, true)),
+  neonData('VMULL', 'u:1', rest('1100 n:1 0 m:1'), long(false, vmull, true)),
   neonData('VQDMLAL', '0', rest('1001 n:1 0 m:1'), (c, f) => doubling(vqdmlal)(c, { ...f, u: 0 })),
   neonData('VQDMLSL', '0', rest('1011 n:1 0 m:1'), (c, f) => doubling(vqdmlsl)(c, { ...f, u: 0 })),
   neonData('VQDMULL', '0', rest('1101 n:1 0 m:1'), (c, f) => doubling(vqdmull)(c, { ...f, u: 0 })),

@@ -1,7 +1,8 @@
 import type { Value } from '#tcg/builder.ts';
 import { MemoryFlag, Op } from '#tcg/ops.ts';
 import type { ArmContext } from './context.ts';
-import { fieldD, getPair, laneOps, setPair, shuffle } from './neon-vectors.ts';
+import { dataKinds, loadData, storeData } from './guest-data.ts';
+import { bytesOf, fieldD, getPair, laneOps, setPair, shuffle } from './neon-vectors.ts';
 import { slotD } from './state.ts';
 import { neonMemory, type RowPair } from './vfp-registers.ts';
 
@@ -25,8 +26,9 @@ function writeBack(c: ArmContext, f: Transfer, address: Value, bytes: number): v
 }
 
 function refused(c: ArmContext, f: Transfer, lastRegister: number, isUndefined: boolean): boolean {
-  if (!isUndefined && lastRegister < 32 && f.rn !== 15 && !c.bigEndian) return false;
-  c.undefined();
+  if (!isUndefined && lastRegister < 32 && f.rn !== 15) return false;
+  if (isUndefined) c.undefined();
+  else c.unpredictable();
   return true;
 }
 
@@ -63,7 +65,8 @@ function multiple(c: ArmContext, f: Transfer & { type: number; size: number; ali
   b.probe(address, 8 * count, f.l ? 1 : 2);
   /** Registers in memory order where elements are not interleaved. */
   const registers = Array.from({ length: count }, (_, i) => first + Math.floor(i / n) + (i % n) * step);
-  if (n === 1) moveWhole(c, f.l !== 0, address, registers);
+  if (n === 1 && c.bigEndian && f.size > 0) moveReversed(c, f.l !== 0, address, registers, f.size);
+  else if (n === 1) moveWhole(c, f.l !== 0, address, registers);
   else if (f.l) loadInterleaved(c, address, registers, n, f.size);
   else storeInterleaved(c, address, registers, n, f.size);
   writeBack(c, f, address, 8 * count);
@@ -83,11 +86,41 @@ function moveWhole(c: ArmContext, isLoad: boolean, address: Value, registers: re
   }
 }
 
+/** The same for big-endian elements of 2^size bytes. */
+function moveReversed(
+  c: ArmContext,
+  isLoad: boolean,
+  address: Value,
+  registers: readonly number[],
+  size: number,
+): void {
+  const { b } = c;
+  const flip = (1 << size) - 1;
+  const reversed = (value: Value): Value => {
+    const vector = b.un(Op.splat_i64x2, value);
+    return b.emit(
+      Op.extract_lane_i64x2,
+      shuffle(
+        c,
+        vector,
+        vector,
+        bytesOf((i) => i ^ flip),
+      ),
+    );
+  };
+  registers.forEach((d, i) => {
+    if (isLoad) b.set('i64', slotD(d), reversed(b.load(Op.load_i64, address, 8 * i, MemoryFlag.probed)));
+    else b.store(Op.store_i64, address, reversed(b.get('i64', slotD(d))), 8 * i, MemoryFlag.probed);
+  });
+}
+
 /** Where byte `i` of register `k` (in `registers` order) is in memory. */
-function memoryByte(n: number, size: number, k: number, i: number): number {
+function memoryByte(c: ArmContext, n: number, size: number, k: number, i: number): number {
   const group = Math.floor(k / n);
   const element = i >> size;
-  return group * 8 * n + ((element * n + (k % n)) << size) + (i & ((1 << size) - 1));
+  const last = (1 << size) - 1;
+  const within = (c.bigEndian ? ~i : i) & last;
+  return group * 8 * n + ((element * n + (k % n)) << size) + within;
 }
 
 function loadInterleaved(c: ArmContext, address: Value, registers: readonly number[], n: number, size: number): void {
@@ -99,9 +132,9 @@ function loadInterleaved(c: ArmContext, address: Value, registers: readonly numb
   if (registers.length === 4) high = b.load(Op.load_v128, address, 16, probed);
   for (let k = 0; k < registers.length; k += 2) {
     const pick: number[] = [];
-    for (let i = 0; i < 8; i++) pick.push(memoryByte(n, size, k, i));
+    for (let i = 0; i < 8; i++) pick.push(memoryByte(c, n, size, k, i));
     const second = k + 1 < registers.length ? k + 1 : k;
-    for (let i = 0; i < 8; i++) pick.push(memoryByte(n, size, second, i));
+    for (let i = 0; i < 8; i++) pick.push(memoryByte(c, n, size, second, i));
     const value = shuffle(c, low, high, pick);
     if (second === k) b.set('i64', slotD(registers[k]!), b.emit(Op.extract_lane_i64x2, value));
     else setPair(c, registers[k]!, registers[second]!, value);
@@ -117,7 +150,7 @@ function storeInterleaved(c: ArmContext, address: Value, registers: readonly num
   if (count === 3) high = b.un(Op.splat_i64x2, b.get('i64', slotD(registers[2]!)));
   if (count === 4) high = getPair(c, registers[2]!, registers[3]!);
   const source = new Array<number>(32).fill(0);
-  for (let k = 0; k < count; k++) for (let i = 0; i < 8; i++) source[memoryByte(n, size, k, i)] = 8 * k + i;
+  for (let k = 0; k < count; k++) for (let i = 0; i < 8; i++) source[memoryByte(c, n, size, k, i)] = 8 * k + i;
   b.store(Op.store_v128, address, shuffle(c, low, high, source.slice(0, 16)), 0, probed);
   if (count === 2) return;
   const rest = shuffle(c, low, high, source.slice(16));
@@ -125,8 +158,7 @@ function storeInterleaved(c: ArmContext, address: Value, registers: readonly num
   else b.store(Op.store_i64, address, b.emit(Op.extract_lane_i64x2, rest), 16, probed);
 }
 
-const loads = [Op.load8_u, Op.load16_u, Op.load_i32];
-const stores = [Op.store8, Op.store16, Op.store_i32];
+const kinds = [dataKinds.byte, dataKinds.half, dataKinds.word];
 
 /** True if index_align is unallocated for n elements of `size`. */
 function badIndexAlign(n: number, size: number, ia: number): boolean {
@@ -159,10 +191,10 @@ function oneLane(c: ArmContext, f: Transfer & { size: number; n: number; ia: num
     const slot = slotD(first + i * step) + (byte & 4);
     const shift = (byte & 3) * 8;
     if (!f.l) {
-      b.store(stores[size]!, address, b.shrUImm(b.get32(slot), shift), i << size, flags);
+      storeData(c, kinds[size]!, address, b.shrUImm(b.get32(slot), shift), i << size, flags);
       continue;
     }
-    const value = b.load(loads[size]!, address, i << size, flags);
+    const value = loadData(c, kinds[size]!, address, i << size, flags);
     const mask = size === 2 ? -1 : (1 << (8 << size)) - 1;
     const kept = size === 2 ? b.i32(0) : b.andImm(b.get32(slot), ~(mask << shift));
     b.set32(slot, b.or(b.shlImm(value, shift), kept));
@@ -186,7 +218,7 @@ function allLanes(c: ArmContext, f: Omit<Transfer, 'l'> & { n: number; size: num
   const bytes = n << size;
   if (n > 1) b.probe(address, bytes, 1);
   for (let i = 0; i < count; i++) {
-    const value = b.load(loads[size]!, address, n === 1 ? 0 : i << size, n > 1 || i > 0 ? MemoryFlag.probed : 0);
+    const value = loadData(c, kinds[size]!, address, n === 1 ? 0 : i << size, n > 1 || i > 0 ? MemoryFlag.probed : 0);
     const all = b.emit(Op.extract_lane_i64x2, b.un(laneOps.splat[size]!, value));
     b.set('i64', slotD(first + i * step), all);
   }

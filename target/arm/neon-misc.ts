@@ -1,6 +1,7 @@
 import type { Value } from '#tcg/builder.ts';
 import { Op } from '#tcg/ops.ts';
 import type { ArmContext } from './context.ts';
+import { Feature } from './features.ts';
 import { saturatedNarrow } from './neon-shift.ts';
 import {
   bytesOf,
@@ -95,15 +96,15 @@ const againstZero = (ops: readonly number[], swapped: boolean) =>
   each(2, (c, m, size) => (swapped ? c.b.bin(ops[size]!, zeroVector(c), m) : c.b.bin(ops[size]!, m, zeroVector(c))));
 
 const vabs = each(2, (c, m, size) => c.b.un(laneOps.abs[size]!, m));
-/** VABS.F32, VNEG.F32: the sign bits. */
+/** VABS.F32, VNEG.F32 and of halves: the sign bits. */
 const floatSign = (negates: boolean) => (c: ArmContext, f: Two) => {
-  if (f.size !== 2) {
+  if (f.size !== 2 && f.size !== 1) {
     c.undefined();
     return;
   }
-  each(2, (_c, m) =>
-    negates ? c.b.bin(Op.xor_v128, m, everyWord(c, 1 << 31)) : c.b.bin(Op.and_v128, m, everyWord(c, 0x7fffffff)),
-  )(c, f);
+  if (f.size === 1) c.require(Feature.fp16);
+  const sign = everyLane(c, f.size, f.size === 1 ? 0x8000 : 1 << 31);
+  each(2, (_c, m) => c.b.bin(negates ? Op.xor_v128 : Op.andnot_v128, m, sign))(c, f);
 };
 const vneg = each(2, (c, m, size) => c.b.un(laneOps.neg[size]!, m));
 /** VQABS, VQNEG: only the smallest value has no counterpart; it stays as it is and becomes the largest. */
@@ -117,9 +118,16 @@ const saturatedSign = (ops: readonly number[]) =>
     return result;
   });
 
+const neighbourSums = [
+  [Op.extadd_pairwise_s_i8x16, Op.extadd_pairwise_s_i16x8],
+  [Op.extadd_pairwise_u_i8x16, Op.extadd_pairwise_u_i16x8],
+];
+
 /** Sums of neighbouring elements, twice as wide. */
 function pairSums(c: ArmContext, m: Value, size: number, u: boolean): Value {
   const { b } = c;
+  const op = neighbourSums[u ? 1 : 0]![size];
+  if (op !== undefined) return b.un(op, m);
   const by = b.i32(8 << size);
   const shr = (u ? laneOps.shrU : laneOps.shrS)[size + 1]!;
   return b.bin(laneOps.add[size + 1]!, b.bin(shr, m, by), b.bin(shr, b.bin(laneOps.shl[size + 1]!, m, by), by));
@@ -258,7 +266,7 @@ function vtbl(c: ArmContext, f: ThreeFields & { len: number; op: number }): void
   const count = f.len + 1;
   const d = fieldD(f);
   if (first + count > 32) {
-    c.undefined();
+    c.unpredictable();
     return;
   }
   const index = getVector(c, 0, fieldM(f));

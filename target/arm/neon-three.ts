@@ -73,10 +73,13 @@ const halfXor = (c: ArmContext, n: Value, m: Value, size: number, u: number): Va
 const vhadd = same(2, (c, n, m, size, u) =>
   c.b.bin(laneOps.add[size]!, c.b.bin(Op.and_v128, n, m), halfXor(c, n, m, size, u)),
 );
+const averages = [Op.avgr_u_i8x16, Op.avgr_u_i16x8];
 /** VRHADD: (n + m + 1) >> 1. */
-const vrhadd = same(2, (c, n, m, size, u) =>
-  c.b.bin(laneOps.sub[size]!, c.b.bin(Op.or_v128, n, m), halfXor(c, n, m, size, u)),
-);
+const vrhadd = same(2, (c, n, m, size, u) => {
+  const average = u ? averages[size] : undefined;
+  if (average !== undefined) return c.b.bin(average, n, m);
+  return c.b.bin(laneOps.sub[size]!, c.b.bin(Op.or_v128, n, m), halfXor(c, n, m, size, u));
+});
 /** VHSUB: (n − m) >> 1 = ((n ^ m) >> 1) − (~n & m). */
 const vhsub = same(2, (c, n, m, size, u) =>
   c.b.bin(laneOps.sub[size]!, halfXor(c, n, m, size, u), c.b.bin(Op.andnot_v128, m, n)),

@@ -89,11 +89,25 @@ export function everyLane(c: ArmContext, size: number, value: number): Value {
   return everyWord(c, size === 1 ? (value & 0xffff) * 0x10001 : (value & 0xff) * 0x1010101);
 }
 
-/** Sets FPSCR.QC where two vectors differ. */
-export function setQcIfDifferent(c: ArmContext, a: Value, b: Value): void {
+/** Sets FPSCR.QC if two vectors differ. */
+export const setQcIfDifferent = (c: ArmContext, a: Value, b: Value): void => setQcWhere(c, c.b.bin(Op.xor_v128, a, b));
+
+/** Sets FPSCR.QC if any bit of a vector is set. */
+export function setQcWhere(c: ArmContext, mask: Value): void {
   const slot = armState.offset('fpscr');
-  const differ = c.b.un(Op.any_true_v128, c.b.bin(Op.xor_v128, a, b));
-  c.b.set32(slot, c.b.or(c.b.get32(slot), c.b.shlImm(differ, 27)));
+  c.b.set32(slot, c.b.or(c.b.get32(slot), c.b.shlImm(c.b.un(Op.any_true_v128, mask), 27)));
+}
+
+/** Element `index` of D register `register`, of 2^size bytes, in every lane. */
+export function broadcast(c: ArmContext, size: number, register: number, index: number): Value {
+  const value = getVector(c, 0, register);
+  const bytes = 1 << size;
+  return shuffle(
+    c,
+    value,
+    value,
+    bytesOf((i) => index * bytes + (i & (bytes - 1))),
+  );
 }
 
 export interface ThreeFields {

@@ -15,8 +15,8 @@ export const float16: FloatFormat = { bits: 16, exponentBits: 5, fractionBits: 1
 export const float32: FloatFormat = { bits: 32, exponentBits: 8, fractionBits: 23 };
 export const float64: FloatFormat = { bits: 64, exponentBits: 11, fractionBits: 52 };
 
-/** FPSCR.RMode, and round half away from zero (VCVTA, VRINTA). */
-export const Rounding = { nearest: 0, plus: 1, minus: 2, zero: 3, away: 4 } as const;
+/** FPSCR.RMode, round half away from zero (VCVTA, VRINTA), and to odd with overflow to infinity (BFloat16 products). */
+export const Rounding = { nearest: 0, plus: 1, minus: 2, zero: 3, away: 4, odd: 6 } as const;
 
 /** Cumulative exception flags, FPSCR bits in place. */
 export const FpFlag = {
@@ -32,6 +32,8 @@ export const FpFlag = {
 export interface FloatEnv {
   rounding: number;
   flushToZero: boolean;
+  /** FPSCR.FZ16, in arithmetic on half precision; conversions flush nothing. */
+  flushHalf: boolean;
   defaultNan: boolean;
   /** FPSCR.AHP: the half-precision format without infinities and NaNs. */
   alternativeHalf: boolean;
@@ -44,12 +46,26 @@ export function readEnv(env: FloatEnv, fpscr: number): FloatEnv {
   env.flushToZero = (fpscr & (1 << 24)) !== 0;
   env.defaultNan = (fpscr & (1 << 25)) !== 0;
   env.alternativeHalf = (fpscr & (1 << 26)) !== 0;
+  env.flushHalf = false;
   env.flags = 0;
   return env;
 }
 
+/** The same for arithmetic on half precision, which knows no alternative format. */
+export function readHalfEnv(env: FloatEnv, fpscr: number): FloatEnv {
+  readEnv(env, fpscr);
+  env.alternativeHalf = false;
+  env.flushHalf = (fpscr & (1 << 19)) !== 0;
+  return env;
+}
+
+const flushes = (format: FloatFormat, env: FloatEnv): boolean => (format === float16 ? env.flushHalf : env.flushToZero);
+
 export const newEnv = (fpscr = 0): FloatEnv =>
-  readEnv({ rounding: 0, flushToZero: false, defaultNan: false, alternativeHalf: false, flags: 0 }, fpscr);
+  readEnv(
+    { rounding: 0, flushToZero: false, flushHalf: false, defaultNan: false, alternativeHalf: false, flags: 0 },
+    fpscr,
+  );
 
 type Kind = 'zero' | 'number' | 'infinity' | 'quiet' | 'signalling';
 
@@ -94,8 +110,8 @@ function unpack(format: FloatFormat, bits: bigint, env: FloatEnv): Unpacked {
   const top = (1 << format.exponentBits) - 1;
   if (biased === 0) {
     if (fraction === 0n) return { kind: 'zero', sign, exponent: 0, significand: 0n };
-    if (env.flushToZero && format !== float16) {
-      env.flags |= FpFlag.inputDenormal;
+    if (flushes(format, env)) {
+      if (format !== float16) env.flags |= FpFlag.inputDenormal;
       return { kind: 'zero', sign, exponent: 0, significand: 0n };
     }
     return { kind: 'number', sign, exponent: minExponent(format) - format.fractionBits, significand: fraction };
@@ -121,6 +137,7 @@ function roundsUp(
   if (rounding === Rounding.plus) return !sign;
   if (rounding === Rounding.minus) return sign;
   if (rounding === Rounding.zero) return false;
+  if (rounding === Rounding.odd) return !odd;
   if (shift <= 0) return false;
   const half = 1n << BigInt(shift - 1);
   if (rest !== half) return rest > half;
@@ -142,7 +159,7 @@ function round(
   const { fractionBits } = format;
   const top = exponent + bitLength(significand) - 1;
   const tiny = top < minExponent(format);
-  if (tiny && env.flushToZero && format !== float16) {
+  if (tiny && flushes(format, env)) {
     env.flags |= FpFlag.underflow;
     return zero(format, sign);
   }
@@ -177,6 +194,7 @@ function overflow(format: FloatFormat, sign: boolean, env: FloatEnv): bigint {
   const toInfinity =
     env.rounding === Rounding.nearest ||
     env.rounding === Rounding.away ||
+    env.rounding === Rounding.odd ||
     (env.rounding === Rounding.plus && !sign) ||
     (env.rounding === Rounding.minus && sign);
   return toInfinity ? infinity(format, sign) : signed(format, sign, exponentOnes(format) - 1n);
@@ -444,6 +462,28 @@ export function roundToIntegral(
   const { magnitude, inexact } = toIntegerMagnitude(x, 0, rounding);
   if (exact && inexact) env.flags |= FpFlag.inexact;
   if (magnitude === 0n) return zero(format, x.sign);
-  const plain = { ...env, flushToZero: false, rounding: Rounding.nearest };
+  const plain = { ...env, flushToZero: false, flushHalf: false, rounding: Rounding.nearest };
   return round(format, x.sign, magnitude, 0, false, plain);
 }
+
+/** FPToFixedJS: toward zero modulo 2^32. `exact` if the value was that integer, and not −0. */
+export function toInt32Modulo(format: FloatFormat, a: bigint, env: FloatEnv): { bits: bigint; exact: boolean } {
+  const x = unpack(format, a, env);
+  if (isNan(x) || x.kind === 'infinity') {
+    env.flags |= FpFlag.invalid;
+    return { bits: 0n, exact: false };
+  }
+  if (x.kind === 'zero') return { bits: 0n, exact: !x.sign };
+  const { magnitude, inexact } = toIntegerMagnitude(x, 0, Rounding.zero);
+  const value = x.sign ? -magnitude : magnitude;
+  const fits = value >= -(1n << 31n) && value < 1n << 31n;
+  if (!fits) env.flags |= FpFlag.invalid;
+  else if (inexact) env.flags |= FpFlag.inexact;
+  return { bits: BigInt.asUintN(32, value), exact: fits && !inexact };
+}
+
+/** The upper half of a single: an exponent as wide, a shorter fraction. */
+export const bfloat16: FloatFormat = { bits: 16, exponentBits: 8, fractionBits: 7 };
+
+/** FPConvertBF: a single to BFloat16. */
+export const toBFloat16 = (a: bigint, env: FloatEnv): bigint => convert(float32, bfloat16, a, env);

@@ -83,11 +83,12 @@ const readThreadId =
 const writeThreadId = (c: ArmContext, f: { rt: number }): void => c.b.set32(armState.offset('tpidrurw'), c.reg(f.rt));
 
 export const statusA32: readonly ArmRow[] = [
-  row('CPS', '1111 00010000 imod:2 m:1 0 (0)(0)(0)(0)(0)(0)(0) a:1 i:1 f:1 0 mode:5', nop),
-  row('SETEND', '1111 00010000 (0)(0)(0) 1 (0)(0)(0)(0)(0)(0) e:1 (0) 0000 (0)(0)(0)(0)', setend),
+  row('CPS', '1111 00010000 imod:2 m:1 0 0000 000 a:1 i:1 f:1 0 mode:5', nop),
+  row('SETEND', '1111 00010000 000 1 000000 e:1 0 0000 0000', setend),
   row('DSB', '1111 01010111 1111 1111 0000 0100 option:4', barrier),
   row('DMB', '1111 01010111 1111 1111 0000 0101 option:4', barrier),
   row('ISB', '1111 01010111 1111 1111 0000 0110 option:4', nop),
+  row('SB', '1111 01010111 1111 1111 0000 0111 0000', nop),
   row('NOP, YIELD, WFE, WFI, SEV, SEVL, DBG', 'cond:4 00110010 0000 1111 (0)(0)(0)(0) op:8', hint),
   row('MSR (immediate)', 'cond:4 00110010 mask:4 1111 imm:12', msrImmediate),
   row('MRS', 'cond:4 00010000 1111 rd:4 00 0 0 0000 0000', mrs),
@@ -104,17 +105,18 @@ export const statusA32: readonly ArmRow[] = [
 ];
 
 export const statusT32: readonly ArmRow[] = [
-  row('SETEND', '10110110010 (1) e:1 (0)(0)(0)', setend),
-  row('CPS', '10110110011 im:1 (0) a:1 i:1 f:1', nop),
+  row('SETEND', '10110110010 1 e:1 000', setend),
+  row('CPS', '10110110011 im:1 0 a:1 i:1 f:1', nop),
   row('BKPT', '10111110 imm:8', bkpt),
   row('NOP, YIELD, WFE, WFI, SEV, SEVL', '10111111 op:4 0000', hint),
   row('UDF', '11011110 imm:8', udf),
   row('SVC', '11011111 imm:8', svc),
   row('NOP, YIELD, WFE, WFI, SEV, SEVL, DBG', '111100111010 1111 10 0 0 0 000 op:8', hint),
-  row('CPS', '111100111010 (1)(1)(1)(1) 10 (0) 0 (0) imod:2 m:1 a:1 i:1 f:1 mode:5', nop),
+  row('CPS', '111100111010 1111 10 0 0 0 imod:2 m:1 a:1 i:1 f:1 mode:5', nop),
   row('DSB', '111100111011 1111 10 0 0 1111 0100 option:4', barrier),
   row('DMB', '111100111011 1111 10 0 0 1111 0101 option:4', barrier),
   row('ISB', '111100111011 1111 10 0 0 1111 0110 option:4', nop),
+  row('SB', '111100111011 1111 10 0 0 1111 0111 0000', nop),
   row('MSR (register)', '111100111000 rn:4 10 0 0 mask:4 00 0 00000', msrRegister),
   row('MRS', '111100111110 1111 10 0 0 rd:4 00 0 00000', mrs),
   row('UDF.W', '111101111111 imm:4 1010 imm:12', udf),

@@ -402,7 +402,7 @@ export const systemT32: readonly ArmRow[] = [
 const isUnconditional = (one: ArmRow): boolean => one.pattern.startsWith('1111');
 const isWideRow = ({ pattern }: ArmRow): boolean => pattern.startsWith('111');
 const decoder = (rows: readonly ArmRow[], shift: number, bits: number, belongs: (one: ArmRow) => boolean) =>
-  new Decoder(rows, indexRows(rows, shift, bits, belongs));
+  new Decoder(rows, indexRows(rows, shift, bits, belongs), () => 0);
 const conditional = decoder(systemA32, 20, 8, (one) => !isUnconditional(one));
 const unconditional = decoder(systemA32, 20, 8, isUnconditional);
 const narrow = decoder(systemT32, 8, 8, (one) => !isWideRow(one));
@@ -411,8 +411,8 @@ const wide = decoder(systemT32, 20, 9, isWideRow);
 /** The privileged row of the instruction at hand, or undefined. User mode's own VMRS and VMSR are the ordinary ones. */
 export function decodeSystem(c: ArmContext): ArmRow | undefined {
   const found = !c.thumb
-    ? (c.encoding >>> 28 === 15 ? unconditional : conditional).decode(c.encoding)
-    : (c.size === 2 ? narrow : wide).decode(c.encoding);
+    ? (c.encoding >>> 28 === 15 ? unconditional : conditional).decode(c.encoding, 0)
+    : (c.size === 2 ? narrow : wide).decode(c.encoding, 0);
   if (found && !c.system!.privileged && found.name.startsWith('VM')) return undefined;
   return found;
 }

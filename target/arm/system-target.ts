@@ -2,6 +2,7 @@ import type { CpuView, Target } from '#tcg/target.ts';
 import { ArmContext, ModeBits } from './context.ts';
 import type { ControlRegisters } from './control-registers.ts';
 import type { ArmCore } from './core.ts';
+import type { CpuModel } from './cpu-models.ts';
 import { armHelpers } from './helpers.ts';
 import { neonA32, neonT32 } from './neon.ts';
 import type { ArmRow } from './row.ts';
@@ -17,7 +18,7 @@ const floatingPoint: ReadonlySet<ArmRow> = new Set([...vfpA32, ...vfpT32, ...neo
 const wordMode = systemState.offset('mode') >> 2;
 
 /** A whole ARMv7-A core: `armTarget` with its privileged side. */
-export function createSystemTarget(core: ArmCore, control: ControlRegisters): Target<ArmBlock> {
+export function createSystemTarget(core: ArmCore, control: ControlRegisters, model: CpuModel): Target<ArmBlock> {
   const helpers = systemHelperNumbers(armHelpers.length);
   const translation = (privileged: boolean): SystemTranslation => ({
     privileged,
@@ -42,7 +43,7 @@ export function createSystemTarget(core: ArmCore, control: ControlRegisters): Ta
     begin(pc, mode, b, code) {
       const system = mode & ModeBits.privileged ? privileged : user;
       const itstate = mode & ModeBits.itstate;
-      const c = new ArmContext(b, code, (pc & 1) !== 0, mode, system);
+      const c = new ArmContext(b, code, (pc & 1) !== 0, mode, model, system);
       return { c, startItstate: itstate, first: true, openCond: -1 };
     },
   };

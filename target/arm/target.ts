@@ -4,6 +4,7 @@ import type { CodeReader, CpuView, DisasContext, Target } from '#tcg/target.ts';
 import { decodeA32 } from './a32.decode.ts';
 import { setsFlags } from './alu.ts';
 import { ArmContext, Cond, ModeBits } from './context.ts';
+import { allFeatures, type CpuModel, cpuModels, identityOf } from './cpu-models.ts';
 import { describeState } from './describe-state.ts';
 import { armHelpers } from './helpers.ts';
 import type { ArmRow } from './row.ts';
@@ -112,11 +113,17 @@ function insn(context: ArmDisas): void {
   }
 }
 
+/** Where Linux maps its user helpers. */
+const vectorPage = 0xffff0000;
+
 function decode(c: ArmContext): ArmRow | undefined {
   const privileged = c.system?.decode(c);
   if (privileged) return privileged;
-  if (!c.thumb) return decodeA32(c.encoding);
-  return c.size === 2 ? decodeT16(c.encoding) : decodeT32(c.encoding);
+  // The kernel's own helpers in the vector page are the same for all models.
+  const isHelper = c.system === undefined && c.pc >>> 0 >= vectorPage;
+  const features = isHelper ? allFeatures : c.model.features;
+  if (!c.thumb) return decodeA32(c.encoding, features);
+  return c.size === 2 ? decodeT16(c.encoding, features) : decodeT32(c.encoding, features);
 }
 
 function translate(c: ArmContext, row: ArmRow | undefined): void {
@@ -208,8 +215,8 @@ const text = (row: ArmRow | undefined, encoding: number, digits: number): string
 const slotItstate = armState.offset('itstate');
 const slotEndian = armState.offset('endian');
 
-/** AArch32 in user mode: A32 and T32 of ARMv7-A. A PC in the engine's encoding has the Thumb state in bit 0. */
-export const armTarget: Target<ArmBlock> = {
+/** AArch32 in user mode, as a CPU model has it. A PC in the engine's encoding has the Thumb state in bit 0. */
+export const armTargetOf = (model: CpuModel): Target<ArmBlock> => ({
   name: 'arm',
   layout: armState,
   lazySlots: [
@@ -217,6 +224,7 @@ export const armTarget: Target<ArmBlock> = {
     [slotFpNzcv, slotFpNzcv + 4],
   ],
   helpers: armHelpers,
+  identity: identityOf(model),
   address: (pc) => (pc & ~1) >>> 0,
   mode(cpu: CpuView) {
     const { i32 } = cpu;
@@ -225,7 +233,8 @@ export const armTarget: Target<ArmBlock> = {
   },
   begin(pc, mode, b, code) {
     const itstate = mode & ModeBits.itstate;
-    return { c: new ArmContext(b, code, (pc & 1) !== 0, mode), startItstate: itstate, first: true, openCond: -1 };
+    const c = new ArmContext(b, code, (pc & 1) !== 0, mode, model);
+    return { c, startItstate: itstate, first: true, openCond: -1 };
   },
   insn,
   canStop: ({ target }) => target.c.nextItstate === 0 && target.openCond < 0,
@@ -242,4 +251,7 @@ export const armTarget: Target<ArmBlock> = {
   },
   describe,
   describeState,
-};
+});
+
+/** The largest model. */
+export const armTarget: Target<ArmBlock> = armTargetOf(cpuModels.max);

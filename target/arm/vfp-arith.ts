@@ -37,10 +37,20 @@ interface Registers {
 }
 type TwoRegisters = Omit<Registers, 'vn' | 'n'>;
 
+const formatBits = { f32: 0, f64: 1, f16: 2 } as const;
+
 /** Emits the soft form of an operation: everything happens in the state. */
-export function emitSoft(c: ArmContext, op: number, type: FloatType, x: number, d: number, n: number, m: number): void {
+export function emitSoft(
+  c: ArmContext,
+  op: number,
+  type: FloatType | 'f16',
+  x: number,
+  d: number,
+  n: number,
+  m: number,
+): void {
   const { b } = c;
-  const code = op | (type === 'f64' ? 0x100 : 0) | (x << 16);
+  const code = op | (formatBits[type] << 8) | (x << 16);
   b.helper(arithmeticHelper, false, b.i32(code), b.i32(d | (n << 8) | (m << 16)));
 }
 

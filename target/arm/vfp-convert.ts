@@ -1,6 +1,7 @@
 import type { Value } from '#tcg/builder.ts';
 import { Op } from '#tcg/ops.ts';
 import type { ArmContext } from './context.ts';
+import { Feature } from './features.ts';
 import { Rounding } from './softfloat.ts';
 import { slotS } from './state.ts';
 import { emitSoft } from './vfp-arith.ts';
@@ -127,8 +128,18 @@ function toInteger(c: ArmContext, f: Unary & { s: number }, rounding: number): v
 const vcvtToInteger = (c: ArmContext, f: Unary & { s: number; z: number }): void =>
   toInteger(c, f, f.z ? Rounding.zero : currentRounding);
 
+/** VJCVT<c>.S32.F64 Sd, Dm: as JavaScript's `| 0`. */
+function vjcvt(c: ArmContext, f: Omit<Unary, 'sz'>): void {
+  emitSoft(c, VfpOp.toJavascript, 'f64', 0, numberS(f.vd, f.d), 0, numberD(f.vm, f.m));
+}
+
+/** VCVT<B|T><c>.BF16.F32 Sd, Sm. */
+function vcvtToBFloat(c: ArmContext, f: Omit<Unary, 'sz'> & { t: number }): void {
+  emitSoft(c, VfpOp.toBFloat, 'f32', f.t, numberS(f.vd, f.d), 0, numberS(f.vm, f.m));
+}
+
 /** The RM field of the ARMv8 instructions: A N P M. */
-const directed = [Rounding.away, Rounding.nearest, Rounding.plus, Rounding.minus];
+export const directed = [Rounding.away, Rounding.nearest, Rounding.plus, Rounding.minus];
 /** VCVT<A|N|P|M>.<S32|U32>.F<32|64> Sd, Fm. */
 const vcvtDirected = (c: ArmContext, f: Unary & { s: number; rm: number }): void => toInteger(c, f, directed[f.rm]!);
 
@@ -210,18 +221,22 @@ function vcvtFromFixed(c: ArmContext, f: Fixed): void {
 /** VCVT<B|T><c>.F<32|64>.F16 Fd, Sm. */
 function vcvtFromHalf(c: ArmContext, f: Unary & { t: number }): void {
   const type = floatType(f.sz);
+  if (f.sz) c.require(Feature.v8);
   emitSoft(c, VfpOp.fromHalf, type, f.t, numberF(type, f.vd, f.d), 0, numberS(f.vm, f.m));
 }
 
 /** VCVT<B|T><c>.F16.F<32|64> Sd, Fm. */
 function vcvtToHalf(c: ArmContext, f: Unary & { t: number }): void {
   const type = floatType(f.sz);
+  if (f.sz) c.require(Feature.v8);
   emitSoft(c, VfpOp.toHalf, type, f.t, numberS(f.vd, f.d), 0, numberF(type, f.vm, f.m));
 }
 
 export const conversionRows: readonly RowPair[] = [
   vfp('VCVT (half to floating-point)', '11101 d:1 11 0010 vd:4 101 sz:1 t:1 1 m:1 0 vm:4', vcvtFromHalf),
   vfp('VCVT (floating-point to half)', '11101 d:1 11 0011 vd:4 101 sz:1 t:1 1 m:1 0 vm:4', vcvtToHalf),
+  vfp('VCVT (BF16)', '11101 d:1 11 0011 vd:4 1001 t:1 1 m:1 0 vm:4', vcvtToBFloat),
+  vfp('VJCVT', '11101 d:1 11 1001 vd:4 1011 11 m:1 0 vm:4', vjcvt),
   vfp('VRINTR', '11101 d:1 11 0110 vd:4 101 sz:1 01 m:1 0 vm:4', vrintr),
   vfp('VRINTZ', '11101 d:1 11 0110 vd:4 101 sz:1 11 m:1 0 vm:4', vrintz),
   vfp('VRINTX', '11101 d:1 11 0111 vd:4 101 sz:1 01 m:1 0 vm:4', vrintx),
@@ -239,6 +254,6 @@ export const conversionRows: readonly RowPair[] = [
 ];
 
 /** The field as encoded is i:imm4; the number is imm4:i. */
-function swapLow(imm: number): number {
+export function swapLow(imm: number): number {
   return ((imm & 15) << 1) | (imm >> 4);
 }

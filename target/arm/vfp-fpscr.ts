@@ -59,7 +59,16 @@ export const hasVectors = (c: ArmContext): boolean => (c.fpscrMode & vectorMask)
 
 /** True if this instruction's flags are wanted: soft mode, or VMRS to a core register comes next. */
 export function wantsFlags(c: ArmContext): boolean {
-  if (isSoft(c)) return true;
+  return isSoft(c) || readsFpscrNext(c);
+}
+
+/** The same for Advanced SIMD, which does not depend on the modes. */
+export function wantsVectorFlags(c: ArmContext): boolean {
+  return (c.fpscrMode & trackedBit) !== 0 || readsFpscrNext(c);
+}
+
+/** True if VMRS to a core register comes next. */
+function readsFpscrNext(c: ArmContext): boolean {
   const next = fetch(c.code, (c.pc + c.size) >>> 0, c.thumb);
   return isVmrs(next.encoding, c.thumb) && ((next.encoding >>> 12) & 15) !== 15;
 }

@@ -21,12 +21,16 @@ function writeD(cpu: CpuView, n: number, bits: bigint): void {
   cpu.i64[slotD(n) >> 3] = BigInt.asIntN(64, bits);
 }
 
-const read = (cpu: CpuView, format: FloatFormat, n: number): bigint =>
-  format === float32 ? readS(cpu, n) : readD(cpu, n);
+/** A half is the low part of an S register. */
+function read(cpu: CpuView, format: FloatFormat, n: number): bigint {
+  if (format === float64) return readD(cpu, n);
+  return format === float32 ? readS(cpu, n) : readS(cpu, n) & 0xffffn;
+}
 
+/** A half leaves zeros above it. */
 function write(cpu: CpuView, format: FloatFormat, n: number, bits: bigint): void {
-  if (format === float32) writeS(cpu, n, bits);
-  else writeD(cpu, n, bits);
+  if (format === float64) writeD(cpu, n, bits);
+  else writeS(cpu, n, bits);
 }
 
 /** What a two- or three-operand operation gives; `d` is its old destination. */
@@ -81,7 +85,7 @@ function toFixed(cpu: CpuView, format: FloatFormat, x: number, d: number): void 
 
 function fromFixed(cpu: CpuView, format: FloatFormat, x: number, d: number): void {
   const width = x & 0x200 ? 16 : 32;
-  const bits = read(cpu, format, d);
+  const bits = format === float64 ? readD(cpu, d) : readS(cpu, d);
   const value = x & 0x100 ? BigInt.asIntN(width, bits) : BigInt.asUintN(width, bits);
   // Fixed point to floating point rounds to nearest whatever FPSCR says (DDI 0406C A8.8.308).
   const rounding = env.rounding;
@@ -97,16 +101,20 @@ function toHalf(cpu: CpuView, format: FloatFormat, x: number, d: number, m: numb
   cpu.i32[index] = (cpu.i32[index]! & ~(0xffff << shift)) | (Number(half) << shift);
 }
 
+/** By bits 9:8 of the helper's first operand. */
+const formats = [float32, float64, float16];
+
 function arithmetic(cpu: CpuView, code: number, registers: number): number {
   const op = code & 0xff;
-  const format = code & 0x100 ? float64 : float32;
+  const format = formats[(code >>> 8) & 3]!;
   const x = code >>> 16;
   const d = registers & 0xff;
   const n = (registers >>> 8) & 0xff;
   const m = (registers >>> 16) & 0xff;
   const fpscr = cpu.i32[fpscrIndex]!;
   if (format === float64 && fastDouble(cpu, op, fpscr, d, n, m)) return 0;
-  soft.readEnv(env, fpscr);
+  if (format === float16) soft.readHalfEnv(env, fpscr);
+  else soft.readEnv(env, fpscr);
   switch (op) {
     case VfpOp.compare: {
       const right = x & 2 ? 0n : read(cpu, format, m);
@@ -142,6 +150,20 @@ function arithmetic(cpu: CpuView, code: number, registers: number): number {
     case VfpOp.toHalf:
       toHalf(cpu, format, x, d, m);
       break;
+    case VfpOp.toJavascript: {
+      const value = readD(cpu, m);
+      const integer = soft.toInt32Modulo(float64, value, env);
+      writeS(cpu, d, integer.bits);
+      cpu.i32[nzcvIndex] = integer.exact ? 1 << 30 : 0;
+      break;
+    }
+    case VfpOp.toBFloat: {
+      const rounded = Number(soft.toBFloat16(readS(cpu, m), env));
+      const shift = x & 1 ? 16 : 0;
+      const index = slotS(d) >> 2;
+      cpu.i32[index] = (cpu.i32[index]! & ~(0xffff << shift)) | (rounded << shift);
+      break;
+    }
     default:
       if (format === float64 && op >= VfpOp.fma && op <= VfpOp.fnms && fastFma(cpu, op, fpscr, d, n, m)) return 0;
       write(cpu, format, d, compute(op, format, read(cpu, format, d), read(cpu, format, n), read(cpu, format, m)));
@@ -150,5 +172,5 @@ function arithmetic(cpu: CpuView, code: number, registers: number): number {
   return 0;
 }
 
-/** (operation | sz << 8 | x << 16, d | n << 8 | m << 16): see `VfpOp`. */
+/** (operation | format << 8 | x << 16, d | n << 8 | m << 16): see `VfpOp`. */
 export const arithmeticHelper = defineHelper({ name: 'vfp_arithmetic', call: arithmetic });

@@ -72,7 +72,7 @@ function vldr(c: ArmContext, f: Single): void {
 /** VSTR<c> Fd, [Rn{, #±imm}]. */
 function vstr(c: ArmContext, f: Single): void {
   if (f.rn === 15 && c.thumb) {
-    c.undefined();
+    c.unpredictable();
     return;
   }
   const type = floatType(f.sz);
@@ -94,8 +94,12 @@ function vldmVstm(c: ArmContext, f: Multiple): void {
   const count = type === 'f32' ? f.imm : f.imm >> 1;
   const isAddressed = (f.p === 0 && f.u === 1) || (f.p === 1 && f.u === 0 && f.w === 1);
   const limit = type === 'f32' ? 32 : 16;
-  if (!isAddressed || count === 0 || count > limit || first + count > 32 || (f.rn === 15 && (f.w || c.thumb))) {
+  if (!isAddressed) {
     c.undefined();
+    return;
+  }
+  if (count === 0 || count > limit || first + count > 32 || (f.rn === 15 && (f.w || c.thumb))) {
+    c.unpredictable();
     return;
   }
   const { b } = c;

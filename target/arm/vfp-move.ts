@@ -1,15 +1,16 @@
 import type { Value } from '#tcg/builder.ts';
 import { Op } from '#tcg/ops.ts';
 import type { ArmContext } from './context.ts';
+import { Feature } from './features.ts';
 import { slotD, slotS } from './state.ts';
-import { numberD, numberS, type RowPair, vfp } from './vfp-registers.ts';
+import { numberD, numberS, type RowPair, requireRegister, vfp } from './vfp-registers.ts';
 
 /** Transfers between core and extension registers (DDI 0406C A7.8, A7.9). */
 
 /** VMOV<c> Sn, Rt; VMOV<c> Rt, Sn. */
 function vmovSingle(c: ArmContext, f: { op: number; vn: number; rt: number; n: number }): void {
   if (f.rt === 15) {
-    c.undefined();
+    c.unpredictable();
     return;
   }
   const slot = slotS(numberS(f.vn, f.n));
@@ -21,7 +22,7 @@ function vmovSingle(c: ArmContext, f: { op: number; vn: number; rt: number; n: n
 function vmovTwoSingles(c: ArmContext, f: { op: number; rt2: number; rt: number; m: number; vm: number }): void {
   const s = numberS(f.vm, f.m);
   if (f.rt === 15 || f.rt2 === 15 || s === 31) {
-    c.undefined();
+    c.unpredictable();
     return;
   }
   const { b } = c;
@@ -39,10 +40,11 @@ function vmovTwoSingles(c: ArmContext, f: { op: number; rt2: number; rt: number;
 /** VMOV<c> Dm, Rt, Rt2 and back. */
 function vmovDouble(c: ArmContext, f: { op: number; rt2: number; rt: number; m: number; vm: number }): void {
   if (f.rt === 15 || f.rt2 === 15) {
-    c.undefined();
+    c.unpredictable();
     return;
   }
   const { b } = c;
+  requireRegister(c, 'f64', numberD(f.vm, f.m));
   const slot = slotD(numberD(f.vm, f.m));
   if (f.op) {
     const value = b.get('i64', slot);
@@ -73,10 +75,15 @@ const byteMask = (size: number): number => (size === 1 ? 0xff : 0xffff);
 /** VMOV<c>.<size> Dd[x], Rt. */
 function vmovToScalar(c: ArmContext, f: { opc: number; vd: number; rt: number; d: number }): void {
   const lane = laneOf(f.opc);
-  if (!lane || f.rt === 15) {
+  if (!lane) {
     c.undefined();
     return;
   }
+  if (f.rt === 15) {
+    c.unpredictable();
+    return;
+  }
+  if (lane.size !== 4) c.require(Feature.neon);
   const { b } = c;
   const slot = slotD(numberD(f.vd, f.d)) + (lane.byte & 4);
   const value = c.reg(f.rt);
@@ -92,10 +99,15 @@ function vmovToScalar(c: ArmContext, f: { opc: number; vd: number; rt: number; d
 /** VMOV<c>.<dt> Rt, Dn[x]; U: zero-extended. */
 function vmovFromScalar(c: ArmContext, f: { u: number; opc: number; vn: number; rt: number; n: number }): void {
   const lane = laneOf(f.opc);
-  if (!lane || f.rt === 15 || (lane.size === 4 && f.u)) {
+  if (!lane || (lane.size === 4 && f.u)) {
     c.undefined();
     return;
   }
+  if (f.rt === 15) {
+    c.unpredictable();
+    return;
+  }
+  if (lane.size !== 4) c.require(Feature.neon);
   const { b } = c;
   const word = b.get32(slotD(numberD(f.vn, f.n)) + (lane.byte & 4));
   c.setReg(f.rt, lane.size === 4 ? word : extended(c, b.shrUImm(word, (lane.byte & 3) * 8), lane.size, f.u !== 0));

@@ -1,5 +1,5 @@
 /**
- * Operations of the helper `arithmeticHelper`. d, n, m are S or D register numbers as sz tells; x is the operation's own.
+ * Operations of the helper `arithmeticHelper`. d, n, m are S or D register numbers as the format tells; x is the operation's own.
  * Where the operand types differ, the operation's comment gives them.
  */
 export const VfpOp = {
@@ -37,6 +37,10 @@ export const VfpOp = {
   fromHalf: 23,
   /** m (sz) to halfword x of S register d. */
   toHalf: 24,
+  /** D register m to an integer modulo 2^32 in S register d; sets fpNzcv (VJCVT). */
+  toJavascript: 25,
+  /** Single m to a BFloat16 in halfword x of S register d. */
+  toBFloat: 26,
 } as const;
 
 export type VfpOp = (typeof VfpOp)[keyof typeof VfpOp];

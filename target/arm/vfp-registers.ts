@@ -2,6 +2,7 @@ import type { Value } from '#tcg/builder.ts';
 import type { Fields } from '#tcg/decode.ts';
 import { Op } from '#tcg/ops.ts';
 import type { ArmContext } from './context.ts';
+import { Feature } from './features.ts';
 import { type ArmRow, row } from './row.ts';
 import { slotD, slotS } from './state.ts';
 
@@ -77,9 +78,19 @@ export const numberF = (type: FloatType, field: number, extra: number): number =
 
 /** Byte offset of S or D register n. */
 export const slotF = (type: FloatType, n: number): number => (type === 'f32' ? slotS(n) : slotD(n));
-export const getF = (c: ArmContext, type: FloatType, n: number): Value => c.b.get(type, slotF(type, n));
-export const setF = (c: ArmContext, type: FloatType, n: number, value: Value): void =>
+export function getF(c: ArmContext, type: FloatType, n: number): Value {
+  requireRegister(c, type, n);
+  return c.b.get(type, slotF(type, n));
+}
+export function setF(c: ArmContext, type: FloatType, n: number, value: Value): void {
+  requireRegister(c, type, n);
   c.b.set(type, slotF(type, n), value);
+}
+
+/** D16 to D31 are undefined on CPUs with 16 doubles. */
+export function requireRegister(c: ArmContext, type: FloatType, n: number): void {
+  if (type === 'f64' && n > 15) c.require(Feature.d32);
+}
 
 /** A constant 2^exponent (within the normal range). */
 export const powerOfTwo = (c: ArmContext, type: FloatType, exponent: number): Value =>

@@ -14,6 +14,7 @@ export interface CompareOptions {
 }
 
 const SIGBUS = 7;
+const SIGSEGV = 11;
 const signalNames = new Map(Object.entries(constants.signals).map(([name, signal]) => [signal as number, name]));
 /** N Z C V Q and GE. */
 const CPSR_MASK = 0xf80f0000;
@@ -34,11 +35,20 @@ function* values(registers: Registers, options: CompareOptions): Generator<[stri
 /** One value that differs: its name, the oracle's and ours. */
 export type Difference = [what: string, oracle: string, tsemu: string];
 
+/** Addresses that both sides map alike: the rig, its scratch page and its code. */
+const ownStart = 0x2000_0000;
+const ownEnd = 0x2200_0000;
+
+/** True if a side faulted at an address where the other may have something mapped. */
+const hasForeignFault = (reports: readonly Report[]): boolean =>
+  reports.some(({ signal, address }) => signal === SIGSEGV && (address < ownStart || address >= ownEnd));
+
 function compareReports(sequence: Sequence, oracle: Report, ours: Report, options: CompareOptions): Difference[] {
   const out: Difference[] = [];
   const differ = (what: string, a: string, b: string): void => {
     if (a !== b) out.push([what, a, b]);
   };
+  if (oracle.signal !== ours.signal && hasForeignFault([oracle, ours])) return out;
   differ('signal', String(oracle.signal), String(ours.signal));
   if (oracle.signal !== ours.signal) return out;
   const names = sequence.pieces.flat().map(({ name }) => name);

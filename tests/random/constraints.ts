@@ -42,9 +42,6 @@ const list = ({ fields }: Choice): number | undefined =>
   fields['list'] ?? fields['registers'] ?? fields['reglist'] ?? fields['regs'];
 
 const rules: Rule[] = [
-  // Half-precision arithmetic and VMULL.P64 are extensions that the oracle's largest CPU has and ours has not.
-  (c) => !/^V.*\.F32|^V(RECPS|RSQRTS|FMA|FMS)/.test(c.name) || c.fields['size'] !== 1,
-  (c) => c.name !== 'VMULL.P8' || c.fields['size'] !== 2,
   // Loads and stores with write-back: the base is neither the transferred register nor the index.
   (c) => {
     const { rn, rt, rt2, rm } = c.fields;

@@ -33,6 +33,8 @@ export interface Tally {
   instructions: number;
   faults: number;
   findings: Finding[];
+  /** Runners that died at a sequence that did not kill them when it was tried again. */
+  unrepeated: number;
   /** Instructions tried, by row name. */
   byName: Map<string, number>;
 }
@@ -41,7 +43,7 @@ const BATCH = 1000;
 /** Faulting sequences of a batch that are tried where each is the end of a process. */
 const DEATHS = 5;
 
-async function compareAll(
+export async function compareAll(
   sides: Sides,
   sequences: readonly Sequence[],
   options: CompareOptions,
@@ -107,14 +109,22 @@ function sequenceOf(set: InsnSet, seed: number, { length, fpFlags }: DifferOptio
   return sequence;
 }
 
+const hasDied = ({ differences }: Finding): boolean => differences.some(([what]) => what.endsWith(' died'));
+
 /** Tries sequences of an instruction set on both sides. */
 export async function differ(set: InsnSet, sides: Sides, options: DifferOptions): Promise<Tally> {
-  const tally: Tally = { sequences: 0, instructions: 0, faults: 0, findings: [], byName: new Map() };
+  const tally: Tally = { sequences: 0, instructions: 0, faults: 0, findings: [], unrepeated: 0, byName: new Map() };
   while (tally.sequences < options.count && tally.findings.length < options.limit) {
     const size = Math.min(BATCH, options.count - tally.sequences);
     const first = options.seed + tally.sequences;
     const sequences = Array.from({ length: size }, (_, i) => sequenceOf(set, first + i, options));
-    tally.findings.push(...(await compareAll(sides, sequences, options, tally)));
+    const found = await compareAll(sides, sequences, options, tally);
+    // A runner that ended and does not do so again was ended by something else: the machine's load, a full pipe.
+    const repeated = await Promise.all(
+      found.map((finding) => (hasDied(finding) ? compareAll(sides, [finding.sequence], options) : [finding])),
+    );
+    tally.findings.push(...repeated.flat());
+    tally.unrepeated += repeated.filter((findings) => findings.length === 0).length;
     tally.sequences += size;
     for (const { name } of sequences.flatMap(({ pieces }) => pieces.flat())) {
       tally.instructions++;

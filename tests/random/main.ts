@@ -64,9 +64,9 @@ async function tryClass(insnClass: InsnClass): Promise<void> {
     process.stdout.write(`${describeDifference(small.sequence, small.differences, options)}\n\n`);
   }
   different += tally.findings.length;
-  const { sequences, instructions, faults, byName } = tally;
+  const { sequences, instructions, faults, unrepeated, byName } = tally;
   process.stdout.write(
-    `${insnClass}: ${sequences} sequences, ${instructions} instructions of ${byName.size} rows, ${faults} faults, ${tally.findings.length} differ\n`,
+    `${insnClass}: ${sequences} sequences, ${instructions} instructions of ${byName.size} rows, ${faults} faults, ${tally.findings.length} differ, ${unrepeated} deaths not repeated\n`,
   );
   if (values.coverage) {
     for (const [name, count] of [...byName].sort((a, b) => a[1] - b[1]))

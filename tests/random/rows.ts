@@ -17,7 +17,7 @@ function rowsOf(module: object): AnyRow[] {
 }
 
 function classOf(row: AnyRow, thumb: boolean): InsnClass {
-  if (!/^V/i.test(row.name)) return thumb ? 't32' : 'a32';
+  if (!/^(V|AES|SHA[12])/i.test(row.name)) return thumb ? 't32' : 'a32';
   const { value, mask } = rowBits(row);
   const top = value >>> 24;
   // The NEON space: 1111001x and 11110100 in A32, 111x1111 and 11111001 in T32.

@@ -15,6 +15,7 @@ export function codeOf(bytes: Uint8Array, start = codeStart): CodeReader {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const inside = (address: number, length: number) => address >= start && address + length <= start + bytes.length;
   return {
+    fetch8: (address) => (inside(address, 1) ? view.getUint8(address - start) : -1),
     fetch16: (address) => (inside(address, 2) ? view.getUint16(address - start, true) : -1),
     fetch32: (address) => view.getInt32(address - start, true),
     fetchable: inside,

@@ -18,6 +18,7 @@ export function codeReader(units: readonly number[], bytesPerUnit: 2 | 4): CodeR
   );
   const inside = (address: number, size: number) => address >= codeStart && address + size <= codeStart + bytes.length;
   return {
+    fetch8: (address) => (inside(address, 1) ? view.getUint8(address - codeStart) : -1),
     fetch16: (address) => (inside(address, 2) ? view.getUint16(address - codeStart, true) : -1),
     fetch32: (address) => view.getInt32(address - codeStart, true),
     fetchable: inside,

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { cachePath, makeOnce, progress, rememberUnavailable, Unavailable, withLock } from './cache.ts';
+import { cachePath, contentKey, makeOnce, progress, rememberUnavailable, Unavailable, withLock } from './cache.ts';
 import { type Outcome, run } from './run.ts';
 
 /** A Debian architecture; `host` is the one this machine's dpkg names. */
@@ -19,7 +19,7 @@ export function onPath(name: string): string | undefined {
 
 const inherited = (): Record<string, string> => ({ ...(process.env as Record<string, string>), LC_ALL: 'C' });
 
-async function tool(command: string, args: readonly string[], cwd?: string): Promise<Outcome> {
+export async function tool(command: string, args: readonly string[], cwd?: string): Promise<Outcome> {
   const options = { env: inherited(), timeout: 15 * 60_000, ...(cwd ? { cwd } : {}) };
   return run(command, args, options);
 }
@@ -113,7 +113,7 @@ async function makeAptTree(): Promise<string[]> {
 let aptOptions: Promise<string[]> | undefined;
 
 /** Options that point apt at a private tree in the cache with fresh package lists; nothing needs root. */
-function apt(): Promise<string[]> {
+export function apt(): Promise<string[]> {
   aptOptions ??= rememberUnavailable('apt', async () => {
     const options = await makeAptTree();
     await withLock('apt-lists', async () => {
@@ -139,7 +139,7 @@ function apt(): Promise<string[]> {
 }
 
 // apt's messages name the mirror, which is nobody's business in a test report.
-function lastLine(text: string): string {
+export function lastLine(text: string): string {
   const lines = text.trim().split('\n');
   return lines[lines.length - 1].replace(/\w+:\/\/\S+/g, '<mirror>');
 }
@@ -185,6 +185,23 @@ export async function debianDependency(name: string, arch: Arch, pattern: RegExp
   const [found] = pattern.exec(depends ?? '') ?? [];
   if (found === undefined) throw new Unavailable(`apt knows no ${name}`);
   return found;
+}
+
+/**
+ * A folder with several Debian packages in it, as a system has them at "/": made anew for each list of them.
+ * `name:all` is a package for all architectures.
+ * @throws Unavailable
+ */
+export async function debianRoot(title: string, packages: readonly string[], arch: Arch): Promise<string> {
+  const deb = await debArch(arch);
+  const key = contentKey(packages.join(' '));
+  return rememberUnavailable(`${title}_${deb}`, () =>
+    fetchInto(
+      cachePath('roots', `${title}_${deb}-${key}`),
+      packages.map((name) => (name.includes(':') ? name : `${name}:${deb}`)),
+      `${title} (${packages.length} packages of ${deb})`,
+    ),
+  );
 }
 
 /**

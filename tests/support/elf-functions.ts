@@ -26,6 +26,7 @@ export function elfFunctions(file: Buffer): ElfFunctions {
   functions.sort((a, b) => a.pc - b.pc);
   const inside = (address: number, bytes: number): boolean => address >= start && address + bytes <= start + size;
   const code: CodeReader = {
+    fetch8: (address) => (inside(address, 1) ? file[address - start + offset]! : -1),
     fetch16: (address) => (inside(address, 2) ? file.readUInt16LE(address - start + offset) : -1),
     fetch32: (address) => file.readInt32LE(address - start + offset),
     fetchable: inside,

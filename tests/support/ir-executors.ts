@@ -147,6 +147,7 @@ function compileAlone(
       layout,
       helpers: irHelpers,
       sinks: true,
+      groupsChecks: true,
       slotOf: (_pc, call) => (call ? 0 : -1),
       countInstructions: false,
       functionOf: () => -1,

@@ -57,7 +57,10 @@ const heads: readonly OpName[] = ['load8_u', 'load8_s', 'load16_u', 'load16_s', 
 const constants = [0, 1, -1, 2, 4, 8, 16, 24, 31, 0xff, 0xffff, 0x7f, 0x8000, 4095, -4, 0x7fffffff];
 const busySlots = [irLayout.offset('r', 1), irLayout.offset('nf'), irLayout.offset('zf'), irLayout.offset('d') + 4];
 /** Arithmetic whose NaN results have unspecified bits. */
-const makesNan = /^(add|sub|mul|div|sqrt|ceil|floor|trunc|nearest)_f\d\d$|^demote|^promote/;
+const makesNan = /^(add|sub|mul|div|sqrt|ceil|floor|trunc|nearest)_f\d\d$|^demote_f64$|^promote_f32$/;
+/** The same for vectors. */
+const makesNanLanes =
+  /^(add|sub|mul|div|min|max|sqrt|ceil|floor|trunc|nearest)_(f\d\dx\d)$|^(?:demote|promote)\w+_(f\d\dx\d)$/;
 
 /**
  * A valid random block of about `size` ops with one defined meaning: divisions are guarded, NaN results replaced, most
@@ -275,6 +278,13 @@ class Generator {
       words[1] = MemoryFlag.probed;
     }
     const value = this.emit(name, operands[0], operands[1], operands[2], words[0], words[1], words[2], words[3]);
+    const lanes = makesNanLanes.exec(name);
+    if (lanes) {
+      const nan = this.emit(`ne_${(lanes[2] ?? lanes[3]) as 'f32x4' | 'f64x2'}`, value, value);
+      this.visible = this.visible.filter((other) => other !== value);
+      this.emit('bitselect_v128', this.constant('v128'), value, nan);
+      return;
+    }
     if (!makesNan.test(name)) return;
     const ordered = this.emit(`eq_${result as 'f32' | 'f64'}`, value, value);
     this.visible = this.visible.filter((other) => other !== value);

@@ -287,6 +287,24 @@ for (const bits of [8, 16, 32, 64]) {
     define(`extend_low_${sign}_${shape}`, (a: Uint8Array) =>
       pack(lanes(a, bits, signed).slice(0, 64 / bits), bits * 2),
     );
+    define(`extend_high_${sign}_${shape}`, (a: Uint8Array) => pack(lanes(a, bits, signed).slice(64 / bits), bits * 2));
+    const products = (a: Uint8Array, b: Uint8Array) => {
+      const right = lanes(b, bits, signed);
+      return lanes(a, bits, signed).map((value, lane) => value * right[lane]!);
+    };
+    define(`extmul_low_${sign}_${shape}`, (a: Uint8Array, b: Uint8Array) =>
+      pack(products(a, b).slice(0, 64 / bits), bits * 2),
+    );
+    define(`extmul_high_${sign}_${shape}`, (a: Uint8Array, b: Uint8Array) =>
+      pack(products(a, b).slice(64 / bits), bits * 2),
+    );
+    define(`extadd_pairwise_${sign}_${shape}`, (a: Uint8Array) => {
+      const values = lanes(a, bits, signed);
+      return pack(
+        values.filter((_, lane) => lane % 2 === 0).map((value, lane) => value + values[2 * lane + 1]!),
+        bits * 2,
+      );
+    });
     define(`narrow_${sign}_${shape}`, (a: Uint8Array, b: Uint8Array) =>
       pack(
         [...lanes(a, bits, true), ...lanes(b, bits, true)].map((v) => saturate(v, bits / 2, signed)),
@@ -309,6 +327,69 @@ for (const bits of [8, 16, 32, 64]) {
     });
   }
 }
+define('q15mulr_sat_s_i16x8', (a: Uint8Array, b: Uint8Array) => {
+  const right = lanes(b, 16, true);
+  return pack(
+    lanes(a, 16, true).map((value, lane) => saturate((value * right[lane]! + 0x4000n) >> 15n, 16, true)),
+    16,
+  );
+});
+
+// ---- v128 of floats
+
+const toNumber = (bits: bigint, width: number): number =>
+  width === 32 ? f32(Number(BigInt.asIntN(32, bits))) : f64(BigInt.asIntN(64, bits));
+const toBits = (value: number, width: number): bigint =>
+  BigInt.asUintN(width, width === 32 ? BigInt(f32Bits(value)) : f64Bits(value));
+const floats = (vector: Uint8Array, width: number): number[] =>
+  lanes(vector, width, false).map((bits) => toNumber(bits, width));
+const packFloats = (values: readonly number[], width: number): Uint8Array =>
+  pack(
+    values.map((value) => toBits(value, width)),
+    width,
+  );
+const floatLaneOps = { ...floatOps, min: Math.min, max: Math.max };
+for (const width of [32, 64]) {
+  const shape = `f${width}x${128 / width}`;
+  for (const [name, op] of Object.entries<(a: number, b: number) => number>(floatLaneOps)) {
+    define(`${name}_${shape}`, (a: Uint8Array, b: Uint8Array | undefined) => {
+      const right = b && floats(b, width);
+      return packFloats(
+        floats(a, width).map((value, lane) => op(value, right?.[lane] ?? 0)),
+        width,
+      );
+    });
+  }
+  for (const [name, test] of Object.entries(floatTests)) {
+    define(`${name}_${shape}`, (a: Uint8Array, b: Uint8Array) => {
+      const right = floats(b, width);
+      return pack(
+        floats(a, width).map((value, lane) => (test(value, right[lane]!) ? -1n : 0n)),
+        width,
+      );
+    });
+  }
+}
+for (const [sign, signed] of [
+  ['s', true],
+  ['u', false],
+] as const) {
+  define(`convert_${sign}_i32x4_f32x4`, (a: Uint8Array) =>
+    packFloats(
+      lanes(a, 32, signed).map((value) => Number(value)),
+      32,
+    ),
+  );
+  define(`trunc_sat_${sign}_f32x4_i32x4`, (a: Uint8Array) =>
+    pack(
+      floats(a, 32).map((value) => truncate(value, 32, signed)),
+      32,
+    ),
+  );
+}
+define('promote_low_f32x4_f64x2', (a: Uint8Array) => packFloats(floats(a, 32).slice(0, 2), 64));
+define('demote_f64x2_f32x4', (a: Uint8Array) => packFloats([...floats(a, 64), 0, 0], 32));
+
 const bytewise = (op: (a: number, b: number, c: number) => number) => (a: Uint8Array, b?: Uint8Array, c?: Uint8Array) =>
   a.map((value, i) => op(value, b?.[i] ?? 0, c?.[i] ?? 0));
 define(

@@ -83,11 +83,12 @@ export function tsemuCommand(
   args: readonly string[],
   tier: Tier = 'auto',
   protection: Protection = 'auto',
+  command = 'tsemu-arm',
 ): [string, string[]] {
   const options: string[] = [];
   if (tier !== 'auto') options.push(`--tier=${tier}`);
   if (protection !== 'auto') options.push(`--protection=${protection}`);
-  return [nodeCommand, [join(repoRoot, 'bin/tsemu-arm.cjs'), ...options, ...args]];
+  return [nodeCommand, [join(repoRoot, `bin/${command}.cjs`), ...options, ...args]];
 }
 
 /** Runs a guest program under tsemu. */

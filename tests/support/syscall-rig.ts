@@ -8,6 +8,7 @@ import { createEntropy } from '#linux-user/entropy.ts';
 import type { GuestEngine } from '#linux-user/guest-engine.ts';
 import { hostJob } from '#linux-user/host-job.ts';
 import { Kernel } from '#linux-user/kernel.ts';
+import { hostPrograms } from '#linux-user/loader/program-opener.ts';
 import { MapFlags } from '#linux-user/mm/vma.ts';
 import type { NetworkGate } from '#linux-user/net/gate.ts';
 import { Network } from '#linux-user/net/network.ts';
@@ -62,7 +63,6 @@ export class SyscallRig {
     const limits = new ResourceLimits(stackBytes);
     const entropy = createEntropy(options.seed ?? 1n);
     this.table = createSyscallTable({
-      arch: 'arm',
       entropy,
       traceForm: options.traceForm ?? 'lines',
       strace: options.strace ? (text) => (this.trace += text) : null,
@@ -74,7 +74,7 @@ export class SyscallRig {
       {
         target: armTarget as Target,
         abi,
-        prefix,
+        programs: hostPrograms(prefix),
         entropy,
         taskSize: abi.taskSize,
         stackBytes,

@@ -1,0 +1,220 @@
+import { Op } from '#tcg/ops.ts';
+import { cryptoRows } from './crypto.ts';
+import { row, type X86Row } from './row.ts';
+import * as integer from './simd-integer.ts';
+import * as move from './simd-move.ts';
+import { stringRows } from './string-compare.ts';
+import { emms, lanes, type Translate } from './vector.ts';
+
+/** An instruction on MMX registers and, with prefix 66, on XMM registers. */
+const both = (name: string, opcode: string, translate: Translate, immediate = ''): X86Row[] => [
+  row(name, `NP 0F ${opcode}`, `Pq,Qq${immediate}`, translate),
+  row(name, `66 0F ${opcode}`, `Vdq,Wdq${immediate}`, translate),
+];
+const bothLanes = (name: string, opcode: string, op: number): X86Row[] => both(name, opcode, lanes(op));
+const xmm = (name: string, opcode: string, translate: Translate, codes = 'Vdq,Wdq'): X86Row =>
+  row(name, `66 0F ${opcode}`, codes, translate);
+const xmmLanes = (name: string, opcode: string, op: number): X86Row => xmm(name, opcode, lanes(op));
+
+/** A shift by register, and by immediate in group 12, 13 or 14. */
+const shifts = (
+  name: string,
+  opcode: string,
+  immediate: string,
+  op: number,
+  bits: number,
+  kind: 'left' | 'right' | 'arithmetic',
+): X86Row[] => {
+  const translate = integer.shift(op, bits, kind);
+  return [
+    ...both(name, opcode, translate),
+    row(name, `NP 0F ${immediate}`, 'Nq,Ib', translate),
+    row(name, `66 0F ${immediate}`, 'Udq,Ib', translate),
+  ];
+};
+
+/** Widening moves, signed from opcode 20 and unsigned from 30. */
+const widening = (
+  [
+    ['BW', 'q', [[Op.extend_low_s_i8x16, Op.extend_low_u_i8x16]]],
+    [
+      'BD',
+      'd',
+      [
+        [Op.extend_low_s_i8x16, Op.extend_low_u_i8x16],
+        [Op.extend_low_s_i16x8, Op.extend_low_u_i16x8],
+      ],
+    ],
+    [
+      'BQ',
+      'w',
+      [
+        [Op.extend_low_s_i8x16, Op.extend_low_u_i8x16],
+        [Op.extend_low_s_i16x8, Op.extend_low_u_i16x8],
+        [Op.extend_low_s_i32x4, Op.extend_low_u_i32x4],
+      ],
+    ],
+    ['WD', 'q', [[Op.extend_low_s_i16x8, Op.extend_low_u_i16x8]]],
+    [
+      'WQ',
+      'd',
+      [
+        [Op.extend_low_s_i16x8, Op.extend_low_u_i16x8],
+        [Op.extend_low_s_i32x4, Op.extend_low_u_i32x4],
+      ],
+    ],
+    ['DQ', 'q', [[Op.extend_low_s_i32x4, Op.extend_low_u_i32x4]]],
+  ] as const
+).flatMap(([name, size, ops], i) =>
+  [0, 1].map((unsigned) =>
+    xmm(
+      `PMOV${unsigned ? 'ZX' : 'SX'}${name}`,
+      `38 ${((unsigned ? 0x30 : 0x20) + i).toString(16)}`,
+      integer.widen(...ops.map((pair) => pair[unsigned]!)),
+      `Vdq,W${size}`,
+    ),
+  ),
+);
+
+/** Integer instructions of MMX, SSE2, SSSE3 and SSE4 (SDM vol. 2, tables A-3 to A-5). */
+export const simdRows: readonly X86Row[] = [
+  ...both('PUNPCKLBW', '60', integer.unpack(1, false)),
+  ...both('PUNPCKLWD', '61', integer.unpack(2, false)),
+  ...both('PUNPCKLDQ', '62', integer.unpack(4, false)),
+  ...both('PACKSSWB', '63', integer.pack(Op.narrow_s_i16x8)),
+  ...bothLanes('PCMPGTB', '64', Op.gt_s_i8x16),
+  ...bothLanes('PCMPGTW', '65', Op.gt_s_i16x8),
+  ...bothLanes('PCMPGTD', '66', Op.gt_s_i32x4),
+  ...both('PACKUSWB', '67', integer.pack(Op.narrow_u_i16x8)),
+  ...both('PUNPCKHBW', '68', integer.unpack(1, true)),
+  ...both('PUNPCKHWD', '69', integer.unpack(2, true)),
+  ...both('PUNPCKHDQ', '6A', integer.unpack(4, true)),
+  ...both('PACKSSDW', '6B', integer.pack(Op.narrow_s_i32x4)),
+  xmm('PUNPCKLQDQ', '6C', integer.unpack(8, false)),
+  xmm('PUNPCKHQDQ', '6D', integer.unpack(8, true)),
+  row('MOVD', 'NP 0F 6E', 'Pq,Ed', move.movdIn),
+  row('MOVD', '66 0F 6E', 'Vdq,Ed', move.movdIn),
+  row('MOVQ', 'NP 0F 6F', 'Pq,Qq', move.movqMmx),
+  row('MOVDQA', '66 0F 6F', 'Vdq,Wdq', move.moveWhole(true)),
+  row('MOVDQU', 'F3 0F 6F', 'Vdq,Wdq', move.moveWhole(false)),
+  row('PSHUFW', 'NP 0F 70', 'Pq,Qq,Ib', move.shuffleWords(0)),
+  row('PSHUFD', '66 0F 70', 'Vdq,Wdq,Ib', move.pshufd),
+  row('PSHUFHW', 'F3 0F 70', 'Vdq,Wdq,Ib', move.shuffleWords(4)),
+  row('PSHUFLW', 'F2 0F 70', 'Vdq,Wdq,Ib', move.shuffleWords(0)),
+  row('PSRLDQ', '66 0F 73 /3', 'Udq,Ib', integer.shiftBytes(false)),
+  row('PSLLDQ', '66 0F 73 /7', 'Udq,Ib', integer.shiftBytes(true)),
+  ...shifts('PSRLW', 'D1', '71 /2', Op.shr_u_i16x8, 16, 'right'),
+  ...shifts('PSRAW', 'E1', '71 /4', Op.shr_s_i16x8, 16, 'arithmetic'),
+  ...shifts('PSLLW', 'F1', '71 /6', Op.shl_i16x8, 16, 'left'),
+  ...shifts('PSRLD', 'D2', '72 /2', Op.shr_u_i32x4, 32, 'right'),
+  ...shifts('PSRAD', 'E2', '72 /4', Op.shr_s_i32x4, 32, 'arithmetic'),
+  ...shifts('PSLLD', 'F2', '72 /6', Op.shl_i32x4, 32, 'left'),
+  ...shifts('PSRLQ', 'D3', '73 /2', Op.shr_u_i64x2, 64, 'right'),
+  ...shifts('PSLLQ', 'F3', '73 /6', Op.shl_i64x2, 64, 'left'),
+  ...bothLanes('PCMPEQB', '74', Op.eq_i8x16),
+  ...bothLanes('PCMPEQW', '75', Op.eq_i16x8),
+  ...bothLanes('PCMPEQD', '76', Op.eq_i32x4),
+  row('EMMS', 'NP 0F 77', '', emms),
+  row('MOVD', 'NP 0F 7E', 'Ed,Pq', move.movdOut),
+  row('MOVD', '66 0F 7E', 'Ed,Vdq', move.movdOut),
+  row('MOVQ', 'F3 0F 7E', 'Vq,Wq', move.movqXmm),
+  row('MOVQ', 'NP 0F 7F', 'Qq,Pq', move.movqMmx),
+  row('MOVDQA', '66 0F 7F', 'Wdq,Vdq', move.moveWhole(true)),
+  row('MOVDQU', 'F3 0F 7F', 'Wdq,Vdq', move.moveWhole(false)),
+  row('MOVNTI', 'NP 0F C3', 'Md,Gd', move.movnti),
+  row('PINSRW', 'NP 0F C4', 'Pq,Ed,Ib', move.insert(2)),
+  row('PINSRW', '66 0F C4', 'Vdq,Ed,Ib', move.insert(2)),
+  row('PEXTRW', 'NP 0F C5', 'Gd,Nq,Ib', move.extract(2)),
+  row('PEXTRW', '66 0F C5', 'Gd,Udq,Ib', move.extract(2)),
+  ...bothLanes('PADDQ', 'D4', Op.add_i64x2),
+  ...bothLanes('PMULLW', 'D5', Op.mul_i16x8),
+  row('MOVQ', '66 0F D6', 'Wq,Vq', move.movqXmm),
+  row('MOVQ2DQ', 'F3 0F D6', 'Vdq,Nq', move.movq2dq),
+  row('MOVDQ2Q', 'F2 0F D6', 'Pq,Udq', move.movdq2q),
+  row('PMOVMSKB', 'NP 0F D7', 'Gd,Nq', integer.moveMask(Op.bitmask_i8x16)),
+  row('PMOVMSKB', '66 0F D7', 'Gd,Udq', integer.moveMask(Op.bitmask_i8x16)),
+  ...bothLanes('PSUBUSB', 'D8', Op.sub_sat_u_i8x16),
+  ...bothLanes('PSUBUSW', 'D9', Op.sub_sat_u_i16x8),
+  ...bothLanes('PMINUB', 'DA', Op.min_u_i8x16),
+  ...bothLanes('PAND', 'DB', Op.and_v128),
+  ...bothLanes('PADDUSB', 'DC', Op.add_sat_u_i8x16),
+  ...bothLanes('PADDUSW', 'DD', Op.add_sat_u_i16x8),
+  ...bothLanes('PMAXUB', 'DE', Op.max_u_i8x16),
+  ...both('PANDN', 'DF', integer.pandn),
+  ...bothLanes('PAVGB', 'E0', Op.avgr_u_i8x16),
+  ...bothLanes('PAVGW', 'E3', Op.avgr_u_i16x8),
+  ...both('PMULHUW', 'E4', integer.pmulhuw),
+  ...both('PMULHW', 'E5', integer.pmulhw),
+  row('MOVNTQ', 'NP 0F E7', 'Mq,Pq', move.movqMmx),
+  row('MOVNTDQ', '66 0F E7', 'Mdq,Vdq', move.moveWhole(true)),
+  ...bothLanes('PSUBSB', 'E8', Op.sub_sat_s_i8x16),
+  ...bothLanes('PSUBSW', 'E9', Op.sub_sat_s_i16x8),
+  ...bothLanes('PMINSW', 'EA', Op.min_s_i16x8),
+  ...bothLanes('POR', 'EB', Op.or_v128),
+  ...bothLanes('PADDSB', 'EC', Op.add_sat_s_i8x16),
+  ...bothLanes('PADDSW', 'ED', Op.add_sat_s_i16x8),
+  ...bothLanes('PMAXSW', 'EE', Op.max_s_i16x8),
+  ...bothLanes('PXOR', 'EF', Op.xor_v128),
+  row('LDDQU', 'F2 0F F0', 'Vdq,Mdq', move.moveWhole(false)),
+  ...both('PMULUDQ', 'F4', integer.pmuludq),
+  ...bothLanes('PMADDWD', 'F5', Op.dot_s_i16x8),
+  ...both('PSADBW', 'F6', integer.psadbw),
+  row('MASKMOVQ', 'NP 0F F7', 'Pq,Nq', move.maskMove),
+  row('MASKMOVDQU', '66 0F F7', 'Vdq,Udq', move.maskMove),
+  ...bothLanes('PSUBB', 'F8', Op.sub_i8x16),
+  ...bothLanes('PSUBW', 'F9', Op.sub_i16x8),
+  ...bothLanes('PSUBD', 'FA', Op.sub_i32x4),
+  ...bothLanes('PSUBQ', 'FB', Op.sub_i64x2),
+  ...bothLanes('PADDB', 'FC', Op.add_i8x16),
+  ...bothLanes('PADDW', 'FD', Op.add_i16x8),
+  ...bothLanes('PADDD', 'FE', Op.add_i32x4),
+
+  ...both('PSHUFB', '38 00', integer.pshufb),
+  ...both('PHADDW', '38 01', integer.horizontal(2, Op.add_i16x8)),
+  ...both('PHADDD', '38 02', integer.horizontal(4, Op.add_i32x4)),
+  ...both('PHADDSW', '38 03', integer.horizontal(2, Op.add_sat_s_i16x8)),
+  ...both('PMADDUBSW', '38 04', integer.pmaddubsw),
+  ...both('PHSUBW', '38 05', integer.horizontal(2, Op.sub_i16x8)),
+  ...both('PHSUBD', '38 06', integer.horizontal(4, Op.sub_i32x4)),
+  ...both('PHSUBSW', '38 07', integer.horizontal(2, Op.sub_sat_s_i16x8)),
+  ...both('PSIGNB', '38 08', integer.sign(Op.gt_s_i8x16, Op.eq_i8x16, Op.sub_i8x16)),
+  ...both('PSIGNW', '38 09', integer.sign(Op.gt_s_i16x8, Op.eq_i16x8, Op.sub_i16x8)),
+  ...both('PSIGND', '38 0A', integer.sign(Op.gt_s_i32x4, Op.eq_i32x4, Op.sub_i32x4)),
+  ...both('PMULHRSW', '38 0B', integer.pmulhrsw),
+  xmm('PBLENDVB', '38 10', integer.blendByMask(Op.shr_s_i8x16, 8)),
+  xmm('BLENDVPS', '38 14', integer.blendByMask(Op.shr_s_i32x4, 32)),
+  xmm('BLENDVPD', '38 15', integer.blendByMask(Op.shr_s_i64x2, 64)),
+  xmm('PTEST', '38 17', integer.ptest),
+  ...both('PABSB', '38 1C', integer.absolute(Op.abs_i8x16)),
+  ...both('PABSW', '38 1D', integer.absolute(Op.abs_i16x8)),
+  ...both('PABSD', '38 1E', integer.absolute(Op.abs_i32x4)),
+  ...widening,
+  xmm('PMULDQ', '38 28', integer.pmuldq),
+  xmmLanes('PCMPEQQ', '38 29', Op.eq_i64x2),
+  xmm('MOVNTDQA', '38 2A', move.moveWhole(true), 'Vdq,Mdq'),
+  xmm('PACKUSDW', '38 2B', integer.pack(Op.narrow_u_i32x4)),
+  xmmLanes('PCMPGTQ', '38 37', Op.gt_s_i64x2),
+  xmmLanes('PMINSB', '38 38', Op.min_s_i8x16),
+  xmmLanes('PMINSD', '38 39', Op.min_s_i32x4),
+  xmmLanes('PMINUW', '38 3A', Op.min_u_i16x8),
+  xmmLanes('PMINUD', '38 3B', Op.min_u_i32x4),
+  xmmLanes('PMAXSB', '38 3C', Op.max_s_i8x16),
+  xmmLanes('PMAXSD', '38 3D', Op.max_s_i32x4),
+  xmmLanes('PMAXUW', '38 3E', Op.max_u_i16x8),
+  xmmLanes('PMAXUD', '38 3F', Op.max_u_i32x4),
+  xmmLanes('PMULLD', '38 40', Op.mul_i32x4),
+  xmm('PHMINPOSUW', '38 41', integer.phminposuw),
+  xmm('BLENDPS', '3A 0C', integer.blend(4), 'Vdq,Wdq,Ib'),
+  xmm('BLENDPD', '3A 0D', integer.blend(8), 'Vdq,Wdq,Ib'),
+  xmm('PBLENDW', '3A 0E', integer.blend(2), 'Vdq,Wdq,Ib'),
+  ...both('PALIGNR', '3A 0F', integer.palignr, ',Ib'),
+  xmm('PEXTRB', '3A 14', move.extract(1), 'Ed,Vdq,Ib'),
+  xmm('PEXTRW', '3A 15', move.extract(2), 'Ed,Vdq,Ib'),
+  xmm('PEXTRD', '3A 16', move.extract(4), 'Ed,Vdq,Ib'),
+  xmm('EXTRACTPS', '3A 17', move.extract(4), 'Ed,Vdq,Ib'),
+  xmm('PINSRB', '3A 20', move.insert(1), 'Vdq,Ed,Ib'),
+  xmm('INSERTPS', '3A 21', move.insertps, 'Vdq,Wd,Ib'),
+  xmm('PINSRD', '3A 22', move.insert(4), 'Vdq,Ed,Ib'),
+  ...stringRows,
+  ...cryptoRows,
+];

@@ -1,0 +1,340 @@
+import type { ProgramCase } from './case.ts';
+
+const lines = (count: number): string =>
+  Array.from({ length: count }, (_, i) => `${i} ${(i * 7919) % 1009} fox ${i % 13}\n`).join('');
+const text = lines(3000);
+const coreutils = ['coreutils', 'dash'];
+
+export const toolCases: ProgramCase[] = [
+  {
+    name: 'coreutils',
+    packages: coreutils,
+    files: { t: lines(500) },
+    script: `sort -k2n t | head -n 2; sha256sum t | cut -c1-8; wc -l < t; split -n l/3 t x; ls x*; cat x* | cmp - t && echo same
+tac t | tail -n 1; shuf -n 5 t | wc -l; seq 3 | paste -sd+; numfmt --to=iec 123456; factor 1234567890123456789; stat -c '%s %F' t; du -b t; od -c -N 4 t; mktemp -d d.XXXX | cut -c1-2
+cp -a t u && touch -r t u && [ ! t -nt u ] && echo old; ln -s t l; readlink -f l | xargs basename; date -u -d @86400 +%F; env printf '%q %5.2f\\n' 'a b' 2.345; env -i A=1 env; nproc > /dev/null; timeout 0.1 sleep 5; echo $?; dd if=/dev/zero bs=1k count=4 status=none | cksum; stdbuf -oL echo lib; id -un > /dev/null; df . > /dev/null && echo df; install -D t a/b/c && ls a/b; truncate -s 10 l; wc -c t; mkfifo p; (echo fifo > p &) ; cat p; sync t; chmod 600 t; stat -c %a t; tr -d 0-9 < t | od -An -tx1 | head -n 1; base32 t | head -c 8; echo; join l l | head -n 1 | cut -c1-2; nl -ba u | tail -n 1; comm -12 l u | wc -l; fmt -w 20 u | head -n 1; pr -t -2 u | head -n 1 | wc -w; tsort <<EOF
+a b
+b c
+EOF
+ls -la --color=always l | grep -c l; ls -lZ t > /dev/null; rm -rf a x* ; ls`,
+    expected: /^0 0 fox 0\n/,
+    ci: true,
+  },
+  {
+    name: 'findutils',
+    packages: ['findutils', ...coreutils],
+    files: { 'a/b/c.txt': 'x', 'a/d.txt': 'yy', e: '' },
+    script: `find . -name '*.txt' -printf '%P %s %y %d\\n' | sort; find . -type f -print0 | xargs -0 -n1 -P3 basename | sort; find . -empty; find a -newer e; find . -depth -name d.txt -exec sh -c 'echo $0' {} \\; -delete; find . -name d.txt`,
+    expected: 'a/b/c.txt 1 f 3\na/d.txt 2 f 2\nc.txt\nd.txt\ne\n./e\n./a/d.txt\n',
+    ci: true,
+  },
+  {
+    name: 'grep',
+    packages: ['grep', ...coreutils],
+    files: { t: text, 'd/u': 'deep\n' },
+    script: `grep -c fox t; grep -nE '^2[0-9]{3} .*(1|2)2$' t | head -n 1; grep -P '(?<=fox )7' -o t | wc -l; grep -r deep d; grep -F nothing t; echo $?`,
+    expected: '3000\n2002:2001 583 fox 12\n231\nd/u:deep\n1\n',
+  },
+  {
+    name: 'sed',
+    packages: ['sed', ...coreutils],
+    files: { t: lines(5) },
+    script: `sed -E 's/([0-9]+) ([0-9]+)/\\2-\\1/;2d;$!N' t; sed -i 's/fox/cat/' t; sed -n 2p t; echo abc | sed 'y/abc/xyz/;s/y/\\U&/'`,
+    expected: /cat/,
+  },
+  {
+    name: 'gawk',
+    packages: ['gawk', ...coreutils],
+    files: { t: text },
+    script: `gawk '{ n[$4] += $2 } END { PROCINFO["sorted_in"] = "@ind_num_asc"; for (i in n) print i, n[i]; printf "%.6f %d\\n", sin(1) * exp(2) / log(3), 2^53 }' t; gawk 'BEGIN { "echo sub" | getline x; print x; print "z\\na" | "sort"; close("sort"); print strftime("%F", 0, 1), toupper("x"), gensub(/a/, "b", "g", "aa") }'; gawk -M 'BEGIN { print 2^100 }' 2>/dev/null`,
+    expected:
+      /^0 111508\n(.*\n)+5.659573 9007199254740992\nsub\na\nz\n1970-01-01 X bb\n1267650600228229401496703205376\n$/,
+  },
+  {
+    name: 'mawk',
+    packages: ['mawk', ...coreutils],
+    files: { t: text },
+    script: `mawk '{ s += $2 } END { print s, NR, length("abc"), substr("hello", 2, 3), 1e300 * 1e10, sin(0) }' t`,
+    expected: /^15\d+ 3000 3 ell inf 0\n$/,
+  },
+  {
+    name: 'diffutils',
+    packages: ['diffutils', 'patch', ...coreutils],
+    files: { a: lines(20), b: lines(20).replace('fox 5', 'cat 5') },
+    script: `diff -u a b > p; grep '^[+-][0-9]' p; diff3 a b a | head -n 1; sdiff -s a b | wc -l; cmp a b; patch -s a p && cmp a b && echo patched`,
+    expected: /^-5 .* fox 5\n\+5 .* cat 5\n====2\n1\na b differ: .*\npatched\n$/,
+  },
+  {
+    name: 'tar',
+    packages: ['tar', 'gzip', 'xz-utils', 'bzip2', 'zstd', ...coreutils],
+    files: { 'd/a': text, 'd/e/b': 'b\n', 'd/l': { link: 'a' } },
+    script: `for z in gzip xz bzip2 zstd; do tar --$z -cf x.$z d && mkdir $z && tar -C $z -xf x.$z && diff -r d $z/d && echo $z; done; tar tf x.gzip | sort; tar --xattrs --sort=name -cf - d | tar tvf - | wc -l`,
+    expected: 'gzip\nxz\nbzip2\nzstd\nd/\nd/a\nd/e/\nd/e/b\nd/l\n5\n',
+    ci: true,
+  },
+  {
+    name: 'gzip',
+    packages: ['gzip', ...coreutils],
+    files: { t: text },
+    script: `gzip -k9 t && gzip -tv t.gz; rm t; gunzip t.gz; sha1sum t | cut -c1-10; zcat -f t | wc -l`,
+    expected: /OK\n[0-9a-f]{10}\n3000\n/,
+  },
+  {
+    name: 'xz -T4',
+    packages: ['xz-utils', ...coreutils],
+    script: `seq 300000 > t; xz -T4 --block-size=400000 -k -1 t; xz -l t.xz | awk 'NR == 2 { print $2 }' 2>/dev/null; xz -T4 -dc t.xz | cmp - t && echo same`,
+    expected: /same\n$/,
+  },
+  {
+    name: 'zstd -T4',
+    packages: ['zstd', ...coreutils],
+    script: `seq 300000 > t; zstd -q -T4 -B512K -k t; zstd -q -t t.zst && zstd -dc t.zst | cmp - t && echo same; zstd -q --ultra -20 -f t -o u.zst && zstd -dcq u.zst | cmp - t && echo same`,
+    expected: 'same\nsame\n',
+  },
+  {
+    name: 'pigz',
+    packages: ['pigz', ...coreutils],
+    script: `seq 300000 > t; pigz -p 4 -k t; pigz -dc t.gz | cmp - t && echo same`,
+    expected: 'same\n',
+  },
+  {
+    name: 'lz4',
+    packages: ['lz4', ...coreutils],
+    script: `seq 100000 > t; lz4 -q t t.lz4; lz4 -dc t.lz4 | cmp - t && echo same`,
+    expected: 'same\n',
+  },
+  {
+    name: 'lzip',
+    packages: ['lzip', ...coreutils],
+    script: `seq 20000 > t; lzip -k t; lzip -dc t.lz | cmp - t && echo same`,
+    expected: 'same\n',
+  },
+  {
+    name: '7z',
+    packages: ['7zip', ...coreutils],
+    script: `seq 30000 > t; 7zz a -mmt=4 x.7z t > /dev/null; rm t; 7zz x x.7z > /dev/null; tail -n 1 t; 7zz a -tzip y.zip t | grep Everything; 7zz t y.zip | grep -c Ok`,
+    expected: '30000\nEverything is Ok\n1\n',
+  },
+  {
+    name: 'zip',
+    packages: ['zip', 'unzip', ...coreutils],
+    files: { 'd/a': text },
+    script: `zip -qr x.zip d; unzip -l x.zip | tail -n 1; mkdir o; unzip -q x.zip -d o; cmp d/a o/d/a && echo same`,
+    expected: /2 files\nsame\n$/,
+  },
+  {
+    name: 'cpio',
+    packages: ['cpio', 'findutils', ...coreutils],
+    files: { 'd/a': 'a\n' },
+    script: `find d | cpio -oH newc 2>/dev/null > x; cpio -t < x`,
+    expected: /^\d+ blocks?\nd\nd\/a\n$/,
+  },
+  {
+    name: 'bc',
+    packages: ['bc', ...coreutils],
+    script: `echo 'scale=30; 4*a(1); 2^200; sqrt(2)' | bc -l; echo '20k 2v p [la1+dsa10>b]dsb' | dc 2>/dev/null`,
+    expected:
+      /^3\.14159265358979323846264338327[\d]*\n1606938044258990275541962092341162602522202993782792835301376\n1\.41421356\d+\n/,
+  },
+  {
+    name: 'dc',
+    packages: ['dc', ...coreutils],
+    script: `dc -e '20k 2v p 2 100^ p 16o 255 p'`,
+    expected: '1.41421356237309504880\n1267650600228229401496703205376\nFF\n',
+  },
+  {
+    name: 'jq',
+    packages: ['jq', ...coreutils],
+    script: `echo '{"a":[3,1,2],"b":{"c":"x"}}' | jq -c '.a |= sort | .n = (.a|add) | .s = (.b.c|ascii_upcase) | .r = ("a1b2"|[scan("[0-9]")]) | .d = (0|todate) | .f = (2|sqrt)'`,
+    expected:
+      '{"a":[1,2,3],"b":{"c":"x"},"n":6,"s":"X","r":["1","2"],"d":"1970-01-01T00:00:00Z","f":1.4142135623730951}\n',
+    ci: true,
+  },
+  { name: 'yq', packages: ['yq', 'jq'], script: `echo 'a: [1, 2]' | yq -c .`, expected: '{"a":[1,2]}\n' },
+  {
+    name: 'm4',
+    packages: ['m4', ...coreutils],
+    script: `echo "define(f,\\\`ifelse(\\$1,0,1,\\\`eval(\\$1*f(decr(\\$1)))')')f(10) esyscmd(echo sub)" | m4`,
+    expected: '3628800 sub\n\n',
+  },
+  {
+    name: 'file',
+    packages: ['file', ...coreutils],
+    files: { 't.sh': '#!/bin/sh\necho\n' },
+    script: `file -b t.sh /bin/dash | cut -d, -f1-2`,
+    expected: /^POSIX shell script, ASCII text executable\nELF 32-bit LSB pie executable, ARM/,
+  },
+  { name: 'tree', packages: ['tree'], files: { 'a/b': 'x' }, script: `tree a`, expected: /1 file\n$/ },
+  {
+    name: 'ripgrep',
+    packages: ['ripgrep', ...coreutils],
+    files: { t: text, 'd/u': 'deep fox\n' },
+    script: `rg -c fox --sort path .; rg -n 'dee(p)' -r 'X$1' .; rg -j4 --files . | sort; rg nothing .; echo $?`,
+    expected: './d/u:1\n./t:3000\n./d/u:1:Xp fox\n./d/u\n./t\n1\n',
+    ci: true,
+  },
+  {
+    name: 'fd-find',
+    packages: ['fd-find', ...coreutils],
+    files: { 'a/b.txt': '', 'a/c.txt': '', '.h': '' },
+    script: `fdfind -e txt | sort; fdfind -e txt -x echo {/.} | sort`,
+    expected: 'a/b.txt\na/c.txt\nb\nc\n',
+  },
+  {
+    name: 'bat',
+    packages: ['bat'],
+    files: { 'x.py': 'def f(a):\n    return a + 1\n' },
+    script: `HOME=$PWD batcat --color=always --style=plain -l py x.py | grep -c 38; HOME=$PWD batcat --style=numbers --color=never --decorations=always x.py`,
+    expected: /^2\n +1 def f\(a\):\n/,
+  },
+  {
+    name: 'hyperfine',
+    packages: ['hyperfine'],
+    script: `hyperfine -r 3 -N --style basic true 2>/dev/null | grep -c 'Time\\|Range'`,
+    expected: '2\n',
+  },
+  {
+    name: 'exa',
+    packages: ['exa'],
+    files: { 'a/b': 'xyz' },
+    script: `exa -l --no-user --no-time a; exa -T a`,
+    expected: /3 b\na\n└── b\n$/,
+  },
+  { name: 'sd', packages: ['sd'], script: `echo abc | sd 'b(.)' 'x$1$1'`, expected: 'axcc\n' },
+  {
+    name: 'zoxide',
+    packages: ['zoxide'],
+    script: `export _ZO_DATA_DIR=$PWD; zoxide add /usr; zoxide query us`,
+    expected: '/usr\n',
+  },
+  { name: 'lsd', packages: ['lsd'], files: { 'a/b': 'xyz' }, script: `HOME=$PWD lsd --icon never a`, expected: 'b\n' },
+  {
+    name: 'fzf',
+    packages: ['fzf', ...coreutils],
+    script: `seq 1000 | fzf -f 99 | head -n 3`,
+    expected: '99\n990\n991\n',
+  },
+  {
+    name: 'esbuild',
+    packages: ['esbuild'],
+    files: {
+      'a.ts': "import { x } from './b';\nlet y: number = x ?? 1;\nconsole.log(y);\n",
+      'b.ts': 'export const x = 41 as number;\n',
+    },
+    script: `esbuild a.ts --bundle --minify`,
+    expected: '"use strict";(()=>{var e=41??1;console.log(e);})();\n',
+  },
+  {
+    name: 'restic',
+    packages: ['restic', 'coreutils'],
+    files: { 'd/a': text, 'd/b': 'hello\n' },
+    script: `export HOME=$PWD RESTIC_PASSWORD=x RESTIC_REPOSITORY=$PWD/r; restic -q init; restic -q backup d; restic -q restore latest --target o; find o -name b -exec cat {} \\;; restic -q check && echo ok`,
+    expected: /hello\nok\n$/,
+    timeout: 120,
+  },
+  {
+    name: 'age',
+    packages: ['age'],
+    script: `age-keygen -o k 2>/dev/null; echo secret | age -r $(age-keygen -y k) | age -d -i k`,
+    expected: 'secret\n',
+  },
+  {
+    name: 'openssl',
+    packages: ['openssl', ...coreutils],
+    script: `echo abc | openssl dgst -sha256; echo secret > p; openssl enc -aes-256-cbc -pbkdf2 -k pw -in p | openssl enc -d -aes-256-cbc -pbkdf2 -k pw; openssl ecparam -name prime256v1 -genkey -noout -out k; echo m | openssl dgst -sha256 -sign k > s; openssl ec -in k -pubout -out pub 2>/dev/null; echo m | openssl dgst -sha256 -verify pub -signature s; openssl req -x509 -newkey rsa:1024 -nodes -keyout r -out c -subj /CN=x 2>/dev/null; openssl x509 -in c -noout -subject; openssl prime 97`,
+    expected:
+      'SHA2-256(stdin)= edeaaff3f1774ad2888673770c6d64097e391bc362d7d6fb34982ddf0efd18cb\nsecret\nVerified OK\nsubject=CN = x\n61 (97) is prime\n',
+    ci: true,
+  },
+  {
+    name: 'gpg',
+    packages: ['gnupg', ...coreutils],
+    script: `export GNUPGHOME=$PWD/g; mkdir -m 700 g; gpg --batch -q --passphrase '' --quick-gen-key u@x ed25519 default 0 2>/dev/null; echo hi > m; gpg --batch -q -s -o m.gpg m; gpg -q --verify m.gpg 2>&1 | grep -c Good; gpg -q -d m.gpg 2>/dev/null; echo sym | gpg --batch -q --passphrase p -c | gpg --batch -q --passphrase p -d; gpgconf --kill all`,
+    expected: '1\nhi\nsym\n',
+  },
+  {
+    name: 'rsync',
+    packages: ['rsync', ...coreutils],
+    files: { 'a/x': text, 'a/d/y': 'y\n' },
+    script: `rsync -a a/ b; diff -r a b && echo same; echo z >> a/d/y; rsync -ai a/ b | grep y; rsync -a --delete --checksum a/d/ b; ls b`,
+    expected: /^same\n>f.*d\/y\ny\n$/,
+  },
+  {
+    name: 'sqlite3',
+    packages: ['sqlite3', ...coreutils],
+    script: `sqlite3 x.db "create table t(a integer primary key, b text); with recursive c(i) as (select 1 union all select i+1 from c where i < 2000) insert into t select i, 'v' || i from c; create index j on t(b); pragma journal_mode=wal; select count(*), sum(a), max(b) from t where b like 'v1%'; select json_extract('{\\"a\\":5}', '$.a'), sqrt(2), datetime(0, 'unixepoch');"; sqlite3 x.db 'pragma integrity_check; select sum(length(b)) from t'`,
+    expected: 'wal\n1111|1514596|v1999\n5|1.4142135623731|1970-01-01 00:00:00\nok\n8893\n',
+    ci: true,
+  },
+  {
+    name: 'less',
+    packages: ['less', ...coreutils],
+    files: { t: lines(5) },
+    script: `less t | wc -l; lesspipe > /dev/null; echo $?`,
+    expected: /^5\n/,
+  },
+  {
+    name: 'ed',
+    packages: ['ed', ...coreutils],
+    files: { t: lines(3) },
+    script: `printf '2d\\n1s/fox/cat/\\nw\\nq\\n' | ed -s t; cat t`,
+    expected: '0 0 cat 0\n2 702 fox 2\n'.replace('702', String((2 * 7919) % 1009)),
+  },
+  {
+    name: 'vim -e',
+    packages: ['vim', ...coreutils],
+    files: { t: lines(3) },
+    script: `vim -u NONE -es -c '%s/fox/cat/g' -c 'call append(0, string(map(range(3), "v:val * 2")))' -c wq t; head -n 2 t`,
+    expected: '[0, 2, 4]\n0 0 cat 0\n',
+  },
+  {
+    name: 'procps',
+    packages: ['procps', ...coreutils],
+    script: `ps -o pid= -p $$ | grep -c $$; free > /dev/null && echo free; uptime -s > /dev/null && echo up; vmstat > /dev/null && echo vm; sleep 9 & pkill -P $$ sleep; wait $!; echo $?; pgrep -x nosuchthing; echo $?; top -bn1 | grep -c Tasks; ps aux > /dev/null && echo aux; pmap $$ | tail -n 1 | grep -c total; w > /dev/null && echo w; sysctl -n kernel.ostype`,
+    expected: /^1\nfree\nup\nvm\n143\n1\n1\naux\n1\nw\nLinux\n$/,
+  },
+  {
+    name: 'iproute2',
+    packages: ['iproute2', ...coreutils],
+    script: `ip addr show lo | grep -c 127.0.0.1; ip route > /dev/null; echo $?; ss -tln > /dev/null; echo $?`,
+    expected: '1\n0\n0\n',
+  },
+  {
+    name: 'net-tools',
+    packages: ['net-tools', ...coreutils],
+    script: `ifconfig lo | grep -c 127.0.0.1; netstat -tln > /dev/null; echo $?; route -n > /dev/null; echo $?`,
+    expected: '1\n0\n0\n',
+  },
+  {
+    name: 'moreutils',
+    packages: ['moreutils', ...coreutils],
+    script: `seq 3 | sponge f; cat f; echo a | ts '%Y' | grep -c a; chronic true; pee 'cat' 'wc -l' < f | tail -n 1`,
+    expected: /^1\n2\n3\n1\n/,
+  },
+  { name: 'pv', packages: ['pv', ...coreutils], script: `seq 1000 | pv -q | wc -l`, expected: '1000\n' },
+  { name: 'figlet', packages: ['figlet'], script: `figlet -f /usr/share/figlet/small.flf hi | wc -l`, expected: /\d/ },
+  { name: 'cowsay', packages: ['cowsay'], script: `/usr/games/cowsay hi | grep -c '< hi >'`, expected: '1\n' },
+  {
+    name: 'xsltproc',
+    packages: ['libxml2-utils', 'xsltproc'],
+    files: {
+      x: '<a><b n="1"/><b n="2"/></a>',
+      s: '<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform"><xsl:output method="text"/><xsl:template match="/"><xsl:value-of select="sum(//@n)"/></xsl:template></xsl:stylesheet>',
+    },
+    script: `xmllint --xpath 'count(//b)' x; echo; xsltproc s x`,
+    expected: /^2\n+3/,
+  },
+  {
+    name: 'strace',
+    packages: ['strace', ...coreutils],
+    script: `strace -V | head -n 1`,
+    expected: /^strace -- version/,
+  },
+  { name: 'valgrind', packages: ['valgrind'], script: `valgrind --version`, expected: /^valgrind-3/ },
+  {
+    name: 'sysbench',
+    packages: ['sysbench'],
+    script: `sysbench --time=1 --threads=3 cpu run | grep -c 'events per second'; sysbench --time=1 --threads=3 mutex run | grep -c 'total time:'; sysbench --time=1 --threads=2 threads run | grep -c 'total time:'`,
+    expected: '1\n1\n1\n',
+  },
+];
