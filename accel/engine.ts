@@ -28,6 +28,7 @@ import {
   functionEntries,
   hotThreshold,
   interpreterBlockInstructions,
+  machineHotThreshold,
   maxDeadCode,
   maxExactReturns,
   maxModules,
@@ -274,7 +275,7 @@ export class Engine {
     if (!this.cold) return;
     this.options.onWarm?.();
     this.cold = false;
-    this.profile.beginAt(hotThreshold, this.predecoded);
+    this.profile.beginAt(this.virtual ? machineHotThreshold : hotThreshold, this.predecoded);
   }
 
   /** The same with one block to each visit of the dispatcher. */
