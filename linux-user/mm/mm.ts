@@ -1,4 +1,5 @@
 import { Access, type GuestMemory, pageSize } from '#accel/guest-memory.ts';
+import type { Text } from '#accel/stored/stored-code.ts';
 import { Errno } from '#util/errno.ts';
 import { createLog } from '#util/log.ts';
 import { ResourceLimit, type ResourceLimits } from '../resource-limits.ts';
@@ -432,6 +433,15 @@ export class Mm {
   /** Writes all shared file mappings back: at exit and exec. */
   writeBackAll(): void {
     for (const vma of this.vmas) writeBack(this.memory, vma);
+  }
+
+  /** What is mapped at `address`, if it is the same in other runs: a file that nobody here could have written to. */
+  textAt(address: number): Text | null {
+    const vma = this.vmas.at(address);
+    if (vma === null || vma.shared) return null;
+    const { start, end, offset } = vma;
+    const content = vma.pristine ?? (vma.name === '[vectors]' ? vma.name : null);
+    return content === null ? null : { name: `${content}:${offset}:${start}:${end}`, start, end };
   }
 
   /** What a futex at `address` is known by: the same in all address spaces that share the memory. */
