@@ -33,6 +33,7 @@ import {
   functionEntries,
   hotThreshold,
   interpreterBlockInstructions,
+  machineHotThreshold,
   maxDeadCode,
   maxExactReturns,
   maxModules,
@@ -142,6 +143,8 @@ const crosses = ({ start, end }: { readonly start: number; readonly end: number 
   (Math.max(start + 1, end) - 1) >>> pageShift !== start >>> pageShift;
 /** Address of the page after that of `address`. */
 const endOfPage = (address: number): number => ((address | (pageSize - 1)) >>> 0) + 1;
+/** Mode numbers fit into the bits of a code key below the page, but for its lowest. */
+const maxModes = pageSize / 2;
 /** Bytes, of the guests that have a machine mode. */
 const longestInstruction = 4;
 /** Modules made so far, by all engines: no two have one name. */
@@ -279,7 +282,7 @@ export class Engine {
     this.options.onWarm?.();
     this.cold = false;
     this.adoptExecuted();
-    this.profile.beginAt(hotThreshold, this.predecoded);
+    this.profile.beginAt(this.virtual ? machineHotThreshold : hotThreshold, this.predecoded);
     for (const unit of this.stored?.placed ?? []) this.beginProfile(unit);
   }
 
@@ -969,8 +972,11 @@ export class Engine {
   private enterVirtualMode(mode: number): void {
     let number = this.modeNumbers.get(mode);
     if (number === undefined) {
+      if (this.modeNumbers.size === maxModes) {
+        this.flush();
+        this.modeNumbers.clear();
+      }
       number = this.modeNumbers.size;
-      if (number >= pageSize / 2) throw new Error('engine: too many CPU modes');
       this.modeNumbers.set(mode, number);
     }
     this.cpu.i32[modeKeyWord] = number << 1;

@@ -7,6 +7,11 @@
 export const coldBudget = 2_500_000;
 /** Entries of a block before its region is compiled. Liftoff pays back after some 500–1000 executions. */
 export const hotThreshold = 4000;
+/**
+ * The same in machine mode: a kernel has much code that is only lukewarm. A boot of Debian's with the work of a shell takes
+ * 32 s of CPU rather than 38.
+ */
+export const machineHotThreshold = 16_000;
 /** A callee joins the module being built if it is this far (of the threshold) on its way to being hot. */
 export const batchFraction = 1 / 32;
 /** Entries of a function that make it worth compiling as a whole when a block within it is hot. */
