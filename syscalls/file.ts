@@ -39,7 +39,6 @@ import {
   writableFile,
   writeBytes,
   writeFrom,
-  wroteFile,
 } from './io.ts';
 import { MemfdFlag, Whence } from './names.ts';
 import { base, locate } from './paths.ts';
@@ -118,17 +117,9 @@ function writeVectors(
   if (offset !== null) positional(file, offset);
   const bytes = gather(task.memory, loadVectors(task.memory, vector, count));
   if (offset !== null) {
-    const done = file.pwrite(bytes, 0, writableLength(task, file, bytes.length, offset), offset);
-    return wroteFile(task, file, done, offset);
+    return file.pwrite(bytes, 0, writableLength(task, file, bytes.length, offset), offset);
   }
-  return noted(task, file, writeBytes(task, file, bytes, 0, bytes.length));
-}
-
-/** A write at the file's own offset. */
-function noted(task: Task, file: OpenFile, done: SyscallResult): SyscallResult {
-  return typeof done === 'number'
-    ? wroteFile(task, file, done, null)
-    : done.then((count) => wroteFile(task, file, count, null));
+  return writeBytes(task, file, bytes, 0, bytes.length);
 }
 
 /** The offset of preadv and pwritev: two longs, low first, not aligned. */
@@ -370,7 +361,7 @@ export const fileCalls: Rows = {
   ),
   write: row({ fd, buffer: bufferIn('count'), count: uint }, (task, { fd: to, buffer: from, count }) => {
     const file = writableFile(task, to);
-    return noted(task, file, writeFrom(task, file, from, count));
+    return writeFrom(task, file, from, count);
   }),
   pread64: row(
     { fd, buffer: bufferOut, count: uint, offset: off64 },
@@ -387,8 +378,7 @@ export const fileCalls: Rows = {
       const file = writableFile(task, to);
       positional(file, offset);
       const length = usableLength(task.memory, from, count, Access.read);
-      const done = file.pwrite(task.memory.u8, from, writableLength(task, file, length, offset), offset);
-      return wroteFile(task, file, done, offset);
+      return file.pwrite(task.memory.u8, from, writableLength(task, file, length, offset), offset);
     },
   ),
   readv: row({ fd, vector: vectorsOut, count: int }, (task, { fd: from, vector, count }) =>

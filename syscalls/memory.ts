@@ -35,12 +35,7 @@ function mmap2(
     length,
     prot,
     flags: how,
-    file:
-      file === null || zero
-        ? null
-        : shared
-          ? sharedBacking(file, (prot & Prot.WRITE) !== 0, task.process.fs.view.pages)
-          : fileBacking(file),
+    file: file === null || zero ? null : shared ? sharedBacking(file, (prot & Prot.WRITE) !== 0) : fileBacking(file),
     offset: file === null ? 0 : page * offsetUnit,
   });
 }

@@ -6,7 +6,6 @@ import { HostTree, hostBytes } from './host-tree.ts';
 import { type Inode, TreeDirectory } from './inode.ts';
 import { Namespace } from './namespace.ts';
 import type { Ownership } from './ownership.ts';
-import { PageCache } from './page-cache.ts';
 import { ProcRoot } from './proc/root.ts';
 import { TextInode } from './proc/text-inode.ts';
 import { PtsDirectory, ptyMultiplexer } from './ptys.ts';
@@ -23,7 +22,6 @@ export interface GuestView {
   readonly owners: Ownership | null;
   readonly terminals: Terminals;
   readonly locks: FileLocks;
-  readonly pages: PageCache;
   readonly entropy: Entropy;
 }
 
@@ -154,7 +152,7 @@ export function createView(options: ViewOptions): GuestView {
     const tree = new HostTree('/', false);
     names.mount({ at: '/', type: 'rootfs', source: 'rootfs', readOnly: false, root: { kind: 'host', tree } });
   }
-  return { names, ...prefixView(prefix), owners, terminals, locks: new FileLocks(), pages: new PageCache(), entropy };
+  return { names, ...prefixView(prefix), owners, terminals, locks: new FileLocks(), entropy };
 }
 
 function prefixView(prefix: string | null): Pick<GuestView, 'prefix' | 'prefixRoot'> {

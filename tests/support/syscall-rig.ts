@@ -59,7 +59,7 @@ export class SyscallRig {
 
   constructor(options: RigOptions = {}) {
     this.folder = realpathSync(mkdtempSync(join(tmpdir(), 'tsemu-syscalls-')));
-    const abi = abiOf('arm', armTarget.layout);
+    const abi = abiOf('arm', armTarget.layout, armTarget.identity);
     const limits = new ResourceLimits(stackBytes);
     const entropy = createEntropy(options.seed ?? 1n);
     this.table = createSyscallTable({
