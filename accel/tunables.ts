@@ -66,5 +66,11 @@ export const maxSplitInstructions = 300;
 export const discardBytes = 128 << 10;
 /** How often a guest that gives up its fault handlers gets code without exact state again: each time costs a flush. */
 export const maxExactReturns = 4;
+/** Blocks kept of one text, some 10 MB: reading more would take longer than translating what a run needs of it. */
+export const maxStoredBlocks = 20_000;
+/** Units kept of one text before they are made one: each run that translates something adds one. */
+export const maxUnits = 8;
+/** Bytes of guest code after a block that its translation may have looked at. */
+export const translationLookAhead = 64;
 /** Machine mode: spaces of code of one CPU mode, one for each set of programs whose pages differ. Then all code goes. */
 export const maxSpaces = 16;

@@ -196,6 +196,13 @@ export const OPTIONS = {
     group: 'machine',
     read: readProtection,
   },
+  cache: {
+    env: 'TSEMU_CACHE_DIR',
+    value: 'folder',
+    help: 'Keep translations there for the next run, or nowhere: off (default: tsemu in the user’s cache folder)',
+    group: 'machine',
+    read: readCacheFolder,
+  },
   strace: { env: 'QEMU_STRACE', help: 'Log system calls and signals of all processes', group: 'debug' },
   'strace-count': {
     also: ['c'],
@@ -387,6 +394,11 @@ function readRanges(text: string): AddressRange[] {
 
 function readProfileName(text: string): string {
   if (!/\.(svg|cpuprofile)$/.test(text)) throw new UsageError(`profile '${text}' is neither .svg nor .cpuprofile`);
+  return text;
+}
+
+function readCacheFolder(text: string): string {
+  if (text === '') throw new UsageError("the folder for translations has no name; 'off' keeps none");
   return text;
 }
 

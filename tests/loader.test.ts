@@ -16,10 +16,11 @@ import { hostPrograms } from '#linux-user/loader/program-opener.ts';
 import { Mm } from '#linux-user/mm/mm.ts';
 import { ResourceLimits } from '#linux-user/resource-limits.ts';
 import { armState } from '#target/arm/state.ts';
+import { armTarget } from '#target/arm/target.ts';
 import { repoRoot } from './support/cache.ts';
 import { protectedMemory } from './support/guest-memory.ts';
 
-const abi = new ArmAbi(armState);
+const abi = new ArmAbi(armState, armTarget.identity);
 const stackBytes = 8 << 20;
 const helloPath = join(repoRoot, 'fixtures/arm/hello');
 const hello = readFileSync(helloPath);

@@ -60,11 +60,14 @@ export class HostDirectory extends HostBacked {
   }
 
   override entries(): readonly DirectoryEntry[] {
-    this.list ??= [dot, dotDot, ...fs.readdirSync(this.hostPath, { encoding: 'buffer' })].map((name) => {
-      const stat = fs.lstatSync(joinPath(this.hostPath, name), { bigint: true, throwIfNoEntry: false });
-      // An entry may vanish between the two calls, or be out of reach: it still has a name.
-      return { name, ino: stat?.ino ?? 1n, type: stat === undefined ? unknownType : Number(stat.mode >> 12n) & 15 };
-    });
+    if (this.list === null) {
+      const { hostPath } = this;
+      this.list = [dot, dotDot, ...fs.readdirSync(hostPath, { encoding: 'buffer' })].map((name) => {
+        const stat = fs.lstatSync(joinPath(hostPath, name), { bigint: true, throwIfNoEntry: false });
+        // An entry may vanish between the two calls, or be out of reach: it still has a name.
+        return { name, ino: stat?.ino ?? 1n, type: stat === undefined ? unknownType : Number(stat.mode >> 12n) & 15 };
+      });
+    }
     return this.list;
   }
 }

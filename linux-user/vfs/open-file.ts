@@ -178,6 +178,11 @@ export abstract class OpenFile {
     return Poll.in | Poll.out | Poll.rdNorm | Poll.wrNorm;
   }
 
+  /** True for a `Socket`. */
+  get isSocket(): boolean {
+    return false;
+  }
+
   get isDirectory(): boolean {
     return false;
   }

@@ -27,8 +27,9 @@ function countRegisters(list: number): number {
 function range(c: ArmContext, f: Multiple, base: Value, count: number): { address: Value; stepped: Value } {
   const { b } = c;
   const stepped = f.w || !f.u ? b.addImm(base, f.u ? 4 * count : -4 * count) : -1;
-  const up = f.p ? b.addImm(base, 4) : base;
-  const address = f.u ? up : f.p ? stepped : b.addImm(stepped, 4);
+  const start = f.u ? base : stepped;
+  // IB and DA begin a word above where IA and DB do.
+  const address = f.p === f.u ? b.addImm(start, 4) : start;
   // Where unaligned words are rotated, these accesses ignore the lowest bits.
   return { address: c.model.rotatesUnaligned ? b.andImm(address, ~3) : address, stepped };
 }

@@ -335,6 +335,20 @@ define('q15mulr_sat_s_i16x8', (a: Uint8Array, b: Uint8Array) => {
   );
 });
 
+define('dot_s_i16x8', (a: Uint8Array, b: Uint8Array) => {
+  const right = lanes(b, 16, true);
+  const products = lanes(a, 16, true).map((value, lane) => value * right[lane]!);
+  return pack(
+    [0, 2, 4, 6].map((lane) => products[lane]! + products[lane + 1]!),
+    32,
+  );
+});
+for (const bits of [8, 32, 64]) {
+  define(`bitmask_i${bits}x${128 / bits}`, (a: Uint8Array) =>
+    lanes(a, bits, true).reduce((mask, value, lane) => mask | (value < 0n ? 1 << lane : 0), 0),
+  );
+}
+
 // ---- v128 of floats
 
 const toNumber = (bits: bigint, width: number): number =>
@@ -348,7 +362,13 @@ const packFloats = (values: readonly number[], width: number): Uint8Array =>
     values.map((value) => toBits(value, width)),
     width,
   );
-const floatLaneOps = { ...floatOps, min: Math.min, max: Math.max };
+const floatLaneOps = {
+  ...floatOps,
+  min: Math.min,
+  max: Math.max,
+  pmin: (a: number, b: number) => (b < a ? b : a),
+  pmax: (a: number, b: number) => (a < b ? b : a),
+};
 for (const width of [32, 64]) {
   const shape = `f${width}x${128 / width}`;
   for (const [name, op] of Object.entries<(a: number, b: number) => number>(floatLaneOps)) {
@@ -387,6 +407,17 @@ for (const [sign, signed] of [
     ),
   );
 }
+define('trunc_sat_s_f64x2_i32x4', (a: Uint8Array) =>
+  pack([...floats(a, 64).map((value) => truncate(value, 32, true)), 0n, 0n], 32),
+);
+define('convert_low_s_i32x4_f64x2', (a: Uint8Array) =>
+  packFloats(
+    lanes(a, 32, true)
+      .slice(0, 2)
+      .map((value) => Number(value)),
+    64,
+  ),
+);
 define('promote_low_f32x4_f64x2', (a: Uint8Array) => packFloats(floats(a, 32).slice(0, 2), 64));
 define('demote_f64x2_f32x4', (a: Uint8Array) => packFloats([...floats(a, 64), 0, 0], 32));
 
