@@ -13,7 +13,6 @@ import { encodeModule, type ModuleFunction } from '#tcg/wasm/module.ts';
 import { type Optimization, passesWithout } from '../optimizations.ts';
 import { type DiscoveredRegion, type DiscoveryHost, discoverRegion } from './discovery.ts';
 import { type Region, RegionEmitter } from './emitter.ts';
-import { LazyCells } from './entry-liveness.ts';
 import { edgesByTerminal } from './flow.ts';
 import { buildGraph, type RegionGraph } from './graph.ts';
 import { CellLiveness } from './liveness.ts';

@@ -6,7 +6,6 @@
 import type { Value } from '#tcg/builder.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import { Op } from '#tcg/ops.ts';
-import type { CpuView } from '#tcg/target.ts';
 import type { X86Context } from './context.ts';
 import { slotAf, slotCf, slotOf, slotSf, slotZf } from './flags.ts';
 import { nativeNans } from './nan-rule.ts';
