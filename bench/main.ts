@@ -1,7 +1,8 @@
 /**
  * The benchmark:
  *
- *     npm run bench [-- NAMES… | start-up | calls] [--arch arm|i386] [--reps N] [--scale N] [--json FILE] [--timeout SECONDS]
+ *     npm run bench [-- NAMES… | start-up | calls | files | neon] [--arch arm|i386] [--reps N] [--scale N]
+ *         [--json FILE] [--timeout SECONDS]
  *
  * tsemu against qemu-user, native code and clang's WebAssembly, on the same C programs. Runners take turns within each
  * repetition, so that a noisy moment hits all of them; the least CPU time (user + system) of each counts. Ratios are
@@ -16,6 +17,7 @@ import { qemuUser } from '#tests/support/oracle.ts';
 import { nodeCommand, type Protection, tsemuCommand, tsemuIsBuilt } from '#tests/support/run.ts';
 import { benchmarks, buildBenchmark, floatBenchmarks, type Machine } from './build.ts';
 import { measureCalls } from './calls.ts';
+import { measureFilePrograms } from './file-programs.ts';
 import { measure } from './measure.ts';
 import { measureNeon } from './neon.ts';
 import { fixed, geometricMean, type Series, type Summary, summarise, table } from './report.ts';
@@ -76,6 +78,10 @@ if (positionals.includes('neon')) {
 }
 if (positionals.includes('calls')) {
   await measureCalls(reps, timeout, qemu, tsemu('auto'));
+  process.exit();
+}
+if (positionals.includes('files')) {
+  await measureFilePrograms(reps, timeout, qemu, (...command) => tsemuCommand(command).flat());
   process.exit();
 }
 const wanted = positionals.length > 0 ? positionals : [...benchmarks];

@@ -1,8 +1,10 @@
 import { Access, type GuestMemory, pageSize } from '#accel/guest-memory.ts';
+import type { Text } from '#accel/stored/stored-code.ts';
 import { Errno } from '#util/errno.ts';
 import { createLog } from '#util/log.ts';
 import { ResourceLimit, type ResourceLimits } from '../resource-limits.ts';
 import { madvise, mincore, mlock, msync } from './advice.ts';
+import type { FileMemory } from './file-memory.ts';
 import { mapsText } from './maps-text.ts';
 import { mmapMinAddress, pageCeil, pageFloor } from './page-math.ts';
 import { isZero, readIn, sameContent, takeSnapshot, writeBack, zeroPages } from './pages.ts';
@@ -68,6 +70,8 @@ export class Mm {
   lockFuture = false;
   /** Some mapping is shared with another process. */
   private sharing = false;
+  /** Some shared mapping of a file is seen by others. */
+  sharesFiles = false;
   /** Where the program's arguments and environment are: /proc/self/cmdline and environ. */
   argStart = 0;
   argEnd = 0;
@@ -144,6 +148,7 @@ export class Mm {
       if (shared && (prot & Prot.WRITE) !== 0 && !file.writable) throw new Errno('EACCES');
     }
     this.checkLimits(length, prot, shared, start);
+    const pages = shared ? this.filePages(file, offset, length) : null;
 
     const vma = {
       start,
@@ -151,7 +156,7 @@ export class Mm {
       prot: prot & 7,
       shared,
       file,
-      object: shared && file === null ? (request.object ?? new SharedMemory(length)) : null,
+      object: shared && file === null ? (request.object ?? new SharedMemory(length)) : pages,
       offset: file === null ? 0 : offset,
       name: request.name ?? '',
       locked: this.lockFuture || (flags & MapFlags.LOCKED) !== 0,
@@ -166,7 +171,36 @@ export class Mm {
       this.everWritable.fill(1, vma.start / pageSize, vma.end / pageSize);
       request.object.fetch(this.memory, vma);
     }
+    if (pages !== null) this.joinPages(vma.start, pages);
     return start;
+  }
+
+  /** What a shared mapping of a file has in common with others; null for a second one of the same bytes in here. */
+  private filePages(file: FileBacking | null, offset: number, length: number): FileMemory | null {
+    const pages = file?.shared?.() ?? null;
+    if (pages === null) return null;
+    for (const vma of this.vmas) {
+      const twice = vma.object === pages && vma.offset < offset + length && offset < vma.offset + (vma.end - vma.start);
+      if (twice) return null;
+    }
+    return pages;
+  }
+
+  private joinPages(start: number, pages: FileMemory): void {
+    this.sharing = true;
+    this.sharesFiles = true;
+    const vma = this.vmas.at(start)!;
+    this.everWritable.fill(1, vma.start / pageSize, vma.end / pageSize);
+    pages.join(this.memory, vma);
+  }
+
+  /** read(2) sees what has been stored in shared mappings of files. */
+  storeShared(): void {
+    for (const vma of this.vmas) {
+      if (vma.file === null || vma.object === null) continue;
+      vma.object.publish(this.memory, vma);
+      writeBack(this.memory, vma);
+    }
   }
 
   /** Chooses where a mapping goes, or refuses (get_unmapped_area). */
@@ -434,6 +468,15 @@ export class Mm {
     for (const vma of this.vmas) writeBack(this.memory, vma);
   }
 
+  /** What is mapped at `address`, if it is the same in other runs: a file that nobody here could have written to. */
+  textAt(address: number): Text | null {
+    const vma = this.vmas.at(address);
+    if (vma === null || vma.shared) return null;
+    const { start, end, offset } = vma;
+    const content = vma.pristine ?? (vma.name === '[vectors]' ? vma.name : null);
+    return content === null ? null : { name: `${content}:${offset}:${start}:${end}`, start, end };
+  }
+
   /** What a futex at `address` is known by: the same in all address spaces that share the memory. */
   identify(address: number): { readonly object: object; readonly offset: number } {
     const vma = this.vmas.at(address);
@@ -473,6 +516,7 @@ export class Mm {
       copy.openClaimed(vma);
     }
     copy.sharing = this.sharing;
+    copy.sharesFiles = this.sharesFiles;
     return copy;
   }
 
@@ -488,7 +532,10 @@ export class Mm {
   /** The process has run and another one is about to: what it has changed in shared memory is for all. */
   publishShared(): void {
     if (!this.sharing) return;
-    for (const vma of this.vmas) vma.object?.publish(this.memory, vma);
+    for (const vma of this.vmas) {
+      vma.object?.publish(this.memory, vma);
+      if (vma.object !== null) writeBack(this.memory, vma);
+    }
   }
 
   /** The process is about to run: it sees what others have changed. */

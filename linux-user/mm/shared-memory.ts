@@ -9,7 +9,7 @@ const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) ===
  * goes here, and from here into the next one's copy.
  */
 export class SharedMemory {
-  private readonly length: number;
+  private length: number;
   /** Made when a second process comes. */
   private bytes: Uint8Array | null = null;
 
@@ -31,7 +31,21 @@ export class SharedMemory {
 
   /** What lies past the end of the object belongs to the mapping alone. */
   private part({ offset, start, end }: Vma): Uint8Array {
+    return this.bytesOf(offset, end - start);
+  }
+
+  protected bytesOf(offset: number, length: number): Uint8Array {
     this.bytes ??= new Uint8Array(this.length);
-    return this.bytes.subarray(offset, offset + (end - start));
+    return this.bytes.subarray(offset, offset + length);
+  }
+
+  /** Makes room for `length` bytes in all. */
+  protected grow(length: number): void {
+    if (length <= this.length) return;
+    this.length = length;
+    if (this.bytes === null) return;
+    const grown = new Uint8Array(length);
+    grown.set(this.bytes);
+    this.bytes = grown;
   }
 }
