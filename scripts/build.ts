@@ -60,6 +60,9 @@ const numbers: Readonly<Record<string, readonly string[]>> = {
   'tcg/ops.ts': ['Op', 'MemoryFlag'],
   'target/arm/flags.ts': ['Cond'],
   'target/arm/mode-bits.ts': ['ModeBits'],
+  'target/i386/flags.ts': ['Cond'],
+  'target/i386/operand.ts': ['Method'],
+  'target/i386/state.ts': ['Reg', 'Seg', 'Eflags', 'Vector'],
 };
 /** Tables that are made from others by a module without functions: the bundle has what it exports. */
 const evaluated: readonly string[] = [
@@ -68,6 +71,7 @@ const evaluated: readonly string[] = [
   'tcg/op-tables.ts',
   'tcg/predecode-tables.ts',
   'target/arm/decode-index.ts',
+  'target/i386/decode-index.ts',
 ];
 
 type Exports = Readonly<Record<string, unknown>>;
