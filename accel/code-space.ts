@@ -54,6 +54,7 @@ export class LinkWords {
 }
 
 const noWords: readonly number[] = [];
+const noConstants: readonly (readonly [number, number])[] = [];
 
 export const newCodeSpace = (mode: number): CodeSpace => ({
   mode,
@@ -89,6 +90,10 @@ export type Translation = {
 
 /** Guest code as translations read it, with a list of what they took for constant besides their own instructions. */
 export class TranslationReader implements CodeReader {
+  /** Where constants are taken from; null: anywhere. */
+  limit: { readonly start: number; readonly end: number } | null = null;
+  /** A constant has not been taken because it is elsewhere. */
+  narrowed = false;
   private readonly memory: CodeReader;
   private constants: (readonly [number, number])[] = [];
 
@@ -114,6 +119,11 @@ export class TranslationReader implements CodeReader {
 
   constant(address: number, bytes: number): boolean {
     if (!this.memory.constant(address, bytes)) return false;
+    const { limit } = this;
+    if (limit !== null && (address < limit.start || address + bytes > limit.end)) {
+      this.narrowed = true;
+      return false;
+    }
     this.constants.push([address, address + bytes]);
     return true;
   }
@@ -126,7 +136,8 @@ export class TranslationReader implements CodeReader {
   /** Byte ranges [start, end) taken for constant since the last call. */
   takeConstants(): readonly (readonly [number, number])[] {
     const { constants } = this;
-    if (constants.length > 0) this.constants = [];
+    if (constants.length === 0) return noConstants;
+    this.constants = [];
     return constants;
   }
 }

@@ -1,33 +1,39 @@
-import { Builder } from '#tcg/builder.ts';
-import { countingPoints } from '#tcg/counting.ts';
-import { accessScratch, cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
-import { leftRegion } from '#tcg/interpreter-module.ts';
+import { accessScratch, cpuHeader, ExitReason, leftRegion } from '#tcg/cpu-page.ts';
 import { engineMemory, t0Opcodes } from '#tcg/interpreter-ops.ts';
 import type { IrBlock } from '#tcg/ir.ts';
 import { translateHelper } from '#tcg/memory-model.ts';
-import { Optimizer } from '#tcg/optimize.ts';
-import { type CodeKeys, type PredecodedBlock, Predecoder } from '#tcg/predecode.ts';
+import type { CodeKeys, PredecodedBlock } from '#tcg/predecode.ts';
 import { t0AccessBytes, t0AccessKind } from '#tcg/predecode-tables.ts';
 import type { CpuView, Target } from '#tcg/target.ts';
-import { translateBlock } from '#tcg/translator.ts';
 import { createLog } from '#util/log.ts';
-import { PageProtectedMemory, PlaneCheckedMemory } from './checked-memory.ts';
 import { CodePages, type CodeSpace, newCodeSpace, type Translation, TranslationReader } from './code-space.ts';
 import type { EngineMemory, VirtualAddresses } from './engine-memory.ts';
 import { cpuBase, memoryPages, pageShift, pageSize } from './guest-memory.ts';
 import { cacheEntry, clearJumpCaches, forgetJump } from './jump-caches.ts';
+import { loadCompiler, loadMemoryModels, loadTranslator } from './lazy.ts';
 import type { Optimization } from './optimizations.ts';
 import { neverHot, Profile } from './profile.ts';
-import { type CompiledRegion, compileRegions, outlineOf, passesWithout } from './region/compiler.ts';
+import type { CompiledRegion } from './region/compiler.ts';
 import type { BlockOutline, CodeReach } from './region/discovery.ts';
 import type { Region } from './region/emitter.ts';
 import type { FaultSite, TrapSites } from './region/sites.ts';
+import {
+  blockAt,
+  type CodeStore,
+  type PlacedUnit,
+  StoredCode,
+  type Text,
+  type UnitLoops,
+} from './stored/stored-code.ts';
+import type { StoredBlock } from './stored/unit.ts';
+import type { Translator } from './translator.ts';
 import { trapPlace } from './trap-place.ts';
 import {
   coldBudget,
   functionEntries,
   hotThreshold,
   interpreterBlockInstructions,
+  machineHotThreshold,
   maxDeadCode,
   maxExactReturns,
   maxModules,
@@ -63,6 +69,8 @@ export interface EngineOptions {
   /** Bytes of the interpreter module (`generateInterpreter`), prebuilt. */
   readonly interpreter: Uint8Array<ArrayBuffer>;
   readonly tier: Tier;
+  /** Called before the first block is translated. */
+  readonly onTranslate?: () => void;
   /** Called before the region compiler begins to work (`tier` auto). */
   readonly onWarm?: () => void;
   /** Translate one guest instruction per block (-one-insn-per-tb). */
@@ -76,6 +84,8 @@ export interface EngineOptions {
   readonly budget?: number;
   /** What to do without. */
   readonly without?: ReadonlySet<Optimization>;
+  /** Where interpreter code is kept from run to run. Only if none of the options before changes it. */
+  readonly store?: CodeStore;
 }
 
 /** What an engine did, for `--stats`. What a run of the dispatcher or a system call adds is not worth a switch. */
@@ -115,7 +125,7 @@ export interface EngineHoldings {
   listed: number;
 }
 
-interface InterpreterExports {
+interface InterpreterExports extends UnitLoops {
   readonly run: (address: number) => void;
   readonly miss: () => number;
 }
@@ -133,6 +143,8 @@ const crosses = ({ start, end }: { readonly start: number; readonly end: number 
   (Math.max(start + 1, end) - 1) >>> pageShift !== start >>> pageShift;
 /** Address of the page after that of `address`. */
 const endOfPage = (address: number): number => ((address | (pageSize - 1)) >>> 0) + 1;
+/** Mode numbers fit into the bits of a code key below the page, but for its lowest. */
+const maxModes = pageSize / 2;
 /** Bytes, of the guests that have a machine mode. */
 const longestInstruction = 4;
 /** Modules made so far, by all engines: no two have one name. */
@@ -171,18 +183,14 @@ export class Engine {
   /** Machine mode. */
   private readonly virtual: VirtualAddresses | undefined;
   private readonly options: EngineOptions;
-  private readonly checked = new PlaneCheckedMemory();
-  private readonly unchecked = new PageProtectedMemory();
   private readonly engineMemory = reserveMemory(engineMemory.pages);
   private readonly engineWords = new Int32Array(this.engineMemory.buffer);
   private readonly table: WebAssembly.Table;
   private readonly imports: WebAssembly.Imports;
   private readonly interpreter: InterpreterExports;
-  private readonly builder = new Builder();
-  private readonly optimizer: Optimizer;
+  /** Null until something has to be translated. */
+  private usedTranslator: Translator | null = null;
   private readonly without: ReadonlySet<Optimization>;
-  private readonly passes: ReturnType<typeof passesWithout>;
-  private readonly predecoder: Predecoder;
   private readonly profile = new Profile(this.engineWords);
   /** True until the program has run long enough for the region compiler to be worth its start. */
   private cold: boolean;
@@ -200,8 +208,11 @@ export class Engine {
   private codeEnd: number = engineMemory.code;
   /** Bytes of interpreter code that belong to dropped blocks. */
   private deadBytes = 0;
-  /** All predecoded blocks by ascending address, for fault addresses. */
+  /** All predecoded blocks, for fault addresses; by ascending address if `sorted`. */
   private predecoded: PredecodedBlock[] = [];
+  private sorted = true;
+  /** Interpreter code of earlier runs; null without a store. */
+  private readonly stored: StoredCode | null;
   /** By number, which compiled code knows; those of dropped modules are undefined. */
   private sites: (FaultSite | undefined)[] = [];
   /** The unchecked accesses of live modules, by name. */
@@ -224,11 +235,7 @@ export class Engine {
     this.profile.threshold = options.tier === 'region' ? 1 : neverHot;
     this.cold = options.tier === 'auto';
     this.without = options.without ?? new Set();
-    this.passes = passesWithout(this.without);
-    this.optimizer = new Optimizer(target);
-    this.predecoder = new Predecoder(cpuBase, this.engineMemory);
     this.table = new WebAssembly.Table({ element: 'anyfunc', initial: 1, maximum: tableSize });
-    const { helpers } = target;
     this.imports = {
       e: {
         guest: memory.memory,
@@ -237,13 +244,15 @@ export class Engine {
         syscall: () => this.syscall(),
         helper: this.virtual
           ? (id: number, a: number, b: number, c: number) =>
-              id === translateHelper ? this.translateAccess(a, b) : helpers[id]!.call(this.cpu, a, b, c)
-          : (id: number, a: number, b: number, c: number) => helpers[id]!.call(this.cpu, a, b, c),
+              id === translateHelper ? this.translateAccess(a, b) : target.helpers[id]!.call(this.cpu, a, b, c)
+          : (id: number, a: number, b: number, c: number) => target.helpers[id]!.call(this.cpu, a, b, c),
       },
     };
     const instance = new WebAssembly.Instance(new WebAssembly.Module(options.interpreter), this.imports);
     this.interpreter = instance.exports as unknown as InterpreterExports;
     this.table.set(0, this.interpreter.miss);
+    const { store } = options;
+    this.stored = store === undefined ? null : new StoredCode(store, memory, this.engineWords, this.interpreter);
     this.space = this.spaceOf(0);
     this.clearCaches();
     memory.onUnprotected = () => this.flush();
@@ -272,7 +281,9 @@ export class Engine {
     if (!this.cold) return;
     this.options.onWarm?.();
     this.cold = false;
-    this.profile.beginAt(hotThreshold, this.predecoded);
+    this.adoptExecuted();
+    this.profile.beginAt(this.virtual ? machineHotThreshold : hotThreshold, this.predecoded);
+    for (const unit of this.stored?.placed ?? []) this.beginProfile(unit);
   }
 
   /** The same with one block to each visit of the dispatcher. */
@@ -352,7 +363,7 @@ export class Engine {
     const { i32 } = this.cpu;
     this.stepping = false;
     const { address } = this.predecode(pc, 1, neverHot, false);
-    const { start, end } = this.builder.block;
+    const { start, end } = this.translator.builder.block;
     const budget = i32[budgetWord]!;
     i32[budgetWord] = this.engineWords[(address >> 2) + 3]!;
     this.runCode(address);
@@ -380,6 +391,8 @@ export class Engine {
 
   /** Translated code of guest [start, end) is stale: whatever was made from its pages is dropped. */
   invalidate(start: number, end: number): void {
+    if (this.stored?.touches(start, end)) this.adoptAll();
+    this.stored?.forget(start, end);
     const stale = this.codePages.take(start, end);
     if (!stale) return;
     // What runs now may be stale itself: it leaves when it has been served.
@@ -435,6 +448,7 @@ export class Engine {
   setExactState(on: boolean): void {
     if (this.exactState === on || this.watching !== 'no') return;
     if (!on && this.exactReturns++ >= maxExactReturns) return;
+    this.keepCode();
     this.makeExact(on);
   }
 
@@ -472,6 +486,7 @@ export class Engine {
     this.codeEnd = engineMemory.code;
     this.deadBytes = 0;
     this.predecoded = [];
+    this.stored?.clear();
   }
 
   /** Throws all interpreter code away and keeps the modules. No generated code may be running. */
@@ -585,16 +600,26 @@ export class Engine {
 
   // ---- T0
 
+  private get translator(): Translator {
+    if (this.usedTranslator === null) {
+      const { target, reader, engineWords, without } = this;
+      const { Translator } = loadTranslator();
+      this.options.onTranslate?.();
+      this.usedTranslator = new Translator(target, reader, engineWords, without);
+    }
+    return this.usedTranslator;
+  }
+
   /** The interpreter code for `pc`, translating it if need be. */
   private codeAddress(pc: number): number {
-    return this.space.addresses.get(pc) ?? this.translate(pc);
+    return this.space.addresses.get(pc) ?? this.storedAddress(pc) ?? this.translate(pc);
   }
 
   private translate(pc: number): number {
     const limit = this.options.oneInstruction ? 1 : interpreterBlockInstructions;
     const { address } = this.predecode(pc, limit, this.profile.threshold, true);
     const { addresses, incoming } = this.space;
-    if (this.virtual && crosses(this.builder.block)) this.profile.set(address, neverHot);
+    if (this.virtual && crosses(this.translator.builder.block)) this.profile.set(address, neverHot);
     addresses.set(pc, address);
     if (this.space.compiled.has(pc)) this.leadToRegion(pc, address);
     for (const word of incoming.of(pc)) this.engineWords[word >> 2] = address;
@@ -608,43 +633,69 @@ export class Engine {
   private predecode(pc: number, maxInstructions: number, threshold: number, watch: boolean): PredecodedBlock {
     const wasteful = this.deadBytes > maxDeadCode && this.deadBytes > (this.codeEnd - engineMemory.code) / 2;
     if (wasteful || this.codeEnd > codeLimit) this.restartInterpreter();
-    const { space, builder } = this;
-    const { block } = builder;
+    const { space, translator, reader } = this;
+    // Constants elsewhere may be what a dynamic linker has made in this run.
+    const text = space.mode === 0 ? (this.stored?.textOf(this.target.address(pc) >>> 0) ?? null) : null;
+    reader.limit = text;
+    reader.narrowed = false;
     this.readFrom(pc);
-    translateBlock(this.target, builder, this.reader, pc, space.mode, { maxInstructions, ...this.pageLimit(pc) });
+    const block = translator.translate(pc, space.mode, { maxInstructions, ...this.pageLimit(pc) });
+    reader.limit = null;
     this.options.trace?.block?.(block, 'op');
-    const outline = space.outlines.get(pc) ?? this.keepOutline(block, watch);
+    const outline = space.outlines.get(pc) ?? this.outlineFor(block, reader.narrowed, watch);
     outline.executed = true;
     for (const callee of outline.calls) space.functions.add(callee);
-    this.optimizer.run(block, { exactState: this.exactState, ...this.passes });
+    // A block that is cut short may go on in another run.
+    const cutShort = translator.isCutShort(block);
+    translator.optimize(block, this.exactState);
     this.options.trace?.block?.(block, 'op_opt');
-    const counts = this.options.count === undefined ? undefined : countingPoints(block);
-    const code = this.predecoder.encode(
-      block,
-      this.codeEnd,
-      threshold,
-      counts,
-      this.virtual && this.codeKeys(this.virtual, block),
-    );
+    const counts = this.options.count !== undefined;
+    const keys = this.virtual && this.codeKeys(this.virtual, block);
+    const code = translator.encode(block, this.codeEnd, threshold, counts, keys);
     this.codeEnd += code.bytes;
     this.predecoded.push(code);
     this.stats.blocks++;
     this.stats.blockInstructions += block.instructions;
-    this.note(block.start, block.end, { kind: 'block', pages: [], space, pc, code }, watch);
-    this.link(code);
-    for (const { pc: returnPc, address } of code.indirectCalls) space.indirectCalls.set(returnPc, address);
+    const constants = reader.takeConstants();
+    this.know(space, code, { start: block.start, end: block.end, constants }, watch);
+    if (text !== null && !cutShort) this.stored!.add(code, outline, constants, reader.narrowed);
     return code;
   }
 
-  /** Lists a translation by the pages of its code and of what was read as constant since the last call. */
-  private note(start: number, end: number, translation: Translation, watch: boolean): void {
+  /** The outline of a block as translated; kept if the region compiler would find nothing more in it. */
+  private outlineFor(block: IrBlock, narrowed: boolean, watch: boolean): BlockOutline {
+    if (!narrowed) return this.keepOutline(block, watch);
+    return this.translator.outlineOf(block, [...this.reader.newConstants]);
+  }
+
+  /** Lists T0 code by what it was made from, and links it. */
+  private know(
+    space: CodeSpace,
+    code: PredecodedBlock,
+    source: Pick<StoredBlock, 'start' | 'end' | 'constants'>,
+    watch: boolean,
+  ): void {
+    const translation: Translation = { kind: 'block', pages: [], space, pc: code.pc, code };
+    this.note(source.start, source.end, translation, watch, source.constants);
+    this.link(space, code);
+    for (const { pc, address } of code.indirectCalls) space.indirectCalls.set(pc, address);
+  }
+
+  /** Lists a translation by the pages of its code and of what was read as constant, since the last call if not given. */
+  private note(
+    start: number,
+    end: number,
+    translation: Translation,
+    watch: boolean,
+    constants = this.reader.takeConstants(),
+  ): void {
     if (this.virtual) {
       this.noteVirtual(this.virtual, start, end, translation);
       return;
     }
     this.codePages.note(start, end, translation);
     if (watch) this.watchCode(start, end);
-    for (const [from, to] of this.reader.takeConstants()) this.codePages.note(from, to - 1, translation);
+    for (const [from, to] of constants) this.codePages.note(from, to - 1, translation);
   }
 
   /** Stores into code from [start, end) must be noticed, if the guest does not tell of them. */
@@ -653,43 +704,115 @@ export class Engine {
     if (this.watching === 'no') this.watching = 'begins';
   }
 
-  private link(code: PredecodedBlock): void {
-    const { addresses, incoming } = this.space;
+  private link({ mode, addresses, incoming }: CodeSpace, code: PredecodedBlock): void {
+    const stored = mode === 0 ? this.stored : null;
     for (const { address, pc } of code.links) {
       incoming.add(pc, address);
-      this.engineWords[address >> 2] = addresses.get(pc) ?? 0;
+      this.engineWords[address >> 2] = addresses.get(pc) ?? stored?.at(pc) ?? 0;
     }
+  }
+
+  // ---- T0 code of earlier runs
+
+  /** Tells where mapped files are whose code may be kept. */
+  set textAt(textAt: (address: number) => Text | null) {
+    if (this.stored !== null) this.stored.textAt = textAt;
+  }
+
+  /** Keeps what was translated for later runs. */
+  keepCode(): void {
+    const { addresses } = this.spaceOf(0);
+    this.stored?.save(({ pc, address }) => addresses.get(pc) === address, this.codeEnd, codeLimit);
+  }
+
+  /** The interpreter code for `pc` if an earlier run has left it. */
+  private storedAddress(pc: number): number | undefined {
+    const { stored, space } = this;
+    if (stored === null || space.mode !== 0) return undefined;
+    for (const placed of stored.bring(this.target.address(pc) >>> 0, this.exactState, this.codeEnd, codeLimit)) {
+      const { unit, address } = placed;
+      this.codeEnd = address + unit.codeWords * 4;
+      if (this.profile.threshold !== neverHot) this.beginProfile(placed);
+    }
+    return stored.at(pc);
+  }
+
+  /** Blocks of earlier runs count from now on. */
+  private beginProfile({ unit, address, adopted }: PlacedUnit): void {
+    for (let i = 0; i < unit.blocks; i++) {
+      if (adopted[i] === 0) this.profile.set(address + unit.offsets[i]!, this.profile.threshold);
+    }
+  }
+
+  /** What has run of earlier runs' blocks becomes like blocks of this run: the region compiler needs to know them. */
+  private adoptExecuted(): void {
+    for (const placed of this.stored?.placed ?? []) {
+      const { unit, address, adopted } = placed;
+      for (let i = 0; i < unit.blocks; i++) {
+        const counter = (address + unit.offsets[i]!) / 4 + 1;
+        if (adopted[i] === 0 && this.engineWords[counter] !== this.profile.threshold) this.adopt(placed, i);
+      }
+    }
+  }
+
+  private adoptAll(): void {
+    for (const placed of this.stored!.placed) {
+      for (let i = 0; i < placed.unit.blocks; i++) if (placed.adopted[i] === 0) this.adopt(placed, i);
+    }
+    this.stored!.release();
+  }
+
+  private adopt(placed: PlacedUnit, index: number): void {
+    const space = this.spaceOf(0);
+    const block = placed.unit.block(index);
+    placed.adopted[index] = 1;
+    const code = blockAt(block, placed.address + placed.unit.offsets[index]!);
+    space.addresses.set(block.pc, code.address);
+    if (!block.narrowed && !space.outlines.has(block.pc))
+      this.noteOutline(space, { ...block, executed: true, inRegion: false }, true);
+    for (const callee of block.calls) space.functions.add(callee);
+    for (const word of space.incoming.of(block.pc)) this.engineWords[word >> 2] = code.address;
+    this.predecoded.push(code);
+    this.sorted = false;
+    this.know(space, code, block, true);
   }
 
   // ---- T1
 
   private outline(pc: number): BlockOutline {
-    const known = this.space.outlines.get(pc);
+    const { space } = this;
+    const known = space.outlines.get(pc);
     if (known) return known;
     this.readFrom(pc);
-    translateBlock(this.target, this.builder, this.reader, pc, this.space.mode, {
-      maxInstructions: this.options.oneInstruction ? 1 : interpreterBlockInstructions,
-      ...this.pageLimit(pc),
-    });
-    return this.keepOutline(this.builder.block, true);
+    const maxInstructions = this.options.oneInstruction ? 1 : interpreterBlockInstructions;
+    const limits = { maxInstructions, ...this.pageLimit(pc) };
+    const outline = this.keepOutline(this.translator.translate(pc, space.mode, limits), true);
+    // The code of an earlier run may have run in this one.
+    outline.executed = this.profile.entered(space, pc) > 0;
+    return outline;
   }
 
   /** Makes the outline of a block as translated, which outlives its T0 code. */
   private keepOutline(block: IrBlock, watch: boolean): BlockOutline {
-    const { space } = this;
-    const outline = outlineOf(block, this.target, [...this.reader.newConstants]);
-    space.outlines.set(block.pc, outline);
-    const translation: Translation = { kind: 'outline', pages: [], space, pc: block.pc };
-    if (this.virtual) this.noteVirtual(this.virtual, outline.start, outline.end, translation);
+    const outline = this.translator.outlineOf(block, [...this.reader.newConstants]);
+    return this.noteOutline(this.space, outline, watch);
+  }
+
+  private noteOutline(space: CodeSpace, outline: BlockOutline, watch: boolean): BlockOutline {
+    const { pc, start, end } = outline;
+    space.outlines.set(pc, outline);
+    const translation: Translation = { kind: 'outline', pages: [], space, pc };
+    if (this.virtual) this.noteVirtual(this.virtual, start, end, translation);
     else {
-      this.codePages.note(outline.start, outline.end, translation);
-      if (watch) this.watchCode(outline.start, outline.end);
+      this.codePages.note(start, end, translation);
+      if (watch) this.watchCode(start, end);
     }
     return outline;
   }
 
   /** Compiles the function the hot block at `pc` belongs to; if it is being run for long already, from there on. */
   private compileAround(pc: number): void {
+    this.adoptExecuted();
     const { profile, space } = this;
     const entry = profile.functionOf(space, pc);
     const outline = space.outlines.get(pc);
@@ -715,12 +838,14 @@ export class Engine {
     const entries = this.profile.batch(this.space, entry);
     const moduleName = `regions-${moduleNumber++}`;
     const pages = !this.exactState && this.memory.protectPages();
-    const { bytes, regions, trapSites } = compileRegions(entries, {
+    const { builder, optimizer } = this.translator;
+    const { PageProtectedMemory, PlaneCheckedMemory } = loadMemoryModels();
+    const { bytes, regions, trapSites } = loadCompiler().compileRegions(entries, {
       target: this.target,
-      builder: this.builder,
-      optimizer: this.optimizer,
+      builder,
+      optimizer,
       code: this.reader,
-      memory: this.virtual ? this.virtual.model : pages ? this.unchecked : this.checked,
+      memory: this.virtual ? this.virtual.model : pages ? new PageProtectedMemory() : new PlaneCheckedMemory(),
       moduleName,
       layout: { cpuBase, memoryPages },
       mode: this.space.mode,
@@ -847,8 +972,11 @@ export class Engine {
   private enterVirtualMode(mode: number): void {
     let number = this.modeNumbers.get(mode);
     if (number === undefined) {
+      if (this.modeNumbers.size === maxModes) {
+        this.flush();
+        this.modeNumbers.clear();
+      }
       number = this.modeNumbers.size;
-      if (number >= pageSize / 2) throw new Error('engine: too many CPU modes');
       this.modeNumbers.set(mode, number);
     }
     this.cpu.i32[modeKeyWord] = number << 1;
@@ -994,6 +1122,9 @@ export class Engine {
 
   /** The access at interpreter code `address`. */
   private interpreterSite(address: number): FaultSite {
+    if (this.stored?.placed.length) this.adoptAll();
+    if (!this.sorted) this.predecoded.sort((a, b) => a.address - b.address);
+    this.sorted = true;
     let low = 0;
     let high = this.predecoded.length - 1;
     while (low < high) {

@@ -1,3 +1,5 @@
+import type { OptimizeOptions } from '#tcg/optimize.ts';
+
 /** What can be left out one by one, to find out what is to blame: results are the same without. */
 export type Optimization =
   /** tcg/passes/simplify.ts */
@@ -16,3 +18,8 @@ export type Optimization =
   | 'group'
   /** Returns of inlined functions not compared where they must go to the caller. */
   | 'return';
+
+/** The optimizer's switches. */
+export function passesWithout(without: ReadonlySet<Optimization>): Pick<OptimizeOptions, 'simplify' | 'deadCode'> {
+  return { simplify: !without.has('simplify'), deadCode: !without.has('deadCode') };
+}

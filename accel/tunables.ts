@@ -7,6 +7,11 @@
 export const coldBudget = 2_500_000;
 /** Entries of a block before its region is compiled. Liftoff pays back after some 500–1000 executions. */
 export const hotThreshold = 4000;
+/**
+ * The same in machine mode: a kernel has much code that is only lukewarm. A boot of Debian's with the work of a shell takes
+ * 32 s of CPU rather than 38.
+ */
+export const machineHotThreshold = 16_000;
 /** A callee joins the module being built if it is this far (of the threshold) on its way to being hot. */
 export const batchFraction = 1 / 32;
 /** Entries of a function that make it worth compiling as a whole when a block within it is hot. */
@@ -66,5 +71,11 @@ export const maxSplitInstructions = 300;
 export const discardBytes = 128 << 10;
 /** How often a guest that gives up its fault handlers gets code without exact state again: each time costs a flush. */
 export const maxExactReturns = 4;
+/** Blocks kept of one text, some 10 MB: reading more would take longer than translating what a run needs of it. */
+export const maxStoredBlocks = 20_000;
+/** Units kept of one text before they are made one: each run that translates something adds one. */
+export const maxUnits = 8;
+/** Bytes of guest code after a block that its translation may have looked at. */
+export const translationLookAhead = 64;
 /** Machine mode: spaces of code of one CPU mode, one for each set of programs whose pages differ. Then all code goes. */
 export const maxSpaces = 16;

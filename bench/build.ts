@@ -12,7 +12,7 @@ export const benchmarks = ['core', 'sort', 'fib', 'fp', 'vm', 'sha', 'bytes'] as
 export const floatBenchmarks = ['nbody', 'matmul', 'mandelbrot'] as const;
 
 /** What a program is compiled for. */
-export type Machine = 'a32' | 't32' | 'native' | 'wasm';
+export type Machine = 'a32' | 't32' | 'i386' | 'native' | 'wasm';
 
 const folder = join(import.meta.dirname, 'programs');
 
@@ -20,6 +20,7 @@ const folder = join(import.meta.dirname, 'programs');
 const common = '-O2 -ffreestanding -fno-builtin -nostdlib -fno-math-errno -ffp-contract=off'.split(' ');
 const gcc = '-static -fno-tree-loop-distribute-patterns -fno-tree-vectorize -fno-stack-protector'.split(' ');
 const arm = '-march=armv7-a -mfpu=vfpv3-d16 -mfloat-abi=hard -Wl,--build-id=none'.split(' ');
+const i386 = '-march=i686 -fno-pie -no-pie -fcf-protection=none -Wl,--build-id=none'.split(' ');
 const wasm = '--target=wasm32 -fno-vectorize -fno-slp-vectorize -Wl,--no-entry -Wl,-z,stack-size=65536'.split(' ');
 
 interface Compiler {
@@ -40,6 +41,10 @@ async function compilerFor(machine: Machine): Promise<Compiler | undefined> {
     const found =
       onPath('gcc') !== undefined && ['x64', 'arm64'].includes(process.arch) && process.platform === 'linux';
     return found ? { command: 'gcc', flags: [...common, ...gcc, '-fno-pie', '-no-pie'] } : undefined;
+  }
+  if (machine === 'i386') {
+    const tools = await toolchain('i686-linux-gnu');
+    return { command: tools.cc, flags: [...common, ...gcc, ...i386], env: tools.env, libraries: ['-lgcc'] };
   }
   const tools = await toolchain('arm-linux-gnueabihf');
   const mode = machine === 'a32' ? '-marm' : '-mthumb';

@@ -1,19 +1,23 @@
 /**
- * The benchmark: `npm run bench [-- NAMES… | start-up | calls | neon] [--reps N] [--scale N] [--json FILE] [--timeout SECONDS]`.
+ * The benchmark:
  *
- * tsemu against qemu-arm, native code and clang's WebAssembly, on the same C programs. Runners take turns within each
+ *     npm run bench [-- NAMES… | start-up | calls | files | neon] [--arch arm|i386] [--reps N] [--scale N]
+ *         [--json FILE] [--timeout SECONDS]
+ *
+ * tsemu against qemu-user, native code and clang's WebAssembly, on the same C programs. Runners take turns within each
  * repetition, so that a noisy moment hits all of them; the least CPU time (user + system) of each counts. Ratios are
- * qemu-arm / tsemu: above 1, tsemu is faster. tsemu runs twice: as it comes, with bad accesses refused by the host's
+ * qemu / tsemu: above 1, tsemu is faster. tsemu runs twice: as it comes, with bad accesses refused by the host's
  * page tables where they can, and with a check before each access (--protection=checks).
  */
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { qemuArm } from '#tests/support/oracle.ts';
+import { qemuUser } from '#tests/support/oracle.ts';
 import { nodeCommand, type Protection, tsemuCommand, tsemuIsBuilt } from '#tests/support/run.ts';
 import { benchmarks, buildBenchmark, floatBenchmarks, type Machine } from './build.ts';
 import { measureCalls } from './calls.ts';
+import { measureFilePrograms } from './file-programs.ts';
 import { measure } from './measure.ts';
 import { measureNeon } from './neon.ts';
 import { fixed, geometricMean, type Series, type Summary, summarise, table } from './report.ts';
@@ -22,6 +26,7 @@ import { measureShort } from './short.ts';
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
+    arch: { type: 'string', default: 'arm' },
     reps: { type: 'string', default: '3' },
     scale: { type: 'string', default: '1' },
     json: { type: 'string' },
@@ -39,23 +44,25 @@ interface Runner {
 const tsemu =
   (protection: Protection) =>
   (path: string): string[] => {
-    const [command, args] = tsemuCommand([path], 'auto', protection);
+    const [command, args] = tsemuCommand([path], 'auto', protection, `tsemu-${arch}`);
     return [command, ...args];
   };
 
-const qemu = await qemuArm();
+const arch = values.arch === 'i386' ? 'i386' : 'arm';
+/** What the programs are compiled for; the first one starts up too. */
+const isas: readonly Machine[] = arch === 'i386' ? ['i386'] : ['a32', 't32'];
+const qemu = await qemuUser(arch);
 const runners: Runner[] = [
   { name: 'native', machine: 'native', command: (path) => [path] },
   { name: 'wasm', machine: 'wasm', command: (path) => [nodeCommand, join(import.meta.dirname, 'wasm-host.ts'), path] },
-  { name: 'qemu a32', machine: 'a32', command: (path) => [qemu, path] },
-  { name: 'qemu t32', machine: 't32', command: (path) => [qemu, path] },
+  ...isas.map((isa) => ({ name: `qemu ${isa}`, machine: isa, command: (path: string) => [qemu, path] })),
 ];
 if (tsemuIsBuilt()) {
   runners.push(
-    { name: 'tsemu a32', machine: 'a32', command: tsemu('auto') },
-    { name: 'checks a32', machine: 'a32', command: tsemu('checks') },
-    { name: 'tsemu t32', machine: 't32', command: tsemu('auto') },
-    { name: 'checks t32', machine: 't32', command: tsemu('checks') },
+    ...isas.flatMap((isa) => [
+      { name: `tsemu ${isa}`, machine: isa, command: tsemu('auto') },
+      { name: `checks ${isa}`, machine: isa, command: tsemu('checks') },
+    ]),
   );
 } else process.stderr.write('tsemu is not built (npm run build): measuring the others alone\n');
 
@@ -71,6 +78,10 @@ if (positionals.includes('neon')) {
 }
 if (positionals.includes('calls')) {
   await measureCalls(reps, timeout, qemu, tsemu('auto'));
+  process.exit();
+}
+if (positionals.includes('files')) {
+  await measureFilePrograms(reps, timeout, qemu, (...command) => tsemuCommand(command).flat());
   process.exit();
 }
 const wanted = positionals.length > 0 ? positionals : [...benchmarks];
@@ -135,7 +146,6 @@ for (let rep = 1; rep <= reps; rep++) {
 const summaries = new Map([...series].map(([key, value]) => [key, summarise(value)]));
 const get = (program: string, runner: string): Summary | undefined => summaries.get(`${program}/${runner}`);
 const cpu = (program: string, runner: string): number => get(program, runner)?.cpu ?? Number.NaN;
-const isas = ['a32', 't32'] as const;
 const ours = ['tsemu', 'checks'] as const;
 type Ours = (typeof ours)[number];
 const ratio = (program: string, isa: string, runner: Ours): number =>
@@ -148,6 +158,12 @@ const mean = (runner: Ours, over: readonly string[] = isas, programs = suite): n
       .flatMap((program) => over.map((isa) => ratio(program, isa, runner)))
       .filter((value) => !Number.isNaN(value)),
   );
+/** By instruction set, and over all. */
+const means = (runner: Ours): Record<string, number> => ({
+  ...Object.fromEntries(isas.map((isa) => [isa, mean(runner, [isa])])),
+  all: mean(runner),
+});
+
 function printRatios(title: string, programs: string[]): void {
   if (programs.length === 0) return;
   const rows = programs.map((program) => [
@@ -170,7 +186,7 @@ function printRatios(title: string, programs: string[]): void {
     title,
     'native',
     'wasm',
-    ...['A32', 'T32'].flatMap((isa) => [`qemu ${isa}`, `tsemu ${isa}`, 'ratio', 'checks', 'ratio', 'MB']),
+    ...isas.flatMap((isa) => [`qemu ${isa}`, `tsemu ${isa}`, 'ratio', 'checks', 'ratio', 'MB']),
   ];
   process.stdout.write(`${table(head, rows)}\n\n`);
 }
@@ -178,7 +194,7 @@ function printRatios(title: string, programs: string[]): void {
 printRatios('CPU s', suite);
 printRatios('floating point', wanted.filter(isFloat));
 
-const starters = ['native', 'qemu a32', 'node -e 0', 'tsemu a32', 'tsemu t32'];
+const starters = ['native', `qemu ${isas[0]}`, 'node -e 0', ...isas.map((isa) => `tsemu ${isa}`)];
 const base = cpu('hello', 'node -e 0');
 const startRows = starters.map((runner) => {
   const summary = get('hello', runner);
@@ -196,10 +212,11 @@ process.stdout.write(
   `${table(['start-up (hello)', 'CPU ms', 'median', 'wall ms', 'RSS MB', '× node -e 0'], startRows)}\n\n`,
 );
 process.stdout.write(
-  `qemu-arm / tsemu, geometric mean over all programs and both instruction sets: ${fixed(mean('tsemu'))}, with checks ${fixed(mean('checks'))}\n`,
+  `qemu-${arch} / tsemu, geometric mean over all programs and instruction sets: ${fixed(mean('tsemu'))}, with checks ${fixed(mean('checks'))}\n`,
 );
 
-if (positionals.length === 0 && tsemuIsBuilt()) await measureCalls(reps, timeout, qemu, tsemu('auto'));
+if (positionals.length === 0 && arch === 'arm' && tsemuIsBuilt())
+  await measureCalls(reps, timeout, qemu, tsemu('auto'));
 
 if (values.json !== undefined) {
   const machine = {
@@ -213,12 +230,8 @@ if (values.json !== undefined) {
     machine,
     scale: Number(values.scale),
     reps,
-    geometricMean: { a32: mean('tsemu', ['a32']), t32: mean('tsemu', ['t32']), all: mean('tsemu') },
-    geometricMeanWithChecks: {
-      a32: mean('checks', ['a32']),
-      t32: mean('checks', ['t32']),
-      all: mean('checks'),
-    },
+    geometricMean: means('tsemu'),
+    geometricMeanWithChecks: means('checks'),
     results: [...summaries.values()],
   };
   writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`);

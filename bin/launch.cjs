@@ -3,12 +3,8 @@
 
 var OLDEST_NODE = 24;
 
-/** Runs `command` in this Node when it is new enough, else in the one that the npm package `node` brought. */
+/** Runs `command`, for which this Node is too old, in the one that the npm package `node` brought. */
 module.exports = function launch(command) {
-  if (parseInt(process.versions.node, 10) >= OLDEST_NODE) {
-    require('./run.cjs').run(command);
-    return;
-  }
   var node = findNode();
   if (node === null) {
     console.error(

@@ -3,6 +3,7 @@
  * object when it is first used, for 5 ms of CPU.
  */
 export function monotonic(): number {
-  const [seconds, nanoseconds] = process.hrtime();
-  return seconds * 1e3 + nanoseconds / 1e6;
+  // Taking the array apart by its iterator costs a quarter of the call.
+  const time = process.hrtime();
+  return time[0] * 1e3 + time[1] / 1e6;
 }

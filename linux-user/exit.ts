@@ -58,8 +58,8 @@ function endProcess(process: Process): void {
   process.stopped = false;
   process.zombie = true;
   kernel.scheduler.meter.settle();
-  for (const file of process.pidFiles) file.readiness.wake(pollInput);
   leaveTerminal(process);
+  for (const file of process.pidFiles) file.readiness.wake(pollInput);
   giveChildrenAway(process);
   hangUpIfOrphaned(process, process.group);
   notifyParent(process);

@@ -1,4 +1,5 @@
 import type { GuestMemory } from '#accel/guest-memory.ts';
+import type { Text } from '#accel/stored/stored-code.ts';
 import type { ExitReason } from '#tcg/cpu-page.ts';
 import type { CpuView, Target } from '#tcg/target.ts';
 
@@ -17,6 +18,10 @@ export interface GuestEngine {
   invalidate(start: number, end: number): void;
   /** Whether the guest can observe a fault: state must be exact at every access then. */
   setExactState(on: boolean): void;
+  /** Where mapped files are whose translations may be kept for other runs. */
+  textAt: (address: number) => Text | null;
+  /** Keeps what was translated for other runs. */
+  keepCode(): void;
 }
 
 /** Makes the engine that runs code for `target` in a memory. */

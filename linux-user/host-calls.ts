@@ -23,6 +23,7 @@ function openLibC(ffi: Ffi) {
     __errno_location: { arguments: [], return: 'pointer' },
     fallocate: { arguments: ['i32', 'i32', 'i64', 'i64'], return: 'i32' },
     fcntl: { arguments: ['i32', 'i32', 'pointer'], return: 'i32' },
+    getdents64: { arguments: ['i32', 'pointer', 'u64'], return: 'i64' },
     getxattr: { arguments: ['pointer', 'pointer', 'pointer', 'u64'], return: 'i64' },
     lgetxattr: { arguments: ['pointer', 'pointer', 'pointer', 'u64'], return: 'i64' },
     listxattr: { arguments: ['pointer', 'pointer', 'u64'], return: 'i64' },
@@ -54,15 +55,12 @@ export const currentDirectory = -100;
 export class HostCalls {
   private readonly ffi: Ffi;
   readonly functions: Functions;
+  /** What the host reads and writes: not to be collected while it does. */
+  inUse: unknown = null;
 
   constructor(ffi: Ffi, functions: Functions) {
     this.ffi = ffi;
     this.functions = functions;
-  }
-
-  /** The address of bytes that stay where they are while the call lasts; 0 for null. */
-  address(bytes: ArrayBuffer | null): bigint {
-    return bytes === null ? 0n : this.ffi.getRawPointer(bytes);
   }
 
   /** A NUL-terminated copy. */
@@ -72,9 +70,15 @@ export class HostCalls {
     return copy.buffer;
   }
 
-  /** Calls a function. Throws the errno of one that failed. */
-  call(name: Name, ...args: readonly (number | bigint)[]): number {
-    const result = Number((this.functions[name] as (...all: readonly (number | bigint)[]) => number | bigint)(...args));
+  /** Calls a function; bytes are passed by their address, null is no address. Throws the errno of one that failed. */
+  call(name: Name, ...args: readonly (number | bigint | ArrayBuffer | null)[]): number {
+    this.inUse = args;
+    const words = args.map((arg) => {
+      if (arg === null) return 0n;
+      return arg instanceof ArrayBuffer ? this.ffi.getRawPointer(arg) : arg;
+    });
+    const result = Number((this.functions[name] as (...all: readonly (number | bigint)[]) => number | bigint)(...words));
+    this.inUse = null;
     if (result !== -1) return result;
     const number = this.ffi.getInt32(this.functions.__errno_location(), 0);
     throw new Errno(errnoName(number) ?? 'EIO');

@@ -2,6 +2,7 @@ import type { ChildProcess, StdioOptions } from 'node:child_process';
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { createLog } from '#util/log.ts';
+import { guardProgram } from './host-guard.ts';
 import type { Process, Termination } from './process.ts';
 import { Signal, signalName } from './signal/numbers.ts';
 import { HostFile } from './vfs/host-file.ts';
@@ -43,6 +44,8 @@ export class HostProgram {
   /** How it has ended, once everything it wrote is where it belongs. */
   readonly end: Promise<Termination>;
   private readonly child: ChildProcess;
+  /** It has ended by itself. */
+  private readonly unguard: () => void;
   private readonly pumps: Promise<void>[] = [];
   /** Host descriptors of the child's files, with the files whose offset they carry on. */
   private readonly opened: { readonly fd: number; readonly file: HostFile }[] = [];
@@ -60,6 +63,7 @@ export class HostProgram {
       env: Object.fromEntries(environment.map((text) => splitVariable(Buffer.from(text).toString()))),
       stdio,
     });
+    this.unguard = this.child.pid === undefined ? () => {} : guardProgram(this.child.pid);
     this.end = this.watch();
     for (const [fd, file] of bridged) this.bridge(fd, file);
     log('process %d is host program %s, pid %d there', owner.pid, hostPath, this.child.pid ?? 0);
@@ -110,6 +114,7 @@ export class HostProgram {
         this.finish();
         resolve({ kind: 'exit', code: 127 });
       });
+      this.child.on('exit', this.unguard);
       this.child.on('close', (code, signal) => {
         this.finish();
         const signo = signal === null ? 0 : constants.signals[signal];

@@ -59,7 +59,6 @@ export class Kernel {
   readonly syscalls: SyscallTable;
   readonly futexes: FutexTable = new FutexTable();
   /** Every address space there is: they share the files that they map. */
-  private readonly spaces: Set<Mm> = new Set();
   readonly ipc: IpcSpace = new IpcSpace(this.processes);
   readonly hostSignals: HostSignals;
   /** The process that tsemu was started for; its end is tsemu's exit status. */
@@ -129,7 +128,7 @@ export class Kernel {
     const effectiveAccess = (prot: number): number => abi.effectiveAccess(prot);
     const mm = new Mm(
       machine.memory,
-      { taskSize, stackBytes, limits, effectiveAccess, mayGrow: this.mayGrow, peers: this.spaces },
+      { taskSize, stackBytes, limits, effectiveAccess, mayGrow: this.mayGrow },
       machine.residue,
     );
     mm.onCodeChange = (start, end) => machine.engine.invalidate(start, end);
@@ -167,10 +166,18 @@ export class Kernel {
 
   private wrap(mm: Mm, machine: Machine, program: string, guest: Guest): AddressSpace {
     const images = new ImageDirectory(mm, guest.abi, this.options.programs);
-    return new AddressSpace(mm, machine, guest, images, () => {
+    machine.engine.textAt = (address) => mm.textAt(address);
+    const space = new AddressSpace(mm, machine, guest, images, () => {
+      machine.engine.keepCode();
+      // Making it all zero for the next one takes a millisecond, and there will be none after the last.
+      if ([...this.processes].every((process) => process.zombie || process.space === space)) {
+        mm.writeBackAll();
+        return;
+      }
       mm.retire();
       guest.machines.give(machine, program);
     });
+    return space;
   }
 
   /** A process that runs no guest code has been stopped. */

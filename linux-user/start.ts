@@ -72,6 +72,8 @@ export interface StartOptions {
    * tsemu at once ends the guest.
    */
   readonly ended?: () => void;
+  /** Called when no guest runs any more, before a fatal signal of its ends tsemu too. */
+  readonly settle?: () => void;
 }
 
 /**
@@ -124,6 +126,7 @@ export async function startProcess(
     kernel.shutDown();
     table.finish?.();
     options.ended?.();
+    options.settle?.();
   }
   await first.network.flushed();
   return finish(first.termination!);

@@ -13,18 +13,32 @@ import manifest from '../package.json' with { type: 'json' };
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
-const main = join(dist, 'main.js');
 const system = join(dist, 'system.js');
 
-/** yargs imports node:assert, which takes 3 ms to load, for checks that it makes only when it is used. */
-const lazyAssert: Plugin = {
-  name: 'lazy-assert',
+/**
+ * Modules of Node that take milliseconds to load and are hardly ever used: loaded by the first call of a function of
+ * theirs. Of elfy, which checks its arguments with node:assert, and ours.
+ */
+const lazyModules: Readonly<Record<string, string>> = {
+  assert: functionsOf('assert', ['strictEqual', 'notStrictEqual']),
+  'node:os': `${functionsOf('node:os', ['cpus', 'freemem', 'hostname', 'loadavg', 'totalmem', 'uptime'])}
+    export const constants = { get signals() { return process.getBuiltinModule('node:os').constants.signals; } };`,
+};
+
+function functionsOf(id: string, names: readonly string[]): string {
+  const functions = names.map(
+    (name) => `export const ${name} = (...values) => process.getBuiltinModule('${id}').${name}(...values);`,
+  );
+  return functions.join('\n');
+}
+
+const lazyBuiltins: Plugin = {
+  name: 'lazy-builtins',
   setup(setup) {
-    setup.onResolve({ filter: /^assert$/ }, () => ({ path: 'assert', namespace: 'lazy' }));
-    const contents = ['strictEqual', 'notStrictEqual']
-      .map((name) => `export const ${name} = (...values) => process.getBuiltinModule('assert').${name}(...values);`)
-      .join('\n');
-    setup.onLoad({ filter: /.*/, namespace: 'lazy' }, () => ({ contents }));
+    setup.onResolve({ filter: /^(assert|node:os)$/ }, ({ path, importer }) =>
+      importer.includes('/yargs/') ? null : { path, namespace: 'lazy' },
+    );
+    setup.onLoad({ filter: /.*/, namespace: 'lazy' }, ({ path }) => ({ contents: lazyModules[path] }));
   },
 };
 
@@ -45,14 +59,19 @@ const plainStringWidth: Plugin = {
 const numbers: Readonly<Record<string, readonly string[]>> = {
   'tcg/ops.ts': ['Op', 'MemoryFlag'],
   'target/arm/flags.ts': ['Cond'],
-  'target/arm/context.ts': ['ModeBits'],
+  'target/arm/mode-bits.ts': ['ModeBits'],
+  'target/i386/flags.ts': ['Cond'],
+  'target/i386/operand.ts': ['Method'],
+  'target/i386/state.ts': ['Reg', 'Seg', 'Eflags', 'Vector'],
 };
 /** Tables that are made from others by a module without functions: the bundle has what it exports. */
 const evaluated: readonly string[] = [
+  'accel/region/nan-ops.ts',
   'tcg/interpreter-ops.ts',
   'tcg/op-tables.ts',
   'tcg/predecode-tables.ts',
   'target/arm/decode-index.ts',
+  'target/i386/decode-index.ts',
 ];
 
 type Exports = Readonly<Record<string, unknown>>;
@@ -101,7 +120,8 @@ const isNumbers = (value: unknown): value is Record<string, number> =>
 
 /** A typed array, an object with typed arrays in it, or JSON. */
 function literal(value: unknown): string {
-  if (ArrayBuffer.isView(value)) return `new ${value.constructor.name}([${(value as Int32Array).join()}])`;
+  if (ArrayBuffer.isView(value))
+    return `/* @__PURE__ */ new ${value.constructor.name}([${(value as Int32Array).join()}])`;
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return JSON.stringify(value);
   const members = Object.entries(value).map(([key, member]) => `${key}:${literal(member)}`);
   return `{${members.join()}}`;
@@ -118,27 +138,63 @@ const prebuiltInterpreter: Plugin = {
 };
 
 /**
- * Makes one function expression of the bundle: a script can be compiled with a code cache, a module cannot. It keeps
- * ES module semantics of the bundler (no wrappers that would be evaluated lazily), and may use await.
+ * Modules whose functions load a script of the bundle when they are first called: by function, the module that it
+ * returns. Scripts can be loaded at once, other than modules, and have code caches of their own.
+ */
+const lazy: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'accel/lazy.ts': {
+    loadTranslator: 'accel/translator.ts',
+    loadMemoryModels: 'accel/checked-memory.ts',
+    loadCompiler: 'accel/region/compiler.ts',
+  },
+  'syscalls/lazy.ts': { loadSockets: 'syscalls/sockets.ts' },
+  'target/arm/lazy.ts': { loadTranslation: 'target/arm/translation.ts' },
+  'target/i386/lazy.ts': { loadTranslation: 'target/i386/translation.ts' },
+};
+
+const chunkName = (path: string): string => basename(path).replace(/\.[jt]s$/, '');
+
+/** The name of the chunk that begins with a module that is loaded late: `arm-translation` of `target/arm`. */
+const lateChunk = (module: string): string => module.replace(/\.ts$/, '').split('/').slice(-2).join('-');
+
+const lazyScripts: Plugin = {
+  name: 'lazy-scripts',
+  setup(setup) {
+    setup.onLoad({ filter: /lazy\.ts$/, namespace: 'file' }, ({ path }) => {
+      const functions = Object.entries(lazy[relative(root, path).replaceAll('\\', '/')] ?? {});
+      if (functions.length === 0) throw new Error(`${path}: what it loads is not known`);
+      const contents = functions.map(
+        ([name, module]) =>
+          `let ${name}_; export const ${name} = () => ${name}_ ??= import.meta.load('${lateChunk(module)}');`,
+      );
+      return { contents: contents.join('\n') };
+    });
+  },
+};
+
+/**
+ * Makes a function expression of a chunk: a script can be compiled with a code cache, a module cannot. Imports of other
+ * chunks, and exports, become what `load` of bin/run.cjs returns.
  */
 function asFunction(code: string): string {
-  const [statement, clause] = /export\{([^}]*)\};?\s*$/.exec(code) ?? [];
-  if (statement === undefined) throw new Error('the bundle does not end with its exports');
-  const names = clause.split(',').map((name) => name.split(' as '));
+  const [statement = '', clause = ''] = /export\{([^}]*)\};?\s*$/.exec(code) ?? [];
+  const names = clause === '' ? [] : clause.split(',').map((name) => name.split(' as '));
   const exports = names.map(([local, exported = local]) => `${exported}:${local}`).join();
-  const body = withoutImports(code.slice(0, -statement.length)).replace(/\bimport\("/g, '__meta.import("');
-  return `(async(require,__meta)=>{${body}\nreturn{${exports}}})`;
+  const end = code.length - statement.length;
+  const body = withoutImports(code.slice(0, end).trimEnd()).replace(/\bimport\("/g, '__meta.import("');
+  return `(require,__meta)=>{${body}\nreturn{${exports}}}`;
 }
 
-/** Replaces static imports, all of which must be of Node's own modules. */
+/** Replaces static imports, all of which must be of chunks or of Node's own modules. */
 function withoutImports(code: string): string {
-  return code.replace(/import([^;"'()]*?)from"([\w:/]+)";/g, (statement, clause: string, id: string) => {
+  return code.replace(/import([^;"'()]*?)(?:from)?"([\w:/.-]+)";/g, (statement, clause: string, id: string) => {
     const [, whole, names] = /^\s*(?:(?:\*\s*as\s+)?([\w$]+))?\s*,?\s*(\{[^]*\})?\s*$/.exec(clause) ?? [];
-    if (!isBuiltin(id) || (whole === undefined && names === undefined) || /\bdefault\b/.test(clause)) {
+    const source = id.startsWith('./') ? `__meta.load("${chunkName(id)}")` : `require("${id}")`;
+    if ((!id.startsWith('./') && !isBuiltin(id)) || /\bdefault\b/.test(clause)) {
       throw new Error(`import in a form that the build does not know: ${statement}`);
     }
     const targets = [whole, names?.replace(/ as /g, ':')].filter((target) => target !== undefined);
-    return targets.map((target) => `const ${target}=require("${id}");`).join('');
+    return targets.length === 0 ? `${source};` : targets.map((target) => `const ${target}=${source};`).join('');
   });
 }
 
@@ -152,10 +208,18 @@ const systemBundle: Plugin = {
   },
 };
 
-const { outputFiles } = await build({
+const { outputFiles, metafile } = await build({
   absWorkingDir: root,
-  entryPoints: ['src/main.ts'],
+  entryPoints: [
+    { in: 'src/main.ts', out: 'main' },
+    ...Object.values(lazy)
+      .flatMap((functions) => Object.values(functions))
+      .map((module) => ({ in: module, out: lateChunk(module) })),
+  ],
   outdir: 'dist',
+  entryNames: '[name]',
+  chunkNames: '[name]-[hash]',
+  splitting: true,
   bundle: true,
   platform: 'node',
   target: 'node24',
@@ -164,10 +228,11 @@ const { outputFiles } = await build({
   minifyWhitespace: true,
   legalComments: 'none',
   write: false,
+  metafile: true,
   // Only for the asm dumps of -d: large, so they stay in node_modules.
   external: ['capstone-wasm', 'wabt'],
   define: { 'import.meta': '__meta' },
-  plugins: [constants, prebuiltInterpreter, plainStringWidth, lazyAssert, systemBundle],
+  plugins: [constants, lazyScripts, prebuiltInterpreter, plainStringWidth, lazyBuiltins, systemBundle],
   logLevel: 'warning',
 });
 const systemOutput = await build({
@@ -186,16 +251,54 @@ const systemOutput = await build({
   plugins: [constants],
   logLevel: 'warning',
 });
-const code = asFunction(outputFiles[0].text);
-// The launcher finds the code cache by it.
-const id = createHash('sha256').update(code).digest('hex').slice(0, 16);
+
+/**
+ * The chunks of each script: what `main` needs at once, what translating a block needs, what compiling a region needs,
+ * and the rest.
+ */
+function scripts(): Map<string, string[]> {
+  const groups: Readonly<Record<string, readonly string[]>> = {
+    main: ['main'],
+    translate: ['accel-translator', 'arm-translation'],
+    compile: ['region-compiler', 'accel-checked-memory'],
+    sockets: ['syscalls-sockets'],
+    i386: ['i386-translation'],
+    rest: outputFiles.map(({ path }) => chunkName(path)),
+  };
+  const taken = new Set<string>();
+  const take = (chunk: string): string[] => {
+    if (taken.has(chunk)) return [];
+    taken.add(chunk);
+    const { imports } = metafile.outputs[`dist/${chunk}.js`];
+    const needed = imports.filter(({ kind, external }) => kind === 'import-statement' && external !== true);
+    return [chunk, ...needed.flatMap(({ path }) => take(chunkName(path)))];
+  };
+  return new Map(Object.entries(groups).map(([script, chunks]) => [script, chunks.flatMap(take)]));
+}
+
+const functions = new Map(outputFiles.map(({ path, text }) => [chunkName(path), asFunction(text)]));
+const texts = new Map(
+  [...scripts()].map(([script, chunks]) => [
+    script,
+    `({${chunks.map((chunk) => `${JSON.stringify(chunk)}:${functions.get(chunk)}`).join(',\n')}})`,
+  ]),
+);
+/** Which script has a chunk, except for those of `main`. */
+const places = [...scripts()].flatMap(([script, chunks]) =>
+  script === 'main' ? [] : chunks.map((chunk) => [chunk, script] as const),
+);
+// The launcher finds the code caches by it, and the scripts.
+const hash = createHash('sha256');
+for (const text of texts.values()) hash.update(text);
+const id = hash.digest('hex').slice(0, 16);
+const header = `/*${id} ${places.map((place) => place.join(':')).join()}*/`;
 
 await mkdir(dist, { recursive: true });
 await replaceFile(join(dist, interpreterFile), buildInterpreter());
-await replaceFile(main, `/*${id}*/${code}`);
+for (const [script, text] of texts) await replaceFile(join(dist, `${script}.js`), `${header}${text}`);
 await replaceFile(system, systemOutput.outputFiles[0].text);
 train();
-const kept = [basename(main), basename(system), interpreterFile];
+const kept = [...[...texts.keys()].map((script) => `${script}.js`), basename(system), interpreterFile];
 for (const name of await readdir(dist)) {
   if (!kept.includes(name) && !name.includes(id)) await rm(join(dist, name), { recursive: true });
 }

@@ -1,9 +1,10 @@
 // Writes docs/supported/arm.md from the decode tables and the CPU models; with --check only compares.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { CPU_MODELS } from '#src/option-table.ts';
 import { bitsA32, bitsT32 } from '#target/arm/bits.ts';
 import { branchA32Rows, branchT32Rows } from '#target/arm/branch.ts';
-import { cpuModels, identityOf } from '#target/arm/cpu-models.ts';
+import { type CpuModelName, cpuModels, identityOf } from '#target/arm/cpu-models.ts';
 import { dataProcessingA32 } from '#target/arm/data-processing-a32.ts';
 import { dataProcessingT32 } from '#target/arm/data-processing-t32.ts';
 import { loadStoreA32, loadStoreT32 } from '#target/arm/load-store.ts';
@@ -82,7 +83,7 @@ const namesOf = (rows: readonly ArmRow[]): string[] => [...new Set(rows.map(({ n
 export function supportedArm(): string {
   const models = Object.entries(cpuModels).map(([name, model]) => {
     const { machine, platform, features } = identityOf(model);
-    return `| ${name} | ${model.help} | ${machine} | ${platform} | ${features.join(' ')} |`;
+    return `| ${name} | ${CPU_MODELS[name as CpuModelName]} | ${machine} | ${platform} | ${features.join(' ')} |`;
   });
   const instructions = classes.flatMap(([title, a32, t32]) => [
     `### ${title}`,

@@ -1,10 +1,22 @@
-// Writes docs/supported/syscalls.md from the system-call table; with --check only compares.
+// Writes docs/supported/syscalls*.md from the system-call table; with --check only compares.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { type Coverage, coverage } from '#syscalls/table.ts';
+import { type Coverage, coverage, type SyscallArch } from '#syscalls/table.ts';
+
+/** A guest architecture and its document. */
+export interface Guest {
+  readonly arch: SyscallArch;
+  readonly name: string;
+  readonly file: string;
+}
+
+export const guests: readonly Guest[] = [
+  { arch: 'arm', name: 'ARM', file: 'syscalls.md' },
+  { arch: 'i386', name: 'i386', file: 'i386-syscalls.md' },
+];
 
 /** Where the document stands. */
-export const syscallsDocument: string = resolve(import.meta.dirname, '../docs/supported/syscalls.md');
+export const syscallsDocument = ({ file }: Guest): string => resolve(import.meta.dirname, '../docs/supported', file);
 
 /** The words for the columns "served" and "what is missing". */
 function words(state: Coverage): readonly [served: string, remark: string] {
@@ -13,17 +25,17 @@ function words(state: Coverage): readonly [served: string, remark: string] {
   return 'missing' in state ? ['partial', state.missing] : [state.errno, state.reason];
 }
 
-/** The document's text: every system call of the ARM EABI, in the order of the numbers. */
-export function supportedSyscalls(): string {
-  const rows = coverage('arm').map(([number, name, state]) => ({ number, name, words: words(state) }));
+/** The document's text: every system call of the architecture, in the order of the numbers. */
+export function supportedSyscalls({ arch, name }: Guest): string {
+  const rows = coverage(arch).map(([number, call, state]) => ({ number, call, words: words(state) }));
   const count = (served: string): number => rows.filter((each) => each.words[0] === served).length;
   const [whole, partial, open] = ['yes', 'partial', 'not yet'].map(count);
-  const lines = rows.map(({ number, name, words: [served, remark] }) => {
+  const lines = rows.map(({ number, call, words: [served, remark] }) => {
     const shown = number < 0xf0000 ? String(number) : `0x${number.toString(16)}`;
-    return `| ${shown} | ${name} | ${served} | ${remark} |`;
+    return `| ${shown} | ${call} | ${served} | ${remark} |`;
   });
   return [
-    '# Supported system calls: ARM',
+    `# Supported system calls: ${name}`,
     '',
     'Written by `node scripts/supported-syscalls.ts` from the table in `syscalls/`; do not edit. A call that is',
     'refused on purpose has its error in the third column: what a kernel without that feature, or a process without',
@@ -40,11 +52,14 @@ export function supportedSyscalls(): string {
 }
 
 if (import.meta.main) {
-  const text = supportedSyscalls();
-  if (process.argv.includes('--check')) {
-    process.exitCode = readFileSync(syscallsDocument, 'utf8') === text ? 0 : 1;
-  } else {
-    mkdirSync(dirname(syscallsDocument), { recursive: true });
-    writeFileSync(syscallsDocument, text);
+  for (const guest of guests) {
+    const text = supportedSyscalls(guest);
+    const path = syscallsDocument(guest);
+    if (process.argv.includes('--check')) {
+      if (readFileSync(path, 'utf8') !== text) process.exitCode = 1;
+    } else {
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, text);
+    }
   }
 }

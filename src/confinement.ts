@@ -7,14 +7,7 @@ import { closedGate, type NetworkGate, openGate } from '#linux-user/net/gate.ts'
 import { FileSystem } from '#linux-user/vfs/file-system.ts';
 import { Ownership } from '#linux-user/vfs/ownership.ts';
 import { createView, type Share } from '#linux-user/vfs/view.ts';
-import type { UserConfig } from './options.ts';
-import { UsageError } from './options.ts';
-
-/** A folder or file as --ro and --rw name it: PATH, or HOST:GUEST. */
-export interface SharedPath {
-  readonly text: string;
-  readonly readOnly: boolean;
-}
+import { UsageError, type UserConfig } from './options.ts';
 
 export interface Confinement {
   readonly fs: FileSystem;
@@ -22,7 +15,8 @@ export interface Confinement {
   readonly networkGate: NetworkGate;
 }
 
-function shareOf({ text, readOnly }: SharedPath): Share {
+/** A folder or file as --ro and --rw name it: PATH, or HOST:GUEST. */
+function shareOf({ text, readOnly }: UserConfig['shares'][number]): Share {
   const colon = text.indexOf(':');
   const host = resolve(colon < 0 ? text : text.slice(0, colon));
   const guest = colon < 0 ? host : resolve('/', text.slice(colon + 1));

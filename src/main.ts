@@ -42,4 +42,4 @@ export async function runCommand(command: string, args: readonly string[], onBus
   }
 }
 
-if (import.meta.main) await main('tsemu');
+if (import.meta.main) void main('tsemu');

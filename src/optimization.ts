@@ -16,6 +16,8 @@ const invocations = { maglev: [400, 4000], turbofan: [3000, 30_000] } as const;
  * made, which is only good for the flags it was made with.
  */
 export function postponeOptimization(): void {
+  const { prepare } = import.meta as { prepare?: (script: string) => void };
+  prepare?.('compile');
   const { setFlagsFromString } = process.getBuiltinModule('node:v8');
   const set = (which: 0 | 1): void => {
     for (const [name, counts] of Object.entries(invocations)) {

@@ -1,5 +1,5 @@
 // The command line of the user-mode commands: one row per option. Help, environment names and parsing all read it.
-import { type CpuModelName, cpuModels } from '#target/arm/cpu-models.ts';
+import type { CpuModelName } from '#target/arm/cpu-models.ts';
 
 /** A mistake on the command line. Its message is one line for the user, without the program's name. */
 export class UsageError extends Error {}
@@ -39,9 +39,17 @@ export const LOG_ITEMS = {
 export type LogItem = keyof typeof LOG_ITEMS;
 
 /** The models of `-cpu`, with their line in `-cpu help`. */
-export const CPU_MODELS: Readonly<Record<CpuModelName, string>> = Object.fromEntries(
-  Object.entries(cpuModels).map(([name, { help }]) => [name, help]),
-) as Record<CpuModelName, string>;
+export const CPU_MODELS = {
+  max: 'everything tsemu has: ARMv7-A and what ARMv8 adds to AArch32 (the default)',
+  any: 'the same as max',
+  'cortex-a7': 'ARMv7-A with VFPv4, NEON and divide',
+  'cortex-a8': 'ARMv7-A with VFPv3 and NEON',
+  'cortex-a9': 'ARMv7-A with VFPv3, half precision and NEON',
+  'cortex-a15': 'ARMv7-A with VFPv4, NEON and divide',
+  'cortex-a53': 'ARMv8-A in AArch32, with CRC32, AES, SHA-1 and SHA-256',
+  arm1176: 'ARMv6K with VFPv2',
+  arm926: 'ARMv5TEJ with VFPv2; words at unaligned addresses are rotated',
+} as const satisfies Record<CpuModelName, string>;
 
 /** Guest addresses, both ends included. */
 export interface AddressRange {
@@ -195,6 +203,13 @@ export const OPTIONS = {
     help: `What refuses bad accesses to memory: ${PROTECTIONS.join(', ')}`,
     group: 'machine',
     read: readProtection,
+  },
+  cache: {
+    env: 'TSEMU_CACHE_DIR',
+    value: 'folder',
+    help: 'Keep translations there for the next run, or nowhere: off (default: tsemu in the user’s cache folder)',
+    group: 'machine',
+    read: readCacheFolder,
   },
   strace: { env: 'QEMU_STRACE', help: 'Log system calls and signals of all processes', group: 'debug' },
   'strace-count': {
@@ -387,6 +402,11 @@ function readRanges(text: string): AddressRange[] {
 
 function readProfileName(text: string): string {
   if (!/\.(svg|cpuprofile)$/.test(text)) throw new UsageError(`profile '${text}' is neither .svg nor .cpuprofile`);
+  return text;
+}
+
+function readCacheFolder(text: string): string {
+  if (text === '') throw new UsageError("the folder for translations has no name; 'off' keeps none");
   return text;
 }
 

@@ -9,6 +9,7 @@ import {
   type LogItem,
   OPTION_ROWS,
   type OptionName,
+  type OptionValues,
   type Protection,
   type Tier,
   takesValue,
@@ -55,6 +56,8 @@ export interface UserConfig {
   readonly oneInsnPerTb: boolean;
   readonly tier: Tier;
   readonly protection: Protection;
+  /** Folder to keep translations in, or null. */
+  readonly cache: string | null;
   /** What to log; `strace` is here too, whichever option asked for it. */
   readonly log: ReadonlySet<LogItem>;
   /** How system calls are logged. */
@@ -93,10 +96,10 @@ export interface Given {
 export async function readCommandLine(command: string, args: readonly string[], env: Environment): Promise<Invocation> {
   const given = fromEnvironment(env);
   const programAt = takeOptions(args, given);
-  // Loading yargs costs more than running a small program, and most runs have no option.
-  const values = given.length === 0 ? {} : await (await import('./options-yargs.ts')).parseGiven(command, given);
+  const values = valuesOf(given);
 
-  if (values.help) return { kind: 'print', text: await (await import('./options-yargs.ts')).helpText(command) };
+  // Loading yargs costs more than running a small program.
+  if (values.help) return { kind: 'print', text: await (await import('./options-help.ts')).helpText(command) };
   if (values.version) return { kind: 'print', text: await versionText(command) };
   if (values.cpu === 'help') return { kind: 'print', text: list('CPU models', CPU_MODELS) };
   if (values.d === 'help') return { kind: 'print', text: list('Log items (several with commas, or all)', LOG_ITEMS) };
@@ -130,6 +133,7 @@ export async function readCommandLine(command: string, args: readonly string[], 
       oneInsnPerTb: values['one-insn-per-tb'] ?? false,
       tier: values.tier ?? 'auto',
       protection: values.protection ?? 'auto',
+      cache: values.cache === 'off' ? null : (values.cache ?? userCacheFolder(env)),
       log: new Set<LogItem>([...(values.d ?? []), ...(traced ? (['strace'] as const) : [])]),
       strace: form,
       logFile: values.D ?? null,
@@ -176,6 +180,17 @@ function takeOptions(args: readonly string[], given: Given[]): number {
   return at;
 }
 
+/** The typed values of the options given; of one given twice, the last. Throws UsageError. */
+function valuesOf(given: readonly Given[]): OptionValues {
+  const texts = new Map(given.map(({ name, text }) => [name, text]));
+  const values: Record<string, unknown> = {};
+  for (const [name, row] of OPTION_ROWS) {
+    const text = texts.get(name);
+    if (text !== undefined) values[name] = row.read === undefined ? true : row.read(text);
+  }
+  return values as OptionValues;
+}
+
 /** The host's environment with the -E and -U given applied in their order, so that the last one wins. */
 function guestEnvironment(env: Environment, given: readonly Given[]): string[] {
   const guest = new Map(Object.entries(env).filter(([, value]) => value !== undefined));
@@ -188,6 +203,13 @@ function guestEnvironment(env: Environment, given: readonly Given[]): string[] {
     }
   }
   return [...guest].map(([name, value]) => `${name}=${value}`);
+}
+
+/** The folder of the user's for what can be made again (XDG Base Directory Specification), or null. */
+function userCacheFolder({ XDG_CACHE_HOME, HOME }: Environment): string | null {
+  // A relative path is to be ignored.
+  if (XDG_CACHE_HOME?.startsWith('/')) return `${XDG_CACHE_HOME}/tsemu`;
+  return HOME?.startsWith('/') ? `${HOME}/.cache/tsemu` : null;
 }
 
 async function versionText(command: string): Promise<string> {

@@ -61,7 +61,9 @@ async function runSystem(config: SystemConfig): Promise<number> {
       ...(config.stats && { count: 'all' as const }),
     },
     unimplemented: config.log.has('unimp') ? once((text) => log(`unimplemented: ${text}`)) : () => {},
-    ...(config.log.has('int') && { onException: (text: string) => log(text) }),
+    ...(config.log.has('int') && {
+      onException: (name: string, { pc, core }: Machine) => log(exceptionText(name, pc, core.cpsr)),
+    }),
   });
   const quit = (): void => {
     machine.end = 'quit';
@@ -80,6 +82,9 @@ async function runSystem(config: SystemConfig): Promise<number> {
   if (config.stats) printStats(machine, Number(process.hrtime.bigint() - started) / 1e9, log);
   return 0;
 }
+
+const exceptionText = (name: string, pc: number, cpsr: number): string => `${name} at ${hex(pc)}, cpsr ${hex(cpsr)}`;
+const hex = (value: number): string => (value >>> 0).toString(16).padStart(8, '0');
 
 /** Passes each text on once. */
 function once(tell: (text: string) => void): (text: string) => void {

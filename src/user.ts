@@ -6,8 +6,8 @@ import { detectArchitecture, LoadError, startProcess } from '#linux-user/start.t
 import { coverage, createSyscallTable, type SyscallArch } from '#syscalls/table.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import { otherTargets, targetFor } from './architectures.ts';
+import { FileCodeStore } from './code-store.ts';
 import { confine } from './confinement.ts';
-import { createDump } from './dump.ts';
 import { interpreterBytes } from './interpreter.ts';
 import { UsageError, type UserConfig } from './options.ts';
 
@@ -20,6 +20,13 @@ function codeBytes({ mm }: Process): number {
   return bytes;
 }
 
+/** Where translations are kept, if they are the usual ones: not while they are looked at, counted or made otherwise. */
+function codeStore({ cache, tier, oneInsnPerTb, cpu }: UserConfig): FileCodeStore | null {
+  const { build } = import.meta as { readonly build?: string };
+  if (cache === null || build === undefined || tier === 'region' || oneInsnPerTb) return null;
+  return new FileCodeStore(cache, `${build}-${cpu}`);
+}
+
 /** Runs one guest program to its end; `onBusy` is called before much of our JavaScript runs. Returns its exit code. */
 export async function runUser(config: UserConfig, onBusy?: () => void): Promise<number> {
   try {
@@ -29,9 +36,11 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
     const target = targetFor(arch, config.cpu);
     if (!target) throw new UsageError(`${config.program}: no translator for ${arch} in this build`);
     const others = otherTargets(arch);
-    const dump = config.log.size === 0 ? null : await createDump(config, [target, ...others]);
+    const dump =
+      config.log.size === 0 ? null : await (await import('./dump.ts')).createDump(config, [target, ...others]);
     const log = dump?.log;
     let busy = onBusy === undefined;
+    let hasMuchCode = false;
     const becomeBusy = (): void => {
       if (!busy) onBusy?.();
       busy = true;
@@ -40,6 +49,7 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
     const observed = config.stats || config.statsFile !== null || config.profile !== null;
     const names = () => ({ syscalls: coverage(arch as SyscallArch), exitReasons: Object.keys(ExitReason) });
     const observer = observed ? await (await import('./observe.ts')).createObserver(config, target, names()) : null;
+    const store = dump === null && observer === null ? codeStore(config) : null;
     const table = createSyscallTable({
       strace: log && config.log.has('strace') ? log : null,
       traceForm: config.strace,
@@ -69,9 +79,10 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
         watch(process, images) {
           dump?.watch(process);
           observer?.addImages(images);
-          if (config.tier === 'region' || codeBytes(process) > smallCode) becomeBusy();
+          hasMuchCode = config.tier === 'region' || codeBytes(process) > smallCode;
         },
         ...(observer && { ended: observer.end }),
+        ...(store && { settle: () => store.flush() }),
       },
       observer?.named(table) ?? table,
       (memory, guest) => {
@@ -80,6 +91,10 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
           tier: config.tier,
           oneInstruction: config.oneInsnPerTb,
           onWarm: becomeBusy,
+          onTranslate() {
+            if (hasMuchCode) becomeBusy();
+          },
+          ...(store !== null && { store }),
           ...observer?.engineOptions,
           ...dump?.engineOptions(memory, guest),
         });

@@ -1,11 +1,11 @@
 import { pageSize } from '#accel/guest-memory.ts';
 import { CloneFlag, type CloneRequest, clone } from '#linux-user/clone.ts';
-import { Signal, signalCount } from '#linux-user/signal/numbers.ts';
+import { Signal, signalCount, signalName } from '#linux-user/signal/numbers.ts';
 import type { SyscallResult } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
 import { Errno } from '#util/errno.ts';
 import { address, structIn, uint } from './arguments.ts';
-import { bits, hex } from './print.ts';
+import { bits, braces, hex, pointer } from './print.ts';
 import { type Argument, partial, type Rows, row } from './row.ts';
 
 /** The low byte of clone's flags: the exit signal. */
@@ -91,9 +91,22 @@ const cloneFlags: Argument<number> = {
   },
 };
 
-const cloneArgs = structIn(
-  (memory, at) => `{flags=${bits(memory.load32(at), CloneFlag)}, stack=${hex(memory.load32(at + CloneArgs.stack))}, …}`,
-);
+const cloneArgs = structIn((memory, at) => {
+  const word = (offset: number): number => memory.load32(at + offset);
+  const flags = bits(word(CloneArgs.flags), CloneFlag);
+  const signo = word(CloneArgs.exitSignal);
+  const high = memory.load64(at) & clearSigHand ? '|CLONE_CLEAR_SIGHAND' : '';
+  return braces({
+    flags: `${flags}${high}`,
+    ...(word(CloneArgs.pidfd) !== 0 && { pidfd: hex(word(CloneArgs.pidfd)) }),
+    ...(word(CloneArgs.childTid) !== 0 && { child_tid: hex(word(CloneArgs.childTid)) }),
+    ...(word(CloneArgs.parentTid) !== 0 && { parent_tid: hex(word(CloneArgs.parentTid)) }),
+    exit_signal: signo === 0 ? 0 : signalName(signo),
+    stack: pointer(word(CloneArgs.stack)),
+    stack_size: hex(word(CloneArgs.stackSize)),
+    ...((word(CloneArgs.flags) & CloneFlag.CLONE_SETTLS) !== 0 && { tls: hex(word(CloneArgs.tls)) }),
+  });
+});
 
 const missing = 'threads with their own files or working directory; namespaces are EPERM';
 

@@ -39,6 +39,7 @@ import {
   writableFile,
   writeBytes,
   writeFrom,
+  wroteFile,
 } from './io.ts';
 import { MemfdFlag, Whence } from './names.ts';
 import { base, locate } from './paths.ts';
@@ -66,10 +67,10 @@ export function openPlace(task: Task, place: Place, how: number, permissions: nu
       opened.release();
     }
   };
-  const arrived = opened.arrived();
+  const arrived = opened.whenOpen();
   if (arrived !== null) return enter(arrived);
   return Promise.resolve(
-    untilReady(task, opened, () => opened.arrived(), { nonBlocking: false, timeout: Infinity }),
+    untilReady(task, opened, () => opened.whenOpen(), { nonBlocking: false, timeout: Infinity }),
   ).then(enter, (error: unknown) => {
     opened.release();
     throw error;
@@ -116,8 +117,18 @@ function writeVectors(
   const file = writableFile(task, descriptor);
   if (offset !== null) positional(file, offset);
   const bytes = gather(task.memory, loadVectors(task.memory, vector, count));
-  if (offset !== null) return file.pwrite(bytes, 0, writableLength(task, file, bytes.length, offset), offset);
-  return writeBytes(task, file, bytes, 0, bytes.length);
+  if (offset !== null) {
+    const done = file.pwrite(bytes, 0, writableLength(task, file, bytes.length, offset), offset);
+    return wroteFile(task, file, done, offset);
+  }
+  return noted(task, file, writeBytes(task, file, bytes, 0, bytes.length));
+}
+
+/** A write at the file's own offset. */
+function noted(task: Task, file: OpenFile, done: SyscallResult): SyscallResult {
+  return typeof done === 'number'
+    ? wroteFile(task, file, done, null)
+    : done.then((count) => wroteFile(task, file, count, null));
 }
 
 /** The offset of preadv and pwritev: two longs, low first, not aligned. */
@@ -357,9 +368,10 @@ export const fileCalls: Rows = {
   read: row({ fd, buffer: bufferOut, count: uint }, (task, { fd: from, buffer: to, count }) =>
     readInto(task, readableFile(task, from), to, count),
   ),
-  write: row({ fd, buffer: bufferIn('count'), count: uint }, (task, { fd: to, buffer: from, count }) =>
-    writeFrom(task, writableFile(task, to), from, count),
-  ),
+  write: row({ fd, buffer: bufferIn('count'), count: uint }, (task, { fd: to, buffer: from, count }) => {
+    const file = writableFile(task, to);
+    return noted(task, file, writeFrom(task, file, from, count));
+  }),
   pread64: row(
     { fd, buffer: bufferOut, count: uint, offset: off64 },
     (task, { fd: from, buffer: to, count, offset }) => {
@@ -375,7 +387,8 @@ export const fileCalls: Rows = {
       const file = writableFile(task, to);
       positional(file, offset);
       const length = usableLength(task.memory, from, count, Access.read);
-      return file.pwrite(task.memory.u8, from, writableLength(task, file, length, offset), offset);
+      const done = file.pwrite(task.memory.u8, from, writableLength(task, file, length, offset), offset);
+      return wroteFile(task, file, done, offset);
     },
   ),
   readv: row({ fd, vector: vectorsOut, count: int }, (task, { fd: from, vector, count }) =>
@@ -503,9 +516,9 @@ function truncate(task: Task, name: Uint8Array, length: number): number {
 
 function ftruncate(task: Task, which: number, length: number): number {
   if (length < 0) throw new Errno('EINVAL');
-  checkNewLength(task, length);
   const file = task.process.files.get(which);
   if ((file.flags & Open.path) !== 0) throw new Errno('EBADF');
+  checkNewLength(task, length);
   file.truncate(length);
   return 0;
 }

@@ -2,7 +2,8 @@ import { Access } from '#accel/guest-memory.ts';
 import { allCapabilities, Capability, type Credentials, capable, followUserIds } from '#linux-user/credentials.ts';
 import type { Task } from '#linux-user/task.ts';
 import { Errno } from '#util/errno.ts';
-import { address, id, int, structOut } from './arguments.ts';
+import { id, int, type StructPrinter, structIn, structOut } from './arguments.ts';
+import { braces, hex } from './print.ts';
 import { partial, type Row, type Rows, row } from './row.ts';
 
 type IdKind = 'uid' | 'gid';
@@ -124,6 +125,23 @@ function setgroups(task: Task, size: number, list: number, bytes: 2 | 4): number
 const overflowId = 65534;
 const narrow = (value: number): number => (value > 0xffff ? overflowId : value);
 const widen = (value: number): number => ((value & 0xffff) === 0xffff ? -1 : value & 0xffff);
+
+/** `[0, 20]`, as many as the result of getgroups or the size of setgroups says. */
+const printGroups =
+  (bytes: 2 | 4): StructPrinter =>
+  (memory, at, { raw: { size }, result = size }) => {
+    const count = size === 0 ? 0 : Math.min(result, mostGroups);
+    const load = (index: number): number =>
+      bytes === 2 ? memory.load16(at + 2 * index) : memory.load32(at + 4 * index);
+    return `[${Array.from({ length: Math.max(0, count) }, (_, index) => load(index)).join(', ')}]`;
+  };
+
+const printHeader: StructPrinter = (memory, at) =>
+  braces({ version: hex(memory.load32(at)), pid: memory.load32(at + 4) | 0 });
+const printCapabilities: StructPrinter = (memory, at) => {
+  const [effective, permitted, inheritable] = [0, 4, 8].map((offset) => hex(memory.load32(at + offset)));
+  return braces({ effective, permitted, inheritable });
+};
 
 const idOut = structOut((memory, at) => `[${memory.load32(at)}]`);
 const narrowIdOut = structOut((memory, at) => `[${memory.load16(at)}]`);
@@ -254,16 +272,24 @@ function capset(task: Task, header: number, data: number): number {
 export const identityCalls: Rows = {
   ...idCalls('uid'),
   ...idCalls('gid'),
-  getgroups: row({ size: int, list: address }, (task, { size, list }) => getgroups(task, size, list, 2)),
-  getgroups32: row({ size: int, list: address }, (task, { size, list }) => getgroups(task, size, list, 4)),
+  getgroups: row({ size: int, list: structOut(printGroups(2)) }, (task, { size, list }) =>
+    getgroups(task, size, list, 2),
+  ),
+  getgroups32: row({ size: int, list: structOut(printGroups(4)) }, (task, { size, list }) =>
+    getgroups(task, size, list, 4),
+  ),
   setgroups: partial(
     own,
-    row({ size: int, list: address }, (task, { size, list }) => setgroups(task, size, list, 2)),
+    row({ size: int, list: structIn(printGroups(2)) }, (task, { size, list }) => setgroups(task, size, list, 2)),
   ),
   setgroups32: partial(
     own,
-    row({ size: int, list: address }, (task, { size, list }) => setgroups(task, size, list, 4)),
+    row({ size: int, list: structIn(printGroups(4)) }, (task, { size, list }) => setgroups(task, size, list, 4)),
   ),
-  capget: row({ header: address, data: address }, (task, { header, data }) => capget(task, header, data)),
-  capset: row({ header: address, data: address }, (task, { header, data }) => capset(task, header, data)),
+  capget: row({ header: structIn(printHeader), data: structOut(printCapabilities) }, (task, { header, data }) =>
+    capget(task, header, data),
+  ),
+  capset: row({ header: structIn(printHeader), data: structIn(printCapabilities) }, (task, { header, data }) =>
+    capset(task, header, data),
+  ),
 };

@@ -20,7 +20,14 @@ export const maxTransfer = 0x7ffff000;
 export function readableFile(task: Task, fd: number): OpenFile {
   const file = task.process.files.get(fd);
   if (!file.readable) throw new Errno('EBADF');
+  if (task.mm.sharesFiles && task.process.fs.view.pages.maps(file)) task.mm.storeShared();
   return file;
+}
+
+/** `count` bytes have been written, at `offset` or (null) where the file was: whoever has it mapped sees them. */
+export function wroteFile(task: Task, file: OpenFile, count: number, offset: number | null): number {
+  if (task.process.fs.view.pages.written(file, count, offset)) task.mm.fetchShared();
+  return count;
 }
 
 /** The file of `fd`, opened for writing; EBADF. */

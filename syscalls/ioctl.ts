@@ -1,6 +1,6 @@
 import { Access, type GuestMemory } from '#accel/guest-memory.ts';
 import { checkForeground, sessionHasGroup } from '#linux-user/job-control.ts';
-import { Socket } from '#linux-user/net/socket.ts';
+import type { Socket } from '#linux-user/net/socket.ts';
 import { setAsync } from '#linux-user/signal/async-io.ts';
 import { Signal } from '#linux-user/signal/numbers.ts';
 import type { Task } from '#linux-user/task.ts';
@@ -8,11 +8,11 @@ import { Open } from '#linux-user/vfs/flags.ts';
 import type { OpenFile, Terminal, TerminalSettings } from '#linux-user/vfs/open-file.ts';
 import { Errno } from '#util/errno.ts';
 import { fd, uint } from './arguments.ts';
+import { loadSockets } from './lazy.ts';
 import { Ioctl } from './names.ts';
 import { hex, named } from './print.ts';
 import { checkOwn, leaveTerminal, ptyRequest, takeTerminal, typeByte } from './pty-ioctl.ts';
 import { type Argument, partial, type Rows, row } from './row.ts';
-import { socketRequest } from './socket-ioctl.ts';
 
 /** struct termios of the kernel: four words, line, 19 control characters; termios2 adds the two speeds. */
 const termiosBytes = 36;
@@ -166,7 +166,7 @@ function ioctl(task: Task, which: number, request: number, at: number): number {
   if ((file.flags & Open.path) !== 0) throw new Errno('EBADF');
   const done = fileRequest(task, which, file, request, at);
   if (done !== undefined) return done;
-  const answered = file instanceof Socket ? socketRequest(task, file, request, at) : undefined;
+  const answered = file.isSocket ? loadSockets().socketRequest(task, file as Socket, request, at) : undefined;
   if (answered !== undefined) return answered;
   if (file.terminal === null) throw new Errno('ENOTTY');
   return ptyRequest(task, file, request, at) ?? terminalRequest(task, file.terminal, request, at);

@@ -35,7 +35,12 @@ function mmap2(
     length,
     prot,
     flags: how,
-    file: file === null || zero ? null : shared ? sharedBacking(file, (prot & Prot.WRITE) !== 0) : fileBacking(file),
+    file:
+      file === null || zero
+        ? null
+        : shared
+          ? sharedBacking(file, (prot & Prot.WRITE) !== 0, task.process.fs.view.pages)
+          : fileBacking(file),
     offset: file === null ? 0 : page * offsetUnit,
   });
 }

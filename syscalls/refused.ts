@@ -7,6 +7,7 @@ import { absent, type Rows, refused } from './row.ts';
  */
 
 const notPrivileged = 'needs privileges over the host';
+const noTracing = 'guests cannot trace one another, as in a container that denies it; -strace shows all calls';
 const replaced = 'removed from Linux, or kept for old binaries only';
 const noKeys = 'as without CONFIG_KEYS';
 const noNuma = 'as without CONFIG_NUMA';
@@ -39,6 +40,7 @@ export const refusedCalls: Rows = {
   mount_setattr: refused('EPERM', mounts, { directory: dirfd, path, flags: hexWord, attributes: address, size: uint }),
   swapon: refused('EPERM', notPrivileged, { path, flags: hexWord }),
   swapoff: refused('EPERM', notPrivileged, { path }),
+  ptrace: refused('EPERM', noTracing, { request: hexWord, pid: int, address, data: address }),
   acct: refused('EPERM', notPrivileged, { path: address }),
   vhangup: refused('EPERM', notPrivileged),
   syslog: refused('EPERM', notPrivileged, { type: int, buffer: address, length: int }),
@@ -64,6 +66,32 @@ export const refusedCalls: Rows = {
   _sysctl: absent(replaced, { arguments: address }),
   nfsservctl: absent(replaced, { command: int, argument: address, result: address }),
   lookup_dcookie: absent(replaced),
+  remap_file_pages: absent('mmap does the same; Linux itself only emulates it', {
+    address,
+    size: uint,
+    prot: hexWord,
+    page: uint,
+    flags: hexWord,
+  }),
+  break: absent(replaced),
+  stty: absent(replaced),
+  gtty: absent(replaced),
+  ftime: absent(replaced),
+  prof: absent(replaced),
+  lock: absent(replaced),
+  mpx: absent(replaced),
+  ulimit: absent(replaced),
+  profil: absent(replaced),
+  idle: absent(replaced),
+  create_module: absent(replaced),
+  get_kernel_syms: absent(replaced),
+  query_module: absent(replaced),
+  afs_syscall: absent(replaced),
+  getpmsg: absent(replaced),
+  putpmsg: absent(replaced),
+  vm86old: absent('as without CONFIG_VM86', { info: address }),
+  vm86: absent('as without CONFIG_VM86', { command: uint, info: address }),
+  memfd_secret: absent('as without CONFIG_SECRETMEM', { flags: hexWord }),
   vserver: absent('never was in Linux'),
 
   // ---- subsystems that a kernel may be built without

@@ -99,20 +99,26 @@ export function row<A extends Arguments>(
   handler: (task: Task, args: Values<A>) => SyscallResult,
   returns: Returns = 'number',
 ): Row {
-  const entries = Object.entries(args);
-  const names = entries.map(([name]) => name);
-  const kinds = entries.map(([, kind]) => kind);
-  const record: Record<string, unknown> = Object.fromEntries(names.map((name) => [name, undefined]));
+  // Most rows are never called: each is prepared by its first call.
+  let call = (task: Task, words?: readonly number[]): SyscallResult => {
+    const names = Object.keys(args);
+    const kinds = Object.values(args);
+    const record: Record<string, unknown> = Object.fromEntries(names.map((name) => [name, undefined]));
+    call = (caller, given) => {
+      cursor.start(caller, given);
+      for (let i = 0; i < kinds.length; i++) record[names[i]] = kinds[i].value(kinds[i].raw(cursor), caller);
+      return handler(caller, record as Values<A>);
+    };
+    return call(task, words);
+  };
   return {
-    arguments: entries,
+    get arguments() {
+      return Object.entries(args);
+    },
     returns,
     missing: null,
     refusal: null,
-    call(task, words) {
-      cursor.start(task, words);
-      for (let i = 0; i < kinds.length; i++) record[names[i]] = kinds[i].value(kinds[i].raw(cursor), task);
-      return handler(task, record as Values<A>);
-    },
+    call: (task, words) => call(task, words),
   };
 }
 

@@ -16,7 +16,8 @@ const billion = 1_000_000_000n;
 
 /** Whole seconds and the rest in nanoseconds, rounded down as Linux does. */
 export function splitTime(ns: bigint): { seconds: bigint; nanoseconds: number } {
-  const rest = ((ns % billion) + billion) % billion;
+  const past = ns % billion;
+  const rest = past < 0n ? past + billion : past;
   return { seconds: (ns - rest) / billion, nanoseconds: Number(rest) };
 }
 

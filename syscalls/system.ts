@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { cpus, freemem, hostname, loadavg, totalmem, uptime } from 'node:os';
-import { Access } from '#accel/guest-memory.ts';
+import { Access, type GuestMemory } from '#accel/guest-memory.ts';
 import type { Entropy } from '#linux-user/entropy.ts';
 import { ourRelease, ourVersion } from '#linux-user/kernel-name.ts';
 import type { Task } from '#linux-user/task.ts';
@@ -9,7 +9,7 @@ import { address, bufferOut, flags, structOut, uint } from './arguments.ts';
 import { guestStruct } from './guest-struct.ts';
 import { usableLength } from './io.ts';
 import { RandomFlag } from './names.ts';
-import { cstring } from './print.ts';
+import { braces, cstring } from './print.ts';
 import { type Rows, row } from './row.ts';
 
 /** Bytes of each of the six fields of struct new_utsname. */
@@ -80,14 +80,23 @@ function sysinfo(task: Task, at: number): number {
   return 0;
 }
 
+/** Most bytes of one getrandom (getrandom(2)): the guest waits for all of them. */
+const mostRandom = 33_554_431;
+
 function getrandom(task: Task, to: number, count: number, how: number, entropy: Entropy): number {
   const { GRND_RANDOM, GRND_INSECURE, GRND_NONBLOCK } = RandomFlag;
   if ((how & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE)) !== 0) throw new Errno('EINVAL');
   if ((how & (GRND_RANDOM | GRND_INSECURE)) === (GRND_RANDOM | GRND_INSECURE)) throw new Errno('EINVAL');
-  const length = usableLength(task.memory, to, Math.min(count, 0x7ffff000), Access.write);
+  const length = usableLength(task.memory, to, Math.min(count, mostRandom), Access.write);
   entropy(task.memory.u8, to, length);
   return length;
 }
+
+const printSysinfo = (memory: GuestMemory, at: number): string => {
+  const { uptime: seconds, load1, load5, load15, totalram, freeram, procs, memUnit } = sysinfoStruct.load(memory, at);
+  const loads = `[${load1}, ${load5}, ${load15}]`;
+  return braces({ uptime: seconds, loads, totalram, freeram, procs, mem_unit: memUnit });
+};
 
 const utsname = structOut((memory, at) => {
   const [system, node, release] = [0, 1, 2].map((index) => cstring(memory, at + nameBytes * index));
@@ -110,7 +119,7 @@ export function systemCalls({ release, entropy }: SystemOptions): Rows {
     uname: row({ name: utsname }, (task, { name }) => uname(task, name, release ?? ourRelease)),
     olduname: row({ name: address }, (task, { name }) => uname(task, name, release ?? ourRelease, 5)),
     oldolduname: row({ name: address }, (task, { name }) => uname(task, name, release ?? ourRelease, 5, 9)),
-    sysinfo: row({ info: address }, (task, { info }) => sysinfo(task, info)),
+    sysinfo: row({ info: structOut(printSysinfo) }, (task, { info }) => sysinfo(task, info)),
     getrandom: row(
       { buffer: bufferOut, count: uint, flags: flags(RandomFlag) },
       (task, { buffer, count, flags: how }) => getrandom(task, buffer, count, how, entropy),

@@ -25,6 +25,7 @@ import { ioctlCalls } from './ioctl.ts';
 import { ipcCalls } from './ipc.ts';
 import { jobControlCalls } from './job-control.ts';
 import { JsonTracer } from './json-tracer.ts';
+import { loadSockets } from './lazy.ts';
 import { limitCalls } from './limits.ts';
 import { membarrierCalls } from './membarrier.ts';
 import { memoryCalls } from './memory.ts';
@@ -38,15 +39,13 @@ import { pollCalls } from './poll.ts';
 import { prctlCalls } from './prctl.ts';
 import { processCalls } from './process.ts';
 import { refusedCalls } from './refused.ts';
+import { refusedFileCalls } from './refused-files.ts';
 import type { Refusal, Row, Rows } from './row.ts';
 import { scheduleCalls } from './schedule.ts';
 import { seccompCalls } from './seccomp.ts';
 import { semCalls } from './sem.ts';
 import { shmCalls } from './shm.ts';
 import { signalCalls } from './signal.ts';
-import { socketCalls } from './socket.ts';
-import { socketMessageCalls } from './socket-message-calls.ts';
-import { socketOptionCalls } from './socket-option.ts';
 import { spliceCalls } from './splice.ts';
 import { statCalls } from './stat.ts';
 import { systemCalls } from './system.ts';
@@ -79,55 +78,60 @@ const syscallNames: Readonly<Record<SyscallArch, Readonly<Record<number, string>
   i386: i386SyscallNames,
 };
 
-/** All calls that have a handler, by name. */
-export function allRows(release: string | null, entropy: Entropy): Rows {
-  const rows: Rows = {
-    ...refusedCalls,
-    ...fileCalls,
-    ...openHowCalls,
-    ...directoryCalls,
-    ...xattrCalls,
-    ...statCalls,
-    ...fcntlCalls,
-    ...spliceCalls,
-    ...ioctlCalls,
-    ...inotifyCalls,
-    ...pollCalls,
-    ...epollCalls,
-    ...socketCalls,
-    ...socketMessageCalls,
-    ...socketOptionCalls,
-    ...memoryCalls,
-    ...processCalls,
-    ...prctlCalls,
-    ...pidfdCalls,
-    ...seccompCalls,
-    ...cloneCalls,
-    ...execCalls,
-    ...waitCalls,
-    ...jobControlCalls,
-    ...scheduleCalls,
-    ...membarrierCalls,
-    ...signalCalls,
-    ...futexCalls,
-    ...futex2Calls,
-    ...adjtimeCalls,
-    ...inspectCalls,
-    ...unshareCalls,
-    ...timeCalls,
-    ...timerCalls,
-    ...shmCalls,
-    ...semCalls,
-    ...msgCalls,
-    ...ipcCalls,
-    ...mqueueCalls,
-    ...identityCalls,
-    ...limitCalls,
-    ...systemCalls({ release, entropy }),
-    ...armCalls,
-  };
+/** The calls that have a handler, by subject and name; those of sockets are apart. Of two of one name the last counts. */
+function rowsBySubject(release: string | null, entropy: Entropy): readonly Rows[] {
+  return [
+    refusedCalls,
+    refusedFileCalls,
+    fileCalls,
+    openHowCalls,
+    directoryCalls,
+    xattrCalls,
+    statCalls,
+    fcntlCalls,
+    spliceCalls,
+    ioctlCalls,
+    inotifyCalls,
+    pollCalls,
+    epollCalls,
+    memoryCalls,
+    processCalls,
+    prctlCalls,
+    pidfdCalls,
+    seccompCalls,
+    cloneCalls,
+    execCalls,
+    waitCalls,
+    jobControlCalls,
+    scheduleCalls,
+    membarrierCalls,
+    signalCalls,
+    futexCalls,
+    futex2Calls,
+    adjtimeCalls,
+    inspectCalls,
+    unshareCalls,
+    timeCalls,
+    timerCalls,
+    shmCalls,
+    semCalls,
+    msgCalls,
+    ipcCalls,
+    mqueueCalls,
+    identityCalls,
+    limitCalls,
+    systemCalls({ release, entropy }),
+    armCalls,
+  ];
+}
+
+function rowsOfAll(subjects: readonly Rows[]): Rows {
+  const rows: Rows = Object.assign({}, ...subjects, ...loadSockets().socketSubjects);
   return { ...rows, ...i386Calls(rows) };
 }
+
+/** All calls that have a handler, by name. */
+export const allRows = (release: string | null, entropy: Entropy): Rows => rowsOfAll(rowsBySubject(release, entropy));
 
 /** Node's own refusals of arguments that a kernel would refuse too. */
 const nodeRefusals: Readonly<Record<string, number>> = {
@@ -153,11 +157,14 @@ const tracers = { lines: LineTracer, json: JsonTracer, count: CountTracer } as c
 /** The calls of one architecture by number. */
 interface NumberedCalls {
   readonly names: Readonly<Record<number, string>>;
-  readonly rows: readonly (Row | undefined)[];
+  /** Those that were called. */
+  readonly rows: (Row | undefined)[];
 }
 
 class Table implements SyscallTable {
-  private readonly rows: Rows;
+  private readonly subjects: readonly Rows[];
+  /** Those of all architectures, made when one other than ARM asks. */
+  private all: Rows | null = null;
   private readonly byArchitecture = new Map<string, NumberedCalls>();
   private readonly tracer: CallTracer | null;
   private readonly unimplemented: ((line: string) => void) | null;
@@ -167,7 +174,7 @@ class Table implements SyscallTable {
   private calls: NumberedCalls = { names: {}, rows: [] };
 
   constructor(options: SyscallTableOptions) {
-    this.rows = allRows(options.release ?? null, options.entropy ?? createEntropy(null));
+    this.subjects = rowsBySubject(options.release ?? null, options.entropy ?? createEntropy(null));
     this.tracer = options.strace ? new tracers[options.traceForm ?? 'lines'](options.strace) : null;
     this.unimplemented = options.unimplemented ?? null;
   }
@@ -176,7 +183,7 @@ class Table implements SyscallTable {
     const { abi, cpu } = task;
     if (abi.name !== this.last) this.enter(abi.name);
     const number = abi.syscallNumber(cpu);
-    const found = this.calls.rows[number];
+    const found = this.calls.rows[number] ?? this.find(number);
     if (this.tracer === null) return this.answer(task, number, found);
     const name = this.calls.names[number] ?? `syscall_${number}`;
     return this.tracer.trace(task, name, found ?? null, () => this.answer(task, number, found));
@@ -194,16 +201,27 @@ class Table implements SyscallTable {
   private enter(architecture: string): void {
     let calls = this.byArchitecture.get(architecture);
     if (calls === undefined) {
-      const names = syscallNames[architecture as SyscallArch];
-      const rows: (Row | undefined)[] = [];
-      for (const [number, name] of Object.entries(names)) {
-        if (Object.hasOwn(this.rows, name)) rows[Number(number)] = this.rows[name];
-      }
-      calls = { names, rows };
+      calls = { names: syscallNames[architecture as SyscallArch], rows: [] };
       this.byArchitecture.set(architecture, calls);
     }
     this.last = architecture;
     this.calls = calls;
+  }
+
+  /** The row of a number that was not called before. */
+  private find(number: number): Row | undefined {
+    const { names, rows } = this.calls;
+    const name = Object.hasOwn(names, number) ? names[number] : '';
+    const found = this.rowOf(name);
+    if (found !== undefined) rows[number] = found;
+    return found;
+  }
+
+  private rowOf(name: string): Row | undefined {
+    const has = (each: Rows): boolean => Object.hasOwn(each, name);
+    if (this.last === 'arm') return (this.subjects.findLast(has) ?? loadSockets().socketSubjects.find(has))?.[name];
+    this.all ??= rowsOfAll(this.subjects);
+    return has(this.all) ? this.all[name] : undefined;
   }
 
   private serve(found: Row, task: Task): SyscallResult {

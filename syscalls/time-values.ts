@@ -44,15 +44,13 @@ export function storeTimespec(
   nanoseconds: number,
   wide: boolean,
 ): void {
-  memory.require(address, wide ? 16 : 8, Access.write);
-  memory.store32(address, seconds);
   if (!wide) {
-    memory.store32(address + 4, nanoseconds);
+    memory.storePair(address, seconds, nanoseconds);
     return;
   }
-  memory.store32(address + 4, Math.floor(seconds / 2 ** 32));
-  memory.store32(address + 8, nanoseconds);
-  memory.store32(address + 12, 0);
+  memory.require(address, 16, Access.write);
+  memory.storePair(address, seconds, Math.floor(seconds / 2 ** 32));
+  memory.storePair(address + 8, nanoseconds, 0);
 }
 
 /** Writes milliseconds as a timespec. */

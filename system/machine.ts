@@ -1,5 +1,6 @@
 import { type Engine, type EngineOptions, Engine as TranslationEngine } from '#accel/engine.ts';
-import { type PageWalker, VirtualMemory } from '#accel/virtual-memory.ts';
+import { Access } from '#accel/guest-memory.ts';
+import { type PageWalk, type PageWalker, VirtualMemory } from '#accel/virtual-memory.ts';
 import type { SerialPort } from '#hw/char/pl011.ts';
 import type { Line } from '#hw/device.ts';
 import { ControlRegisters } from '#target/arm/control-registers.ts';
@@ -61,6 +62,7 @@ export class Machine {
   private readonly config: MachineConfig;
   private wake: (() => void) | null = null;
   private slices = 0;
+  private readonly walked: PageWalk = { physical: 0, allowed: 0, global: false, large: false };
 
   constructor(config: MachineConfig) {
     this.config = config;
@@ -111,6 +113,11 @@ export class Machine {
     this.memory.flush();
   }
 
+  /** Where it goes on, in the engine's encoding. */
+  get pc(): number {
+    return this.core.cpu.i32[pcWord]!;
+  }
+
   /** Starts at `pc` with r0 to r2. */
   start(pc: number, r0: number, r1: number, r2: number): void {
     const { i32 } = this.core.cpu;
@@ -151,6 +158,7 @@ export class Machine {
 
   private interrupt(): void {
     const { i32 } = this.core.cpu;
+    this.config.onException?.('irq', this);
     this.core.enter('irq', ((i32[pcWord]! & ~1) + 4) | 0);
   }
 
@@ -234,7 +242,9 @@ export class Machine {
     for (const at of [address, last]) {
       if (this.memory.codePage(at >>> 0) !== 0) continue;
       this.config.onException?.('prefetch abort', this);
-      control.prefetchAbort(at, control.walker.status(4));
+      // Where the walk succeeds, what it leads to is no RAM.
+      const mapped = control.walker.walk(at >>> 0, Access.execute, this.walked, true);
+      control.prefetchAbort(at, mapped ? FaultStatus.externalAbort : control.walker.status(Access.execute));
       return;
     }
   }

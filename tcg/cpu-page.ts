@@ -75,3 +75,6 @@ export const ExitReason = {
   exception: 15,
 } as const;
 export type ExitReason = (typeof ExitReason)[keyof typeof ExitReason];
+
+/** What a region returns when it has left for the host: `cpuHeader.exitReason` tells why. No guest PC. */
+export const leftRegion = -1;

@@ -312,13 +312,14 @@ export class Decoder<C> {
     this.lists = index.lists;
   }
 
-  /** The row of `encoding` on a CPU with `features`, with its field record filled, or undefined. */
+  /** The row of `encoding` on a CPU with `features` (-1: all that there are), with its field record filled, or undefined. */
   decode(encoding: number, features: number): Row<C> | undefined {
     const { masks, values, lists } = this;
+    const lacking = ~features;
     let at = this.starts[(encoding >>> this.shift) & this.keys]!;
     for (let i = lists[at]!; i !== endOfList; i = lists[++at]!) {
       if (((encoding ^ values[i]!) & masks[i]!) !== 0) continue;
-      if ((this.needs(i) & ~features) !== 0) continue;
+      if (lacking !== 0 && (this.needs(i) & lacking) !== 0) continue;
       const row = this.rows[i]!;
       if (rowAccepts(row, encoding)) return row;
     }

@@ -1,4 +1,4 @@
-import { cpuHeader, ExitReason } from './cpu-page.ts';
+import { cpuHeader, ExitReason, leftRegion } from './cpu-page.ts';
 import {
   engineMemory,
   fusedCompares,
@@ -11,6 +11,7 @@ import {
 import { type AddressTranslation, type MemoryModel, translateHelper, translationBias } from './memory-model.ts';
 import { memoryAccess } from './memory-ops.ts';
 import { Op, type OpName, opDefs, type ValueType } from './ops.ts';
+import { checksumCode, matchesCode, relocateCode, rememberCode } from './stored-code.ts';
 import { Code, emptyBlockType, W, type WasmType, wasmTypes } from './wasm/code.ts';
 import { emitFpNan } from './wasm/fpnan.ts';
 import { encodeModule, type FunctionType } from './wasm/module.ts';
@@ -44,8 +45,6 @@ export const sharedImports = (layout: SpaceLayout) =>
 export const importedFunction = { syscall: 0, helper: 1 } as const;
 export const importedFunctionCount = 2;
 
-/** What a region returns when it has left for the host: `cpuHeader.exitReason` tells why. No guest PC. */
-export const leftRegion = -1;
 /**
  * Wasm calls regions may nest before they unwind to the dispatcher: frames of up to 3 KiB then fit into V8's default
  * stack of 984 KiB, with room for a system call on top.
@@ -140,11 +139,20 @@ class InterpreterGenerator {
     code.u8(W.end);
     code.u8(W.unreachable);
     return encodeModule({
-      types: sharedTypes,
+      types: [...sharedTypes, { params: [wasmTypes.i32, wasmTypes.i32, wasmTypes.i32], results: [wasmTypes.i32] }],
       imports: sharedImports(this.layout),
       functions: [
         { type: typeIndex.run, locals: localTypes, code, exportName: 'run', debugName: 'interpreter' },
         { type: typeIndex.region, locals: [], code: missStub(), exportName: 'miss', debugName: 'miss' },
+        { type: typeIndex.region, locals: [wasmTypes.i32], code: checksumCode(), exportName: 'checksum' },
+        {
+          type: sharedTypes.length,
+          locals: [wasmTypes.i32, wasmTypes.i32],
+          code: matchesCode(),
+          exportName: 'matches',
+        },
+        { type: sharedTypes.length, locals: [], code: relocateCode(), exportName: 'relocate' },
+        { type: sharedTypes.length, locals: [wasmTypes.i32], code: rememberCode(), exportName: 'remember' },
       ],
     });
   }
@@ -709,7 +717,7 @@ function missStub(): Code {
   return code;
 }
 
-/** The bytes of the interpreter module. Exports `run(code address)` and `miss`. */
+/** The bytes of the interpreter module. Exports `run(code address)`, `miss`, and those of `stored-code.ts`. */
 export function generateInterpreter(memory: MemoryModel, layout: SpaceLayout): Uint8Array<ArrayBuffer> {
   const unknown = [...immediateOps, ...fusedCompares].filter((name) => !plainOps.includes(name));
   if (unknown.length > 0) throw new Error(`interpreter: no plain handler for ${unknown.join(', ')}`);

@@ -41,6 +41,8 @@ export interface PredecodedBlock {
   readonly links: readonly LinkSite[];
   /** By PC it comes back to: the first of two words with the last PCs an indirect call went to (0: none yet). */
   readonly indirectCalls: readonly LinkSite[];
+  /** Byte addresses of the words that hold T0 addresses within it. */
+  readonly targets: readonly number[];
   /** Byte addresses of its `count` instructions. */
   readonly counters: readonly number[];
 }
@@ -64,10 +66,12 @@ export class Predecoder {
   private nextTemporary = 0;
   private ifs: number[] = [];
   private indirectCalls: LinkSite[] = [];
+  private targets: number[] = [];
 
-  constructor(cpuBase: number, engine: WebAssembly.Memory) {
+  /** `words`: memory 1. */
+  constructor(cpuBase: number, words: Int32Array) {
     this.cpuBase = cpuBase;
-    this.words = new Int32Array(engine.buffer);
+    this.words = words;
   }
 
   /**
@@ -87,6 +91,7 @@ export class Predecoder {
     this.nextTemporary = this.cpuBase + temporariesStart + 16;
     this.ifs.length = 0;
     this.indirectCalls = [];
+    this.targets = [];
     const marks: number[] = [];
     const links: LinkSite[] = [];
     const counters: number[] = [];
@@ -130,7 +135,8 @@ export class Predecoder {
       }
     }
     const bytes = (this.at << 2) - address;
-    return { pc: block.pc, address, bytes, marks, links, indirectCalls: this.indirectCalls, counters };
+    const { indirectCalls, targets } = this;
+    return { pc: block.pc, address, bytes, marks, links, indirectCalls, targets, counters };
   }
 
   /** Backward scan: uses, last uses, and when the slot a `get` names is overwritten. */
@@ -341,13 +347,13 @@ export class Predecoder {
       case Op.else: {
         this.put(t0Opcodes.skip!);
         this.put(0);
-        const open = this.ifs.pop()!;
-        this.words[open] = this.at << 2;
-        this.ifs.push(this.at - 1);
+        const skip = this.at - 1;
+        this.leadHere(this.ifs.pop()!);
+        this.ifs.push(skip);
         return;
       }
       case Op.endif:
-        this.words[this.ifs.pop()!] = this.at << 2;
+        this.leadHere(this.ifs.pop()!);
         return;
       case Op.jump:
       case Op.call:
@@ -384,6 +390,12 @@ export class Predecoder {
       default:
         irError(block, i, 'the predecoder has no case for it');
     }
+  }
+
+  /** Makes the word at index `word` the address of what comes next. */
+  private leadHere(word: number): void {
+    this.words[word] = this.at << 2;
+    this.targets.push(word << 2);
   }
 
   private insert(code: number, block: IrBlock, i: number, vector: number, value: number, offset: number): void {

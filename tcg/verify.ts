@@ -26,8 +26,8 @@ export interface VerifyFacts {
 const valueBytes: Record<ValueType, number> = { i32: 4, i64: 8, f32: 4, f64: 8, v128: 16 };
 const largestReason = Math.max(...Object.values(ExitReason));
 const allMemoryFlags = Object.values(MemoryFlag).reduce((all, flag) => all | flag, 0);
-/** The longest access a `probe` stands for: VLDM of 32 doublewords. */
-const largestProbe = 256;
+/** The longest access a `probe` stands for: FXSAVE. */
+const largestProbe = 512;
 
 /** Throws an `Error` that names the first op that breaks an invariant. */
 export function verifyBlock(block: IrBlock, facts: VerifyFacts = {}): void {

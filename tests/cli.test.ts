@@ -43,6 +43,7 @@ describe('options', () => {
       oneInsnPerTb: false,
       tier: 'auto',
       protection: 'auto',
+      cache: '/h/.cache/tsemu',
       log: new Set(),
       strace: 'lines',
       logFile: null,
@@ -52,6 +53,16 @@ describe('options', () => {
       profile: null,
     });
     expect((await configOf(['x'], {}, 'tsemu')).arch).toBe(null);
+  });
+
+  test('translations are kept in a folder of the user’s, where said, or nowhere', async () => {
+    const folder = async (args: string[], env: Environment) => (await configOf([...args, 'x'], env)).cache;
+    expect(await folder([], {})).toBe(null);
+    expect(await folder([], { HOME: '/h', XDG_CACHE_HOME: '/c' })).toBe('/c/tsemu');
+    expect(await folder([], { HOME: '/h', XDG_CACHE_HOME: 'relative' })).toBe('/h/.cache/tsemu');
+    expect(await folder([], { HOME: '/h', TSEMU_CACHE_DIR: '/e' })).toBe('/e');
+    expect(await folder(['--cache=/d'], { TSEMU_CACHE_DIR: '/e' })).toBe('/d');
+    expect(await folder(['--cache', 'off'], { HOME: '/h' })).toBe(null);
   });
 
   test('each option has its meaning', async () => {
@@ -208,9 +219,10 @@ describe('options', () => {
 
 /** bin/run.cjs. */
 interface Runner {
-  readonly bundle: string;
-  readonly read: (file: string) => string;
-  readonly compile: (source: string) => Script;
+  open(): {
+    readonly load: (chunk: string) => unknown;
+    readonly scripts: ReadonlyMap<string, { readonly compiled: Script }>;
+  };
 }
 
 describe('launcher', () => {
@@ -232,9 +244,10 @@ describe('launcher', () => {
   });
   afterAll(() => rmSync(home, { recursive: true }));
 
-  function bringBundle(body: string, head = ''): void {
+  function bringBundle(body: string): void {
     mkdirSync(join(home, 'dist'), { recursive: true });
-    writeFileSync(join(home, 'dist', 'main.js'), `${head}(async () => ({ main(command) { ${body} } }))`);
+    const text = `/*cafe other:rest*/({ main: () => ({ async main(command) { ${body} } }) })`;
+    writeFileSync(join(home, 'dist', 'main.js'), text);
   }
 
   function bringNode(): void {
@@ -267,15 +280,24 @@ describe('launcher', () => {
   });
 
   test('ignores a code cache that V8 refuses', () => {
-    bringBundle("console.log('ran')", '/*cafe*/');
+    bringBundle("console.log('ran')");
     writeFileSync(join(home, 'dist', `main.cafe.${process.versions.v8}-${process.arch}.cache`), 'no cache at all');
     const { status, stdout, stderr } = launch([process.execPath], 'p');
     expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'ran\n', stderr: '' });
   });
 
-  test('the build leaves a code cache that V8 takes', () => {
-    const { bundle, compile, read } = createRequire(import.meta.url)('../bin/run.cjs') as Runner;
-    expect(compile(read(bundle)).cachedDataRejected).toBe(false);
+  test('the build leaves code caches that V8 takes', () => {
+    const { load, scripts } = (createRequire(import.meta.url)('../bin/run.cjs') as Runner).open();
+    load('accel-translator');
+    load('region-compiler');
+    load('syscalls-sockets');
+    const rejected = [...scripts].map(([name, { compiled }]) => [name, compiled.cachedDataRejected]);
+    expect(rejected).toEqual([
+      ['main', false],
+      ['translate', false],
+      ['compile', false],
+      ['sockets', false],
+    ]);
   });
 
   test('hands over to the Node beside it, which gets arguments and gives the exit code', () => {

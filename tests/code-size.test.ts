@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { PageProtectedMemory, PlaneCheckedMemory } from '#accel/checked-memory.ts';
 import { cpuBase, memoryPages } from '#accel/guest-memory.ts';
-import { compileRegions, outlineOf } from '#accel/region/compiler.ts';
+import { compileRegions } from '#accel/region/compiler.ts';
 import type { BlockOutline } from '#accel/region/discovery.ts';
 import type { Region } from '#accel/region/emitter.ts';
+import { outlineOf } from '#accel/region/outline.ts';
 import { interpreterBlockInstructions } from '#accel/tunables.ts';
 import { armTarget } from '#target/arm/target.ts';
 import { Builder } from '#tcg/builder.ts';
@@ -32,7 +33,7 @@ const target = armTarget as Target;
 const { functions, code } = elfFunctions(readFileSync(join(repoRoot, 'fixtures/arm/code-size')));
 const builder = new Builder();
 const optimizer = new Optimizer(target);
-const predecoder = new Predecoder(cpuBase, new WebAssembly.Memory({ initial: 32, maximum: 32, shared: true }));
+const predecoder = new Predecoder(cpuBase, new Int32Array(1 << 19));
 
 /** Columns of one function; of the region's IR, all after the passes but `ops`. */
 type Columns = Record<string, number>;

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { Engine, type Tier } from '#accel/engine.ts';
 import { GuestMemory } from '#accel/guest-memory.ts';
 import { buildInterpreter } from '#accel/interpreter.ts';
+import type { CodeStore } from '#accel/stored/stored-code.ts';
 import { armState } from '#target/arm/state.ts';
 import { armTarget } from '#target/arm/target.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
@@ -91,10 +92,11 @@ function expected(seed: number, every: number, iterations: number): number {
 
 const interpreter = buildInterpreter();
 
-function run(tier: Tier, seed: number, every: number, iterations: number) {
+function run(tier: Tier, seed: number, every: number, iterations: number, store?: CodeStore) {
   const memory = new GuestMemory();
   memory.protect(mainStart, stackTop, 7);
-  const engine = new Engine(armTarget, memory, { interpreter, tier });
+  const engine = new Engine(armTarget, memory, { interpreter, tier, ...(store && { store }) });
+  engine.textAt = () => ({ name: `seed ${seed}`, start: mainStart, end: stackTop });
   const rewriter = new Rewriter(seed, every, ([start, words]) => {
     words.forEach((word, i) => memory.store32(start + 4 * i, word));
     engine.invalidate(start, start + 4 * words.length);
@@ -111,6 +113,7 @@ function run(tier: Tier, seed: number, every: number, iterations: number) {
   let reason = engine.run();
   while (reason === ExitReason.budget) reason = engine.run();
   expect(reason).toBe(ExitReason.syscall);
+  engine.keepCode();
   return { r0: i32[armState.offset('r', 0) >> 2], stats: engine.stats };
 }
 
@@ -130,6 +133,34 @@ describe.each<Tier>(['interp', 'region', 'auto'])('a guest that rewrites itself,
     if (tier !== 'interp') expect(stats.modules).toBeGreaterThan(1);
   });
 });
+
+describe.each<Tier>(['interp', 'auto'])(
+  'a guest that rewrites itself, with code of an earlier run, tier %s',
+  (tier) => {
+    test.each([
+      ['often', 3, 100],
+      ['after it has run long', 20_000, 60_000],
+    ])('%s', (_, every, iterations) => {
+      let invalidations = 0;
+      for (let seed = 1; seed <= 4; seed++) {
+        const store = new Map<string, Int32Array>();
+        const kept: CodeStore = {
+          load: (name) => store.get(name) ?? null,
+          save: (name, units) => store.set(name, units),
+        };
+        const first = run(tier, seed, Infinity, 3, kept);
+        expect([seed, first.r0]).toEqual([seed, expected(seed, Infinity, 3)]);
+        expect(first.stats.blocks).toBeGreaterThan(0);
+        const second = run(tier, seed, Infinity, 3, kept);
+        expect([seed, second.r0, second.stats.blocks]).toEqual([seed, first.r0, 0]);
+        const third = run(tier, seed, every, iterations, kept);
+        expect([seed, third.r0]).toEqual([seed, expected(seed, every, iterations)]);
+        invalidations += third.stats.invalidations;
+      }
+      expect(invalidations).toBeGreaterThan(0);
+    });
+  },
+);
 
 describe.each<Tier>(['interp', 'region'])(
   'what a translation rests on besides its own instructions, tier %s',

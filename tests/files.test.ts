@@ -12,7 +12,7 @@ import { freshWorkdir } from './support/workdir.ts';
  * the calls. Each runs on the host's files, and again in a tree of its own.
  */
 
-const names = ['file-calls', 'inotify', 'ptys'];
+const names = ['file-calls', 'inotify', 'ptys', 'shared-files'];
 const tools = await toolchainOrReason('arm-linux-gnueabihf');
 const reason = 'reason' in tools ? tools.reason : undefined;
 

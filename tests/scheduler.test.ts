@@ -23,6 +23,7 @@ const r = (n: number): number => slotR(n) >> 2;
 class CountingEngine implements GuestEngine {
   readonly cpu: CpuView;
   serveSyscall: () => boolean = () => false;
+  textAt = (): null => null;
   constructor(memory: GuestMemory) {
     this.cpu = memory.cpu;
   }
@@ -33,6 +34,7 @@ class CountingEngine implements GuestEngine {
   }
   invalidate(): void {}
   setExactState(): void {}
+  keepCode(): void {}
 }
 
 function start(table: SyscallTable): { first: Task; second: Task; scheduler: Scheduler } {

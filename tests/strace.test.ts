@@ -111,6 +111,26 @@ test('a call that sleeps is begun before and ended after', async () => {
   expect(rig.trace).toContain('"x", 8) = 1\n');
 });
 
+test('processes and ids', () => {
+  const groups = rig.room(8);
+  rig.memory.write(groups, Uint8Array.of(20, 0, 0, 0, 10, 0, 0, 0));
+  expect(line('setgroups32', 2, groups)).toMatch(/^setgroups32\(2, \[20, 10\]\) = (0|-1 EPERM \(.*\))$/);
+  const header = rig.room(8);
+  rig.memory.store32(header, 0x20080522);
+  expect(line('capget', header, rig.room(24))).toMatch(
+    /^capget\(\{version=0x20080522, pid=0\}, \{effective=\w+, permitted=\w+, inheritable=0x0\}\) = 0$/,
+  );
+  const args = rig.room(88);
+  rig.memory.store32(args, 0x1100);
+  rig.memory.store32(args + 32, 99);
+  expect(line('clone3', args, 88)).toBe(
+    'clone3({flags=CLONE_VM|CLONE_PIDFD, exit_signal=SIGRT_67, stack=NULL, stack_size=0x0}, 88) = -1 EINVAL (Invalid argument)',
+  );
+  expect(line('mount', 'dev', '.', 'tmpfs', 0, 0)).toBe(
+    'mount("dev", ".", "tmpfs", 0x0, NULL) = -1 EPERM (Operation not permitted)',
+  );
+});
+
 test('System V IPC', () => {
   expect(line('shmget', 0, 4096, 0o1600)).toBe('shmget(IPC_PRIVATE, 4096, IPC_CREAT|0600) = 0');
   expect(line('shmctl', 0, 0x100, 0)).toBe('shmctl(0, IPC_64|IPC_RMID, NULL) = 0');

@@ -4,14 +4,17 @@ import { createEntropy } from '#linux-user/entropy.ts';
 import { armSyscallNames } from '#syscalls/nr/arm.ts';
 import { i386SyscallNames } from '#syscalls/nr/i386.ts';
 import { allRows } from '#syscalls/table.ts';
-import { supportedSyscalls, syscallsDocument } from '../scripts/supported-syscalls.ts';
+import { guests, supportedSyscalls, syscallsDocument } from '../scripts/supported-syscalls.ts';
 
-test('docs/supported/syscalls.md is what the table says', () => {
-  expect(readFileSync(syscallsDocument, 'utf8')).toBe(supportedSyscalls());
+test.each(guests)('the document of the system calls of $arch is what the table says', (guest) => {
+  expect(readFileSync(syscallsDocument(guest), 'utf8')).toBe(supportedSyscalls(guest));
 });
 
-test('names are numbered once', () => {
-  const names = Object.values(armSyscallNames);
+test.each([
+  ['arm', armSyscallNames],
+  ['i386', i386SyscallNames],
+])('%s: names are numbered once', (_arch, numbered) => {
+  const names = Object.values(numbered);
   expect(new Set(names).size).toBe(names.length);
   expect(names.length).toBeGreaterThan(420);
 });

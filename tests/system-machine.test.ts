@@ -92,6 +92,40 @@ describe.each(tiers)('a bare machine, %s', (tier) => {
     expect([registers[6], registers[7], registers[8]]).toEqual([0x5, 0x60000000, 0x60000004]);
   });
 
+  test('a fetch from a device is an external abort', async () => {
+    const program = [...mmuOn, ...move(2, 0x09000000), 0xe12fff12];
+    const { registers } = await runBare(program, tier, { ...table({}), ...vectors });
+    expect([registers[6], registers[7]]).toEqual([0x8, 0x09000000]);
+  });
+
+  test('Thumb code that runs on into the next page is looked up in both', async () => {
+    // A 32-bit MOVW at the end of a page; the page after it leads elsewhere the second time.
+    const fn = 0x50000ffe;
+    const program = [
+      ...mmuOn,
+      ...move(2, fn | 1),
+      0xe12fff32, // blx r2
+      0xe1a04000, // mov r4, r0
+      ...move(3, 0x40008000 + 4),
+      ...move(5, 0x40902032),
+      0xe5835000, // str r5, [r3]
+      ...move(1, 0x50001000),
+      cp15(1, 8, 7, 1), // TLBIMVA
+      0xe12fff32, // blx r2
+      0xe1a05000, // mov r5, r0
+      ...powerOff,
+    ];
+    const { registers } = await runBare(program, tier, {
+      ...table({ 0x500: 0x40008001 }),
+      // Small pages, AP = 3: 0x50000000 and 0x50001000
+      0x40008000: [0x40900032, 0x40901032],
+      0x40900ffc: [0xf240 << 16],
+      0x40901000: [(0x4770 << 16) | 0x0011], // the second half of movw r0, #0x11; bx lr
+      0x40902000: [(0x4770 << 16) | 0x0022],
+    });
+    expect([registers[4], registers[5]]).toEqual([0x11, 0x22]);
+  });
+
   test('code that is written over is another code', async () => {
     // bx to a function that returns 1; store over it so that it returns 2; call again
     const fn = 0x40002000;

@@ -12,9 +12,18 @@ export type LogFactory = (namespace: string) => Log;
 
 const silent: Log = Object.assign(() => {}, { enabled: false });
 
-const DEBUG: string = (globalThis as { process?: { env: { DEBUG?: string } } }).process?.env.DEBUG ?? '';
+interface Host {
+  readonly env: { readonly DEBUG?: string };
+  getBuiltinModule(id: 'node:module'): { createRequire(url: string): (id: string) => unknown };
+}
 
-const factory: LogFactory | null = DEBUG === '' ? null : ((await import('debug')).default as LogFactory);
+const host = (globalThis as { process?: Host }).process;
+
+/** Scripts of the bundle are evaluated at once, without a top-level await: so `debug` is not imported. */
+const factory: LogFactory | null =
+  host === undefined || (host.env.DEBUG ?? '') === ''
+    ? null
+    : (host.getBuiltinModule('node:module').createRequire(import.meta.url)('debug') as LogFactory);
 
 /** The logger of `tsemu:<part>`. Costs nothing (and loads nothing) unless DEBUG is set. */
 export function createLog(part: string): Log {

@@ -1,4 +1,3 @@
-import { ExitReason } from '#tcg/cpu-page.ts';
 import {
   importedFunctionCount,
   type SpaceLayout,
@@ -6,16 +5,14 @@ import {
   sharedTypes,
   typeIndex,
 } from '#tcg/interpreter-module.ts';
-import { forEachSuccessor, type IrBlock } from '#tcg/ir.ts';
+import type { IrBlock } from '#tcg/ir.ts';
 import type { MemoryModel } from '#tcg/memory-model.ts';
 import { Op } from '#tcg/ops.ts';
-import type { OptimizeOptions, Optimizer } from '#tcg/optimize.ts';
-import type { Target } from '#tcg/target.ts';
+import type { Optimizer } from '#tcg/optimize.ts';
 import { encodeModule, type ModuleFunction } from '#tcg/wasm/module.ts';
-import type { Optimization } from '../optimizations.ts';
-import { type BlockOutline, type DiscoveredRegion, type DiscoveryHost, discoverRegion } from './discovery.ts';
+import { type Optimization, passesWithout } from '../optimizations.ts';
+import { type DiscoveredRegion, type DiscoveryHost, discoverRegion } from './discovery.ts';
 import { type Region, RegionEmitter } from './emitter.ts';
-import { LazyCells, lazyUse } from './entry-liveness.ts';
 import { edgesByTerminal } from './flow.ts';
 import { buildGraph, type RegionGraph } from './graph.ts';
 import { CellLiveness } from './liveness.ts';
@@ -56,27 +53,6 @@ export interface CompiledModule {
   readonly regions: readonly CompiledRegion[];
   /** The accesses that trap. */
   readonly trapSites: TrapSites;
-}
-
-/** An outline of a block as translated, before it has run. */
-export function outlineOf(
-  block: IrBlock,
-  target: Pick<Target, 'lazySlots' | 'helpers'>,
-  constants: BlockOutline['constants'],
-): BlockOutline {
-  const successors: number[] = [];
-  const calls: number[] = [];
-  forEachSuccessor(block, (pc) => successors.push(pc));
-  const { length, op, x, y } = block;
-  for (let i = 0; i < length; i++) {
-    if (op[i] === Op.call) calls.push(x[i]!);
-    else if (op[i] === Op.exit && x[i] === ExitReason.syscall) successors.push(y[i]!);
-  }
-  const { pc, start, end, instructions } = block;
-  const last = op[length - 1];
-  const runsOn = last === Op.jump || last === Op.branch;
-  const lazy = lazyUse(block, new LazyCells(target.lazySlots), target.helpers);
-  return { pc, start, end, instructions, successors, calls, runsOn, lazy, constants, executed: false, inRegion: false };
 }
 
 /** Compiles the regions that begin at `entries` into one module. */
@@ -125,11 +101,6 @@ export function compileRegions(entries: readonly number[], host: CompilerHost): 
   const trapSites = new TrapSites();
   for (const [i, sites] of siteLists.entries()) trapSites.append(codeOffsets[i]!, sites);
   return { bytes, regions, trapSites };
-}
-
-/** The optimizer's switches. */
-export function passesWithout(without: ReadonlySet<Optimization>): Pick<OptimizeOptions, 'simplify' | 'deadCode'> {
-  return { simplify: !without.has('simplify'), deadCode: !without.has('deadCode') };
 }
 
 /** Finds, translates and optimizes the blocks of the region that begins at `pc`. */

@@ -1,6 +1,6 @@
 import { countingPoints } from '#tcg/counting.ts';
-import { ExitReason } from '#tcg/cpu-page.ts';
-import { importedFunction, leftRegion, type SpaceLayout, typeIndex } from '#tcg/interpreter-module.ts';
+import { ExitReason, leftRegion } from '#tcg/cpu-page.ts';
+import { importedFunction, type SpaceLayout, typeIndex } from '#tcg/interpreter-module.ts';
 import { engineMemory, jumpCacheMask } from '#tcg/interpreter-ops.ts';
 import { type IrBlock, irError } from '#tcg/ir.ts';
 import { slotBytes } from '#tcg/op-tables.ts';

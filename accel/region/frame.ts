@@ -1,5 +1,4 @@
-import { accessScratch, cpuHeader } from '#tcg/cpu-page.ts';
-import { leftRegion } from '#tcg/interpreter-module.ts';
+import { accessScratch, cpuHeader, leftRegion } from '#tcg/cpu-page.ts';
 import type { ValueType } from '#tcg/ops.ts';
 import { Code, W, type WasmType, wasmTypes } from '#tcg/wasm/code.ts';
 import type { RegionVariables, Variable, VariableSet } from './variables.ts';

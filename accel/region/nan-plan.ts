@@ -1,7 +1,8 @@
 import type { IrBlock } from '#tcg/ir.ts';
-import { Op, opDefs, opNames } from '#tcg/ops.ts';
+import { Op, opDefs } from '#tcg/ops.ts';
 import type { Helper } from '#tcg/target.ts';
 import { maxNanRecipe } from '../tunables.ts';
+import { isRule, isSignOp, isTolerant } from './nan-ops.ts';
 import { type Edge, has, type RegionVariables, slotType, type VariableSet } from './variables.ts';
 
 /**
@@ -54,15 +55,6 @@ interface State {
   /** Inexact values that have been made exact. */
   readonly exact: Set<number>;
 }
-
-const indicesOf = (pattern: RegExp): Uint8Array => Uint8Array.from(opNames, (name) => (pattern.test(name) ? 1 : 0));
-const isRule = indicesOf(/^fpnan/);
-/** Exact on the bits of a NaN. */
-const isSignOp = indicesOf(/^(neg|abs)_f/);
-/** Uses no bits of a NaN: comparisons, conversions to integers, and arithmetic, whose NaNs are unspecified anyway. */
-const isTolerant = indicesOf(
-  /^((add|sub|mul|div|sqrt|ceil|floor|trunc|nearest|eq|ne|lt|gt|le|ge|neg|abs)_f|trunc_sat|demote|promote|fpnan)/,
-);
 
 const noPlan: NanPlan = { inexact: new Uint8Array(0), before: new Map(), edges: new Map(), pins: new Map() };
 

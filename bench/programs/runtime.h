@@ -1,6 +1,6 @@
 /*
  * All that the benchmark programs have of a C library: an entry point, exit, and printing a number. Freestanding, for
- * ARM (A32 and Thumb-2), x86-64 and AArch64 Linux, and for WebAssembly with an imported `write`.
+ * ARM (A32 and Thumb-2), i386, x86-64 and AArch64 Linux, and for WebAssembly with an imported `write`.
  *
  * A program defines `run()`; what it prints must not depend on the machine. SCALE multiplies its work.
  */
@@ -42,6 +42,16 @@ static long system_call(long number, long a, long b, long c) {
   return r0;
 }
 #define ENTRY "  b start_c\n"
+
+#elif defined(__i386__)
+
+enum { SYS_WRITE = 4, SYS_EXIT = 1 };
+static long system_call(long number, long a, long b, long c) {
+  long result;
+  asm volatile("int $0x80" : "=a"(result) : "a"(number), "b"(a), "c"(b), "d"(c) : "memory");
+  return result;
+}
+#define ENTRY "  call start_c\n"
 
 #elif defined(__x86_64__)
 

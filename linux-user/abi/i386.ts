@@ -112,6 +112,10 @@ export class I386Abi implements Abi {
     return this.registers_.pc(cpu);
   }
 
+  setPc(cpu: CpuView, address: number): void {
+    this.registers_.setPc(cpu, address);
+  }
+
   stackPointer(cpu: CpuView): number {
     return this.registers_.get(cpu, Reg.esp);
   }

@@ -1,8 +1,10 @@
 import { Access, type GuestMemory, pageSize } from '#accel/guest-memory.ts';
+import type { Text } from '#accel/stored/stored-code.ts';
 import { Errno } from '#util/errno.ts';
 import { createLog } from '#util/log.ts';
 import { ResourceLimit, type ResourceLimits } from '../resource-limits.ts';
 import { madvise, mincore, mlock, msync } from './advice.ts';
+import type { FileMemory } from './file-memory.ts';
 import { mapsText } from './maps-text.ts';
 import { mmapMinAddress, pageCeil, pageFloor } from './page-math.ts';
 import { isZero, readIn, sameContent, takeSnapshot, writeBack, zeroPages } from './pages.ts';
@@ -29,12 +31,7 @@ export interface MmOptions {
   readonly mayGrow?: (bytes: number) => boolean;
   /** Abi.effectiveAccess. */
   readonly effectiveAccess: (prot: number) => number;
-  /** The address spaces of one kernel, which this one joins until it is retired. */
-  readonly peers?: Set<Mm>;
 }
-
-const sameFile = (a: FileBacking, b: FileBacking): boolean =>
-  a.inode === b.inode && a.deviceMajor === b.deviceMajor && a.deviceMinor === b.deviceMinor;
 
 /** A request to map (mmap2). */
 export interface MapRequest {
@@ -71,10 +68,10 @@ export class Mm {
   brkEnd = 0;
   /** MCL_FUTURE is on. */
   lockFuture = false;
-  /** All address spaces that may map the same files, this one included. */
-  private readonly peers: Set<Mm>;
   /** Some mapping is shared with another process. */
   private sharing = false;
+  /** Some shared mapping of a file is seen by others. */
+  sharesFiles = false;
   /** Where the program's arguments and environment are: /proc/self/cmdline and environ. */
   argStart = 0;
   argEnd = 0;
@@ -100,8 +97,6 @@ export class Mm {
     this.mayGrow = options.mayGrow ?? (() => true);
     const gap = Math.min(Math.max(options.stackBytes, minimumStackGap), Math.floor(options.taskSize / 6) * 5);
     this.mmapBase = pageFloor(this.stackTop - gap);
-    this.peers = options.peers ?? new Set();
-    this.peers.add(this);
   }
 
   /** Maps a page with given contents at a fixed address, also beyond `taskSize`: what the kernel gives each program. */
@@ -153,6 +148,7 @@ export class Mm {
       if (shared && (prot & Prot.WRITE) !== 0 && !file.writable) throw new Errno('EACCES');
     }
     this.checkLimits(length, prot, shared, start);
+    const pages = shared ? this.filePages(file, offset, length) : null;
 
     const vma = {
       start,
@@ -160,7 +156,7 @@ export class Mm {
       prot: prot & 7,
       shared,
       file,
-      object: shared ? (request.object ?? this.sharedObject(file, offset, length)) : null,
+      object: shared && file === null ? (request.object ?? new SharedMemory(length)) : pages,
       offset: file === null ? 0 : offset,
       name: request.name ?? '',
       locked: this.lockFuture || (flags & MapFlags.LOCKED) !== 0,
@@ -169,47 +165,42 @@ export class Mm {
     };
     this.drop(this.vmas.carve(vma.start, vma.end));
     this.place(vma);
-    if (request.object !== undefined || (vma.object !== null && this.joins(vma.object))) {
+    if (request.object !== undefined) {
       this.sharing = true;
       // What is brought in must be zeroed at the end, whatever the guest may do with it.
       this.everWritable.fill(1, vma.start / pageSize, vma.end / pageSize);
-      vma.object?.fetch(this.memory, vma);
+      request.object.fetch(this.memory, vma);
     }
+    if (pages !== null) this.joinPages(vma.start, pages);
     return start;
   }
 
-  /** What a new shared mapping shows: with a file, the same for all mappings of that file. */
-  private sharedObject(file: FileBacking | null, offset: number, length: number): SharedMemory {
-    if (file === null) return new SharedMemory(length);
-    for (const mm of this.peers) {
-      for (const { file: other, object } of mm.vmas) {
-        if (object === null || other === null || !sameFile(other, file)) continue;
-        // Two copies in one memory would undo each other's changes.
-        if (!this.maps(object, offset, length)) return object;
-      }
-    }
-    return new SharedMemory(length, true);
-  }
-
-  /** Another address space has mapped `object` too: from now on the two are kept alike. */
-  private joins(object: SharedMemory): boolean {
-    let others = false;
-    for (const mm of this.peers) {
-      if (mm === this || !mm.maps(object)) continue;
-      others = true;
-      if (mm.sharing) continue;
-      mm.sharing = true;
-      mm.publishShared();
-    }
-    return others;
-  }
-
-  private maps(object: SharedMemory, offset = 0, length = Infinity): boolean {
+  /** What a shared mapping of a file has in common with others; null for a second one of the same bytes in here. */
+  private filePages(file: FileBacking | null, offset: number, length: number): FileMemory | null {
+    const pages = file?.shared?.() ?? null;
+    if (pages === null) return null;
     for (const vma of this.vmas) {
-      if (vma.object !== object) continue;
-      if (vma.offset < offset + length && offset < vma.offset + (vma.end - vma.start)) return true;
+      const twice = vma.object === pages && vma.offset < offset + length && offset < vma.offset + (vma.end - vma.start);
+      if (twice) return null;
     }
-    return false;
+    return pages;
+  }
+
+  private joinPages(start: number, pages: FileMemory): void {
+    this.sharing = true;
+    this.sharesFiles = true;
+    const vma = this.vmas.at(start)!;
+    this.everWritable.fill(1, vma.start / pageSize, vma.end / pageSize);
+    pages.join(this.memory, vma);
+  }
+
+  /** read(2) sees what has been stored in shared mappings of files. */
+  storeShared(): void {
+    for (const vma of this.vmas) {
+      if (vma.file === null || vma.object === null) continue;
+      vma.object.publish(this.memory, vma);
+      writeBack(this.memory, vma);
+    }
   }
 
   /** Chooses where a mapping goes, or refuses (get_unmapped_area). */
@@ -477,6 +468,15 @@ export class Mm {
     for (const vma of this.vmas) writeBack(this.memory, vma);
   }
 
+  /** What is mapped at `address`, if it is the same in other runs: a file that nobody here could have written to. */
+  textAt(address: number): Text | null {
+    const vma = this.vmas.at(address);
+    if (vma === null || vma.shared) return null;
+    const { start, end, offset } = vma;
+    const content = vma.pristine ?? (vma.name === '[vectors]' ? vma.name : null);
+    return content === null ? null : { name: `${content}:${offset}:${start}:${end}`, start, end };
+  }
+
   /** What a futex at `address` is known by: the same in all address spaces that share the memory. */
   identify(address: number): { readonly object: object; readonly offset: number } {
     const vma = this.vmas.at(address);
@@ -503,6 +503,7 @@ export class Mm {
     copy.envStart = this.envStart;
     copy.envEnd = this.envEnd;
     copy.auxv = this.auxv;
+    this.shareFiles();
     for (const vma of this.vmas) {
       vma.file?.retain();
       vma.object?.publish(this.memory, vma);
@@ -515,13 +516,26 @@ export class Mm {
       copy.openClaimed(vma);
     }
     copy.sharing = this.sharing;
+    copy.sharesFiles = this.sharesFiles;
     return copy;
+  }
+
+  /** From the first fork on shared mappings of files have an object too. */
+  private shareFiles(): void {
+    for (const vma of [...this.vmas]) {
+      if (!vma.shared || vma.file === null || vma.object !== null) continue;
+      this.vmas.carve(vma.start, vma.end);
+      this.vmas.insert({ ...vma, object: new SharedMemory(vma.offset + (vma.end - vma.start)) });
+    }
   }
 
   /** The process has run and another one is about to: what it has changed in shared memory is for all. */
   publishShared(): void {
     if (!this.sharing) return;
-    for (const vma of this.vmas) vma.object?.publish(this.memory, vma);
+    for (const vma of this.vmas) {
+      vma.object?.publish(this.memory, vma);
+      if (vma.object !== null) writeBack(this.memory, vma);
+    }
   }
 
   /** The process is about to run: it sees what others have changed. */
@@ -534,8 +548,8 @@ export class Mm {
   }
 
   private options(limits: ResourceLimits): MmOptions {
-    const { taskSize, stackBytes, access: effectiveAccess, mayGrow, peers } = this;
-    return { taskSize, stackBytes, limits, effectiveAccess, mayGrow, peers };
+    const { taskSize, stackBytes, access: effectiveAccess, mayGrow } = this;
+    return { taskSize, stackBytes, limits, effectiveAccess, mayGrow };
   }
 
   /**
@@ -543,7 +557,6 @@ export class Mm {
    * for the next address space in it.
    */
   retire(): void {
-    this.peers.delete(this);
     this.evict(0, 2 ** 32);
     for (const vma of this.vmas.carve(0, 2 ** 32)) {
       const readOnly = (this.access(vma.prot) & (Access.read | Access.write)) === Access.read;

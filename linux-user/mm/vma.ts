@@ -1,3 +1,4 @@
+import type { FileMemory } from './file-memory.ts';
 import type { SharedMemory } from './shared-memory.ts';
 
 /** PROT_* beyond the access bits of a page. */
@@ -48,6 +49,8 @@ export interface FileBacking {
   version(): string | null;
   retain(): void;
   release(): void;
+  /** What its shared mappings have in common; null: each is on its own. */
+  shared?(): FileMemory | null;
 }
 
 /** A range of pages with the same properties (vm_area_struct). Addresses are u32 or 2^32, page-aligned. */

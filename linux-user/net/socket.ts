@@ -48,6 +48,10 @@ export abstract class Socket extends OpenFile {
     this.options = new SocketOptions(kind.domain, kind.type);
   }
 
+  override get isSocket(): boolean {
+    return true;
+  }
+
   override stat(): FileStat {
     return this.identity;
   }

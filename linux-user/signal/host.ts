@@ -70,7 +70,7 @@ export class HostSignals {
   update(signo: number): void {
     if (!shareable.has(signo)) return;
     const name = signalName(signo) as SignalName;
-    if (!(name in constants.signals)) return;
+    if (!hostHas(name)) return;
     const ends = this.endsGuest && endings.has(signo);
     const wanted = signo === SIGUSR1 || ends || this.matters(signo);
     const listener = this.listeners.get(signo);
@@ -124,13 +124,16 @@ export class HostSignals {
   }
 }
 
+/** Does Node know the signal? Linux has all that have a name; asking would load node:os at each start. */
+const hostHas = (name: string): boolean => (process.platform === 'linux' ? name in Signal : name in constants.signals);
+
 /**
  * Ends tsemu as the guest ended: by the same signal, default action restored. Returns only where the host has no such
  * signal or does not end by it; the caller then exits with 128 + signo.
  */
 export function endBySignal(signo: number): void {
   const name = signalName(signo);
-  if (!(name in constants.signals)) {
+  if (!hostHas(name)) {
     if (process.platform === 'linux') process.kill(process.pid, signo);
     return;
   }

@@ -127,7 +127,7 @@ class WaitingFifo extends OpenFile {
     return fs.fstatSync(this.reader >= 0 ? this.reader : this.place, { bigint: true });
   }
 
-  override arrived(): OpenFile | null {
+  override whenOpen(): OpenFile | null {
     this.found ??= this.reader >= 0 ? this.lookForWriter() : this.lookForReader();
     if (this.found !== null) return this.found;
     this.timer ??= setTimeout(() => {

@@ -6,6 +6,7 @@ import { Mode } from './flags.ts';
 import { Seal } from './memory-data.ts';
 import { MemoryFile } from './memory-file.ts';
 import { fileType, type OpenFile } from './open-file.ts';
+import type { PageCache } from './page-cache.ts';
 
 const backings = new WeakMap<OpenFile, FileBacking>();
 const sealedBackings = new WeakMap<OpenFile, FileBacking>();
@@ -14,8 +15,8 @@ const sealedBackings = new WeakMap<OpenFile, FileBacking>();
  * `file` for a shared mapping: one in memory counts those that can be written to, and does not have them once it is
  * sealed. EPERM.
  */
-export function sharedBacking(file: OpenFile, writes: boolean): FileBacking {
-  const backing = fileBacking(file);
+export function sharedBacking(file: OpenFile, writes: boolean, pages: PageCache): FileBacking {
+  const backing = pages.backing(file, fileBacking(file));
   if (!(file instanceof MemoryFile) || !file.writable) return backing;
   const { data } = file;
   if ((data.seals & (Seal.write | Seal.futureWrite)) !== 0) {

@@ -99,7 +99,7 @@ export class FileSystem {
       kind: 'host',
       path: full,
       host,
-      mount: this.names.mounts[0],
+      mount: this.names.root,
       confined: false,
       relative: '',
       directoryOnly: false,
@@ -126,7 +126,7 @@ export class FileSystem {
     try {
       const place = this.view.prefix!.walk(process, path, { root: '', start: '', follow });
       if (place.kind !== 'host' || fs.lstatSync(place.host, { throwIfNoEntry: false }) === undefined) return null;
-      return { ...place, confined: false, mount: this.names.mounts[0] };
+      return { ...place, confined: false, mount: this.names.root };
     } catch {
       // Whatever is wrong there, the host's file counts.
       return null;
@@ -138,7 +138,7 @@ export class FileSystem {
     if (!(file instanceof HostDirectory) || !hasDescriptorPaths()) {
       return normalizePath(file.path).subarray(1).toString('latin1');
     }
-    const mount = file.mount ?? this.names.mounts[0];
+    const mount = file.mount ?? this.names.root;
     const found = mount.root.kind === 'host' ? mount.root.tree.pathOf(file.hostFd) : null;
     if (found === null) throw new Errno('ENOENT');
     const at = mount.at.slice(1);
@@ -220,13 +220,11 @@ export class FileSystem {
   }
 
   /** stat and lstat. */
-  stat(process: Process, place: Place, follow: boolean): FileStat {
+  stat(_process: Process, place: Place, follow: boolean): FileStat {
     if (place.kind === 'file') return place.file.stat();
     if (place.kind === 'host') return onHost.statHost(place, follow);
-    const inode = existing(place);
     // A link that leads to an open file has been followed by the walk, if it was to be.
-    void process;
-    return inode.stat();
+    return existing(place).stat();
   }
 
   /** The target of a link; EINVAL for anything else. */

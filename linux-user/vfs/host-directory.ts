@@ -1,5 +1,7 @@
 import * as fs from 'node:fs';
 import { Errno } from '#util/errno.ts';
+import { type HostCalls, hostCalls } from '../host-calls.ts';
+import { Open } from './flags.ts';
 import { HostBacked } from './host-file.ts';
 import { type DirectoryEntry, Seek } from './open-file.ts';
 import { joinPath } from './path.ts';
@@ -60,11 +62,42 @@ export class HostDirectory extends HostBacked {
   }
 
   override entries(): readonly DirectoryEntry[] {
-    this.list ??= [dot, dotDot, ...fs.readdirSync(this.hostPath, { encoding: 'buffer' })].map((name) => {
+    if ((this.flags & Open.path) !== 0) throw new Errno('EBADF');
+    const calls = hostCalls();
+    this.list ??= calls === null ? this.listByName() : listByCall(calls, this.hostFd);
+    return this.list;
+  }
+
+  private listByName(): DirectoryEntry[] {
+    return [dot, dotDot, ...fs.readdirSync(this.hostPath, { encoding: 'buffer' })].map((name) => {
       const stat = fs.lstatSync(joinPath(this.hostPath, name), { bigint: true, throwIfNoEntry: false });
       // An entry may vanish between the two calls, or be out of reach: it still has a name.
       return { name, ino: stat?.ino ?? 1n, type: stat === undefined ? unknownType : Number(stat.mode >> 12n) & 15 };
     });
-    return this.list;
+  }
+}
+
+/** struct linux_dirent64 of the host: where its length, type and name are. */
+const direntLength = 16;
+const direntType = 18;
+const direntName = 19;
+const listBytes = 65536;
+const listBuffer = new ArrayBuffer(listBytes);
+
+/** Names, numbers and types in one go: asking for each entry's takes ten times as long. */
+function listByCall(calls: HostCalls, fd: number): DirectoryEntry[] {
+  const list: DirectoryEntry[] = [];
+  const bytes = Buffer.from(listBuffer);
+  calls.call('lseek', fd, 0n, Seek.set);
+  for (;;) {
+    const count = calls.call('getdents64', fd, listBuffer, BigInt(listBytes));
+    if (count === 0) return list;
+    for (let at = 0; at < count; ) {
+      const end = at + bytes.readUInt16LE(at + direntLength);
+      const start = at + direntName;
+      const name = Buffer.from(bytes.subarray(start, bytes.indexOf(0, start)));
+      list.push({ name, ino: bytes.readBigUInt64LE(at), type: bytes[at + direntType] });
+      at = end;
+    }
   }
 }

@@ -152,7 +152,7 @@ export function linkDescriptor(fd: number, to: HostPlace): void {
   if (calls === null) throw new Errno('EXDEV');
   const from = calls.text(Buffer.from(`/proc/self/fd/${fd}`));
   const name = calls.text(to.host);
-  calls.call('linkat', currentDirectory, calls.address(from), currentDirectory, calls.address(name), followLink);
+  calls.call('linkat', currentDirectory, from, currentDirectory, name, followLink);
 }
 
 /** renameat2(2) with flags. EINVAL on hosts that cannot. */
@@ -163,7 +163,7 @@ export function renameWithFlags(from: HostPlace, to: HostPlace, flags: number): 
   const calls = hostCalls();
   if (calls === null) throw new Errno('EINVAL');
   const [source, target] = [calls.text(from.host), calls.text(to.host)];
-  calls.call('renameat2', currentDirectory, calls.address(source), currentDirectory, calls.address(target), flags);
+  calls.call('renameat2', currentDirectory, source, currentDirectory, target, flags);
   forget(from);
   forget(to);
 }

@@ -62,10 +62,10 @@ export class Inotify extends OpenFile {
     if (place.kind === 'file') {
       if (place.file.hostFd < 0) return this.addSilent(place.file);
       const path = calls.text(Buffer.from(`/proc/self/fd/${place.file.hostFd}`));
-      return calls.call('inotify_add_watch', this.fd, calls.address(path), mask);
+      return calls.call('inotify_add_watch', this.fd, path, mask);
     }
     const path = calls.text(place.host);
-    return calls.call('inotify_add_watch', this.fd, calls.address(path), place.confined ? mask | IN_DONT_FOLLOW : mask);
+    return calls.call('inotify_add_watch', this.fd, path, place.confined ? mask | IN_DONT_FOLLOW : mask);
   }
 
   private addSilent(object: object | null): number {

@@ -27,7 +27,7 @@ export function makeNode(path: Buffer, mode: number): void {
   }
   const calls = hostCalls();
   if (calls !== null && (type === Mode.fifo || type === Mode.socket)) {
-    calls.call('mknod', calls.address(calls.text(path)), mode, 0n);
+    calls.call('mknod', calls.text(path), mode, 0n);
     return;
   }
   if (type !== Mode.fifo) throw new Errno('EPERM');

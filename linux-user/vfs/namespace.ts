@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { Errno } from '#util/errno.ts';
 import type { Process } from '../process.ts';
-import { HostTree, hostBytes, lstat } from './host-tree.ts';
+import { type HostTree, hostBytes, lstat } from './host-tree.ts';
 import type { Inode } from './inode.ts';
 import { OpenFile } from './open-file.ts';
 import { pathMax } from './path.ts';
@@ -98,20 +98,39 @@ const absolute = (path: string): Buffer => hostBytes(`/${path}`);
 
 /** The mounts that make up the tree that a guest sees, and the walk through it. */
 export class Namespace {
-  /** In order of mounting. */
-  readonly mounts: Mount[] = [];
+  private readonly list: Mount[] = [];
   /** True: nothing but the mounts can be reached. False: what no mount of ours has is the host's, by the same path. */
   readonly confined: boolean;
   private readonly byPath = new Map<string, Mount>();
+  private fill: (() => void) | null;
 
-  constructor(confined: boolean) {
+  /** `later`: makes the mounts beside the root when they are first asked for, which most programs never do. */
+  constructor(confined: boolean, later: ((names: Namespace) => void) | null = null) {
     this.confined = confined;
+    this.fill = later && (() => later(this));
+  }
+
+  /** In order of mounting. */
+  get mounts(): readonly Mount[] {
+    this.complete();
+    return this.list;
+  }
+
+  /** The mount at "/". */
+  get root(): Mount {
+    return this.list[0];
+  }
+
+  private complete(): void {
+    const { fill } = this;
+    this.fill = null;
+    fill?.();
   }
 
   /** Adds a mount; the first one is the root. Directories on the way to it need not exist. */
   mount(mount: Omit<Mount, 'id'>): Mount {
-    const added = { ...mount, id: 20 + this.mounts.length };
-    this.mounts.push(added);
+    const added = { ...mount, id: 20 + this.list.length };
+    this.list.push(added);
     this.byPath.set(mount.at.slice(1), added);
     return added;
   }
@@ -129,6 +148,7 @@ export class Namespace {
    * not exist.
    */
   walk(viewer: Process | null, path: Uint8Array, options: WalkOptions): Place {
+    this.complete();
     return new Walk(this, viewer, options).go(Buffer.from(path).toString('latin1'));
   }
 

@@ -104,7 +104,7 @@ export abstract class OpenFile {
    * What open(2) gives, if that need not wait any more; null: try again when `readiness` is woken. Only FIFOs wait, for
    * their other side.
    */
-  arrived(): OpenFile | null {
+  whenOpen(): OpenFile | null {
     return this;
   }
 
@@ -176,6 +176,11 @@ export abstract class OpenFile {
   /** `Poll` events that hold now, among those asked for and err, hup. Asking may start a read on the host. */
   poll(_events: number): number {
     return Poll.in | Poll.out | Poll.rdNorm | Poll.wrNorm;
+  }
+
+  /** True for a `Socket`. */
+  get isSocket(): boolean {
+    return false;
   }
 
   get isDirectory(): boolean {

@@ -1,6 +1,6 @@
 import { Errno } from '#util/errno.ts';
 
-const slash = 0x2f;
+export const slash = 0x2f;
 const dot = 0x2e;
 
 /** Longest path Linux takes, its NUL included (PATH_MAX). */

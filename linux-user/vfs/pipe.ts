@@ -118,7 +118,7 @@ export class PipeEnd extends OpenFile {
   }
 
   /** Opening a FIFO waits for the other side (fifo(7)). */
-  override arrived(): OpenFile | null {
+  override whenOpen(): OpenFile | null {
     if (this.nonBlocking || (this.readable && this.writable)) return this;
     const { readers, writers, readerOpens, writerOpens } = this.pipe;
     if (this.readable) return writers.size > 0 || writerOpens !== this.seenWriters ? this : null;

@@ -249,14 +249,18 @@ export class TmpDirectory extends TmpInode {
 
   /** The directory at `path` below this one, made where it is missing. */
   makePath(path: string): TmpDirectory {
-    let at: TmpDirectory = this;
-    for (const name of path.split('/').filter((part) => part !== '')) {
-      const known = at.children.get(name);
-      if (known !== undefined && !(known instanceof TmpDirectory)) throw new Errno('ENOTDIR');
-      const next = known ?? new TmpDirectory(0o755, null, this.charge);
-      if (known === undefined) at.place(name, next);
-      at = next;
-    }
-    return at;
+    return path
+      .split('/')
+      .filter((part) => part !== '')
+      .reduce<TmpDirectory>((at, name) => at.makeDirectory(name), this);
+  }
+
+  private makeDirectory(name: string): TmpDirectory {
+    const known = this.children.get(name);
+    if (known instanceof TmpDirectory) return known;
+    if (known !== undefined) throw new Errno('ENOTDIR');
+    const made = new TmpDirectory(0o755, null, this.charge);
+    this.place(name, made);
+    return made;
   }
 }

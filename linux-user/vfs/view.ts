@@ -6,6 +6,7 @@ import { HostTree, hostBytes } from './host-tree.ts';
 import { type Inode, TreeDirectory } from './inode.ts';
 import { Namespace } from './namespace.ts';
 import type { Ownership } from './ownership.ts';
+import { PageCache } from './page-cache.ts';
 import { ProcRoot } from './proc/root.ts';
 import { TextInode } from './proc/text-inode.ts';
 import { PtsDirectory, ptyMultiplexer } from './ptys.ts';
@@ -22,6 +23,7 @@ export interface GuestView {
   readonly owners: Ownership | null;
   readonly terminals: Terminals;
   readonly locks: FileLocks;
+  readonly pages: PageCache;
   readonly entropy: Entropy;
 }
 
@@ -128,22 +130,31 @@ function confinedNames(options: ViewOptions): Namespace {
   return names;
 }
 
-/** What the guest sees: everything the host has, or only what it is given. Throws what the host says of a path. */
-export function createView(options: ViewOptions): GuestView {
-  const { prefix, entropy, owners = null } = options;
-  const confined = options.sandbox === true || (options.root ?? null) !== null;
-  const terminals = new Terminals();
-  const names = confined ? confinedNames(options) : new Namespace(false);
-  if (!confined) {
-    const tree = new HostTree('/', false);
-    names.mount({ at: '/', type: 'rootfs', source: 'rootfs', readOnly: false, root: { kind: 'host', tree } });
-  }
+/** What is ours, not the host's. */
+function mountSynthetic(names: Namespace, options: ViewOptions, terminals: Terminals): void {
+  const { confined } = names;
   const hostProc = !confined && fs.existsSync('/proc/self') ? '/proc' : null;
   names.mount({ at: '/proc', type: 'proc', source: 'proc', readOnly: false, root: inodes(new ProcRoot(hostProc)) });
   mountDevices(names, options, terminals);
   if (confined)
     names.mount({ at: '/sys', type: 'sysfs', source: 'sysfs', readOnly: true, root: inodes(sysRoot(sysText)) });
-  return { names, ...prefixView(prefix), owners, terminals, locks: new FileLocks(), entropy };
+}
+
+/** What the guest sees: everything the host has, or only what it is given. Throws what the host says of a path. */
+export function createView(options: ViewOptions): GuestView {
+  const { prefix, entropy, owners = null } = options;
+  const confined = options.sandbox === true || (options.root ?? null) !== null;
+  const terminals = new Terminals();
+  const names = confined
+    ? confinedNames(options)
+    : new Namespace(false, (all) => mountSynthetic(all, options, terminals));
+  if (confined) {
+    mountSynthetic(names, options, terminals);
+  } else {
+    const tree = new HostTree('/', false);
+    names.mount({ at: '/', type: 'rootfs', source: 'rootfs', readOnly: false, root: { kind: 'host', tree } });
+  }
+  return { names, ...prefixView(prefix), owners, terminals, locks: new FileLocks(), pages: new PageCache(), entropy };
 }
 
 function prefixView(prefix: string | null): Pick<GuestView, 'prefix' | 'prefixRoot'> {

@@ -40,10 +40,6 @@ class HostXattrs implements Xattrs {
     this.readOnly = readOnly;
   }
 
-  private get at(): bigint {
-    return this.calls.address(this.path);
-  }
-
   private name(name: string): ArrayBuffer {
     return this.calls.text(Buffer.from(name, 'latin1'));
   }
@@ -52,13 +48,7 @@ class HostXattrs implements Xattrs {
     const { calls } = this;
     const text = this.name(name);
     const value = new ArrayBuffer(longestValue);
-    const length = calls.call(
-      `${this.prefix}getxattr`,
-      this.at,
-      calls.address(text),
-      calls.address(value),
-      BigInt(longestValue),
-    );
+    const length = calls.call(`${this.prefix}getxattr`, this.path, text, value, BigInt(longestValue));
     return new Uint8Array(value, 0, length);
   }
 
@@ -67,27 +57,20 @@ class HostXattrs implements Xattrs {
     const { calls } = this;
     const text = this.name(name);
     const copy = calls.text(value);
-    calls.call(
-      `${this.prefix}setxattr`,
-      this.at,
-      calls.address(text),
-      calls.address(copy),
-      BigInt(value.length),
-      flags,
-    );
+    calls.call(`${this.prefix}setxattr`, this.path, text, copy, BigInt(value.length), flags);
   }
 
   names(): string[] {
     const { calls } = this;
     const list = new ArrayBuffer(longestValue);
-    const length = calls.call(`${this.prefix}listxattr`, this.at, calls.address(list), BigInt(longestValue));
+    const length = calls.call(`${this.prefix}listxattr`, this.path, list, BigInt(longestValue));
     return Buffer.from(list, 0, length).toString('latin1').split('\0').slice(0, -1);
   }
 
   remove(name: string): void {
     this.checkChange(name);
     const text = this.name(name);
-    this.calls.call(`${this.prefix}removexattr`, this.at, this.calls.address(text));
+    this.calls.call(`${this.prefix}removexattr`, this.path, text);
   }
 
   private checkChange(name: string): void {

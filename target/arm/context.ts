@@ -4,18 +4,9 @@ import { Op } from '#tcg/ops.ts';
 import type { CodeReader } from '#tcg/target.ts';
 import type { CpuModel } from './cpu-models.ts';
 import { Cond, Flags } from './flags.ts';
+import { ModeBits } from './mode-bits.ts';
 import { armState, slotR } from './state.ts';
 import type { SystemTranslation } from './system.ts';
-
-/** Bits of `Target.mode` for ARM: ITSTATE, CPSR.E, and the FPSCR bits under which floating point is not the plain one. */
-export const ModeBits = {
-  itstate: 0xff,
-  bigEndian: 0x100,
-  /** FPSCR DN, FZ, RMode, Stride and Len, where FPSCR has them; bit 9: cumulative flags are kept. See `fpMode`. */
-  fpscr: 0x03f70200,
-  /** Machine mode: the code runs at PL1. */
-  privileged: 0x400,
-} as const;
 
 /** How the instruction leaves the straight line; emitted when its translation is over. */
 type Leave =

@@ -3,8 +3,6 @@ import { Feature } from './features.ts';
 
 /** A CPU as `-cpu` names it. */
 export interface CpuModel {
-  /** The line of `-cpu help`. */
-  readonly help: string;
   readonly features: number;
   readonly identity: Omit<CpuIdentity, 'features'>;
   /** Words loaded from unaligned addresses are rotated (ARMv4 and ARMv5, DDI 0406C appendix O). */
@@ -19,38 +17,34 @@ const v6 = all(v5, F.v6);
 const v7 = all(v6, F.v6k, F.thumb2, F.v7);
 const neon = all(F.vfp, F.vfp3, F.d32, F.neon);
 const armv8 = all(v7, F.mp, F.divide, neon, F.half, F.vfp4, F.lpae, F.v8, F.crc32, F.aes, F.pmull, F.sha1, F.sha2);
-/** Every feature there is. */
-export const allFeatures: number = Object.values(Feature).reduce((word, feature) => word | feature, 0);
+/** Every feature there is: what rows need need not be known then. */
+export const allFeatures = -1;
 
-const v7Model = (name: string, midr: number, ...features: number[]): CpuModel => ({
-  help: `ARMv7-A, ${name}`,
+const v7Model = (midr: number, ...features: number[]): CpuModel => ({
   features: all(v7, neon, ...features),
   identity: { platform: 'v7l', machine: 'armv7l', name: 'ARMv7 Processor', architecture: '7', midr },
   rotatesUnaligned: false,
 });
 
 const max: CpuModel = {
-  ...v7Model('max', 0x410fc0f0),
-  help: 'everything tsemu has: ARMv7-A and what ARMv8 adds to AArch32 (the default)',
+  ...v7Model(0x410fc0f0),
   features: allFeatures,
 };
 
 /** The models of `-cpu`, by QEMU's names. */
 export const cpuModels = {
   max,
-  any: { ...max, help: 'the same as max' },
-  'cortex-a7': v7Model('with VFPv4, NEON and divide', 0x410fc075, F.mp, F.divide, F.half, F.vfp4, F.lpae),
-  'cortex-a8': v7Model('with VFPv3 and NEON', 0x410fc080),
-  'cortex-a9': v7Model('with VFPv3, half precision and NEON', 0x410fc090, F.mp, F.half),
-  'cortex-a15': v7Model('with VFPv4, NEON and divide', 0x414fc0f1, F.mp, F.divide, F.half, F.vfp4, F.lpae),
+  any: max,
+  'cortex-a7': v7Model(0x410fc075, F.mp, F.divide, F.half, F.vfp4, F.lpae),
+  'cortex-a8': v7Model(0x410fc080),
+  'cortex-a9': v7Model(0x410fc090, F.mp, F.half),
+  'cortex-a15': v7Model(0x414fc0f1, F.mp, F.divide, F.half, F.vfp4, F.lpae),
   'cortex-a53': {
-    help: 'ARMv8-A in AArch32, with CRC32, AES, SHA-1 and SHA-256',
     features: armv8,
     identity: { platform: 'v8l', machine: 'armv8l', name: 'ARMv8 Processor', architecture: '8', midr: 0x410fd034 },
     rotatesUnaligned: false,
   },
   arm1176: {
-    help: 'ARMv6K with VFPv2',
     features: all(v6, F.v6k, F.vfp),
     identity: {
       platform: 'v6l',
@@ -62,7 +56,6 @@ export const cpuModels = {
     rotatesUnaligned: false,
   },
   arm926: {
-    help: 'ARMv5TEJ with VFPv2; words at unaligned addresses are rotated',
     features: all(v5, F.vfp),
     identity: { platform: 'v5l', machine: 'armv5tejl', name: 'ARM926EJ-S', architecture: '5TEJ', midr: 0x41069265 },
     rotatesUnaligned: true,

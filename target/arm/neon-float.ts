@@ -281,39 +281,30 @@ export interface FloatOperands {
   readonly x: number;
 }
 
+type Set = (value: Value) => void;
+
+/** Operations that read the destination, or write it twice. */
+const others: Partial<Record<LaneOperation, (c: ArmContext, o: FloatOperands, set: Set) => void>> = {
+  mul: (c, { n, m }, set) => withProduct(c, n, m, set),
+  mla(c, { n, m, d }, set) {
+    const old = d();
+    withProduct(c, n, m, (product) => set(sum(c, Op.add_f32x4, old, product)));
+  },
+  mls(c, { n, m, d }, set) {
+    const old = d();
+    withProduct(c, n, m, (product) => set(sum(c, Op.sub_f32x4, old, product)));
+  },
+  fma: (c, { n, m, d }, set) => set(fused(c, d(), n, m, false)),
+  fms: (c, { n, m, d }, set) => set(fused(c, d(), n, m, true)),
+  toFixed: (c, { m, u, x }, set) => set(toFixed(c, m, u, x)),
+  fromFixed: (c, { m, u, x }, set) => set(fromFixed(c, m, u, x)),
+};
+
 /** Emits an operation on single-precision lanes and gives its result to `set`; false if there is no native form. */
-export function nativeFloat(
-  c: ArmContext,
-  name: LaneOperation,
-  { n, m, d, u, x }: FloatOperands,
-  set: (value: Value) => void,
-): boolean {
+export function nativeFloat(c: ArmContext, name: LaneOperation, operands: FloatOperands, set: Set): boolean {
   const simple = binary[name];
-  if (simple) {
-    set(simple(c, n, m));
-    return true;
-  }
-  switch (name) {
-    case 'mul':
-      withProduct(c, n, m, set);
-      return true;
-    case 'mla':
-    case 'mls': {
-      const old = d();
-      withProduct(c, n, m, (product) => set(sum(c, name === 'mla' ? Op.add_f32x4 : Op.sub_f32x4, old, product)));
-      return true;
-    }
-    case 'fma':
-    case 'fms':
-      set(fused(c, d(), n, m, name === 'fms'));
-      return true;
-    case 'toFixed':
-      set(toFixed(c, m, u, x));
-      return true;
-    case 'fromFixed':
-      set(fromFixed(c, m, u, x));
-      return true;
-    default:
-      return false;
-  }
+  const other = others[name];
+  if (simple) set(simple(c, operands.n, operands.m));
+  else if (other) other(c, operands, set);
+  return simple !== undefined || other !== undefined;
 }

@@ -102,30 +102,36 @@ function emitLanes(c: ArmContext, o: Operation, d: number, n: number, m: number)
   if (!emitNative(c, o, d, n, m)) emitHelper(c, o, d, n, m);
 }
 
+type Native = (c: ArmContext, o: Operation, d: number, n: number, m: number) => void;
+
+const doubled: Native = (c, { name, size, q, scalar: isScalar, x = 0 }, d, n, m) => {
+  const right = isScalar ? broadcast(c, size, m, x) : getVector(c, q, m);
+  setVector(c, q, d, doubledHigh(c, getVector(c, q, n), right, size, name === 'qrdmulh'));
+};
+
+const shiftedLeft: Native = (c, { name, size, q, u, x = 0 }, d, _n, m) => {
+  const kind = name === 'qshlu' ? 'signedToUnsigned' : u ? 'unsigned' : 'signed';
+  setVector(c, q, d, saturatingShiftLeft(c, getVector(c, q, m), size, x, kind));
+};
+
+const nativeIntegers: Partial<Record<LaneOperation, Native>> = {
+  qdmulh: doubled,
+  qrdmulh: doubled,
+  qshlu: shiftedLeft,
+  qshlImmediate: shiftedLeft,
+  shl: emitRegisterShift,
+  rshl: emitRegisterShift,
+  qshl: emitRegisterShift,
+  qrshl: emitRegisterShift,
+};
+
 function emitNative(c: ArmContext, o: Operation, d: number, n: number, m: number): boolean {
   const { name, size, q, u = 0, x = 0 } = o;
   const set = (value: Value): void => setVector(c, q, d, value);
-  switch (name) {
-    case 'qdmulh':
-    case 'qrdmulh': {
-      const right = o.scalar ? broadcast(c, size, m, x) : getVector(c, q, m);
-      set(doubledHigh(c, getVector(c, q, n), right, size, name === 'qrdmulh'));
-      return true;
-    }
-    case 'qshlu':
-      set(saturatingShiftLeft(c, getVector(c, q, m), size, x, 'signedToUnsigned'));
-      return true;
-    case 'qshlImmediate':
-      set(saturatingShiftLeft(c, getVector(c, q, m), size, x, u ? 'unsigned' : 'signed'));
-      return true;
-    case 'shl':
-    case 'rshl':
-    case 'qshl':
-    case 'qrshl':
-      emitRegisterShift(c, o, d, n, m);
-      return true;
-    default:
-      break;
+  const native = nativeIntegers[name];
+  if (native) {
+    native(c, o, d, n, m);
+    return true;
   }
   if (size !== 2 || wantsVectorFlags(c)) return false;
   const operands = floatOperands(c, o, n, m);

@@ -129,8 +129,8 @@ const halvesFused: Operation = (o, result) => {
 interface Lanes {
   readonly format: FloatFormat;
   readonly bytes: number;
-  get(view: DataView, at: number): bigint;
-  set(view: DataView, at: number, value: bigint): void;
+  readonly get: (view: DataView, at: number) => bigint;
+  readonly set: (view: DataView, at: number, value: bigint) => void;
 }
 const singles: Lanes = {
   format: float32,

@@ -1,15 +1,17 @@
 import type { CpuView, Target } from '#tcg/target.ts';
-import { ArmContext, ModeBits } from './context.ts';
+import { ArmContext } from './context.ts';
 import type { ControlRegisters } from './control-registers.ts';
 import type { ArmCore } from './core.ts';
 import type { CpuModel } from './cpu-models.ts';
 import { armHelpers } from './helpers.ts';
+import { ModeBits } from './mode-bits.ts';
 import { neonA32, neonT32 } from './neon.ts';
 import type { ArmRow } from './row.ts';
 import { checkFp, exceptionReturn, type SystemTranslation, systemHelperNumbers, systemHelpers } from './system.ts';
 import { decodeSystem } from './system-rows.ts';
 import { Mode, systemLayout, systemState } from './system-state.ts';
-import { type ArmBlock, armTarget } from './target.ts';
+import { armTarget } from './target.ts';
+import type { ArmBlock } from './translation.ts';
 import { vfpA32, vfpT32 } from './vfp.ts';
 
 /** Instructions that are undefined while CPACR or FPEXC switches floating point off. */

@@ -1,15 +1,8 @@
 import type { Value } from '#tcg/builder.ts';
 import { Op } from '#tcg/ops.ts';
 import type { ArmContext } from './context.ts';
-import {
-  hasVectors,
-  isSoft,
-  rememberCompare,
-  slotFpNzcv,
-  vectorLength,
-  vectorStride,
-  wantsFlags,
-} from './vfp-fpscr.ts';
+import { slotFpNzcv } from './fp-mode.ts';
+import { hasVectors, isSoft, rememberCompare, vectorLength, vectorStride, wantsFlags } from './vfp-fpscr.ts';
 import { arithmeticHelper } from './vfp-helpers.ts';
 import { VfpOp } from './vfp-ops.ts';
 import {

@@ -22,13 +22,11 @@ import { ExitReason } from '#tcg/cpu-page.ts';
 import { Op } from '#tcg/ops.ts';
 import type { CodeReader, CpuView } from '#tcg/target.ts';
 import type { ArmContext } from './context.ts';
+import { arithmeticMask, slotFpNzcv, slotFpscr, slotTracked, trackedBit, vectorMask } from './fp-mode.ts';
 import { defineHelper } from './helpers.ts';
 import { armState } from './state.ts';
 import { type RowPair, vfp } from './vfp-registers.ts';
 
-const slotFpscr = armState.offset('fpscr');
-export const slotFpNzcv = armState.offset('fpNzcv');
-const slotTracked = armState.offset('fpTracked');
 const slotOpened = armState.offset('fpOpened');
 
 /** Writable bits: N Z C V QC AHP DN FZ RMode Stride FZ16 Len and the flags; traps are not implemented. */
@@ -36,19 +34,6 @@ export const fpscrMask = 0xffff009f | 0;
 const nzcvMask = 0xf0000000 | 0;
 /** IDC IXC UFC OFC DZC IOC. */
 const flagsMask = 0x9f;
-/** DN FZ RMode. */
-const arithmeticMask = 0x03c00000;
-/** Stride and Len. */
-const vectorMask = 0x00370000;
-/** Mode bit: flags are kept. */
-const trackedBit = 0x200;
-
-/** The bits of `Target.mode` that floating point contributes (`ModeBits.fpscr`). */
-export function fpMode(cpu: CpuView): number {
-  const fpscr = cpu.i32[slotFpscr >> 2]!;
-  return (fpscr & (arithmeticMask | vectorMask)) | (cpu.i32[slotTracked >> 2]! === 0 ? 0 : trackedBit);
-}
-
 /** True if arithmetic must go through the soft helpers in this block. */
 export const isSoft = (c: ArmContext): boolean => (c.fpscrMode & (arithmeticMask | trackedBit)) !== 0;
 

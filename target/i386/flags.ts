@@ -122,6 +122,7 @@ export class Flags {
   setInc(left: Value, sum: Value, result: Value): void {
     this.setResult(result);
     this.setAddOf(left, this.b.i32(1), sum, result);
+    this.remember(left, this.b.i32(-1), unknown);
   }
 
   private setAddOf(left: Value, right: Value, sum: Value, result: Value): void {
@@ -136,7 +137,7 @@ export class Flags {
     this.setResult(result);
     b.set32(slotCf, b.isConst(right) && b.constOf(right) === 0 ? b.i32(0) : b.bin(Op.lt_u_i32, left, right));
     this.setSubOf(left, right, difference, result);
-    this.remember(left, right);
+    this.remember(left, right, b.known32(slotCf));
   }
 
   /** left − right − borrow = result. */
@@ -152,8 +153,10 @@ export class Flags {
 
   /** DEC: all but CF of left − 1. */
   setDec(left: Value, difference: Value, result: Value): void {
+    const one = this.b.i32(1);
     this.setResult(result);
-    this.setSubOf(left, this.b.i32(1), difference, result);
+    this.setSubOf(left, one, difference, result);
+    this.remember(left, one, unknown);
   }
 
   private setSubOf(left: Value, right: Value, difference: Value, result: Value): void {
@@ -280,12 +283,16 @@ export class Flags {
 
   // ---- the remembered comparison
 
-  private remember(left: Value, right: Value): void {
+  /**
+   * The flags are those of comparing left with right; CF is `carry` then. INC and DEC compare with −1 and 1, but leave CF
+   * alone.
+   */
+  private remember(left: Value, right: Value, carry: Value): void {
     const { b } = this;
     this.left = left;
     this.right = right;
     this.z = b.known32(slotZf);
-    this.c = b.known32(slotCf);
+    this.c = carry;
     this.s = b.known32(slotSf);
     this.o = b.known32(slotOf);
   }
@@ -329,6 +336,9 @@ export class Flags {
     return this.left;
   }
 }
+
+/** No value: never what a slot is known to hold. */
+const unknown = -2;
 
 /** ZF CF SF OF (bits 0…3) that each pair of conditions reads; 0 where a comparison of the operands does not tell. */
 const flagsRead = [0, 2, 1, 3, 0, 0, 12, 13];

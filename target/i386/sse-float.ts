@@ -6,7 +6,6 @@
 import type { Value } from '#tcg/builder.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import { Op } from '#tcg/ops.ts';
-import type { CpuView } from '#tcg/target.ts';
 import type { X86Context } from './context.ts';
 import { slotAf, slotCf, slotOf, slotSf, slotZf } from './flags.ts';
 import { nativeNans } from './nan-rule.ts';
@@ -20,23 +19,11 @@ import {
   SseForm,
   SseSoft,
 } from './sse-helpers.ts';
+import { controlMask, slotMxcsr, slotTracked, softMode } from './sse-mode.ts';
 import { i386State, slotXmm, Vector } from './state.ts';
 import { checkMmx, load, shuffle, shuffleElements, storeMmx, type Translate, touchMmx, zero } from './vector.ts';
 
-const slotMxcsr = i386State.offset('mxcsr');
-const slotTracked = i386State.offset('sseTracked');
 const slotOperand = i386State.offset('operand');
-
-/** Bit of `Target.mode`: floating point is done by helpers. */
-export const softMode = 1;
-
-/** Control bits of MXCSR as programs begin with them: all masked, round to nearest, denormals kept. */
-const usualControl = 0x1f80;
-const controlMask = 0xffc0;
-
-/** The mode bit for the state of a CPU. */
-export const sseMode = (cpu: CpuView): number =>
-  (cpu.i32[slotMxcsr >> 2]! & controlMask) !== usualControl || cpu.i32[slotTracked >> 2]! !== 0 ? softMode : 0;
 
 const isSoft = (c: X86Context): boolean => (c.mode & softMode) !== 0;
 

@@ -50,10 +50,11 @@ export function rowNameOf({ thumb, width, word }: Encoding, cpu: CpuModelName): 
 
 /** Whether the last translation met something UNPREDICTABLE. */
 let met = false;
-const { unpredictable } = ArmContext.prototype;
-ArmContext.prototype.unpredictable = function (this: ArmContext): void {
+const prototype: { unpredictable: (this: ArmContext) => void } = ArmContext.prototype;
+const original = prototype.unpredictable;
+prototype.unpredictable = function noted(this: ArmContext): void {
   met = true;
-  unpredictable.call(this);
+  original.call(this);
 };
 
 /** Whether tsemu makes an encoding undefined because the manual calls it UNPREDICTABLE. */

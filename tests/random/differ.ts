@@ -121,7 +121,7 @@ export async function differ(set: InsnSet, sides: Sides, options: DifferOptions)
     const found = await compareAll(sides, sequences, options, tally);
     // A runner that ended and does not do so again was ended by something else: the machine's load, a full pipe.
     const repeated = await Promise.all(
-      found.map((finding) => (hasDied(finding) ? compareAll(sides, [finding.sequence], options) : [finding])),
+      found.map(async (finding) => (hasDied(finding) ? compareAll(sides, [finding.sequence], options) : [finding])),
     );
     tally.findings.push(...repeated.flat());
     tally.unrepeated += repeated.filter((findings) => findings.length === 0).length;

@@ -183,6 +183,7 @@ export const variants: Variant[] = [
 const runsOnMusl: Record<Triple, string[]> = {
   [hard]: ['doubles', 'nans', 'sorting', 'integers', 'signals'],
   [soft]: ['doubles', 'sorting', 'signals'],
+  'i686-linux-gnu': [],
 };
 
 /** Whether the program can be built in the variant. */

@@ -7,8 +7,8 @@ import { buildGraph } from '#accel/region/graph.ts';
 import { CellLiveness } from '#accel/region/liveness.ts';
 import type { FaultSite } from '#accel/region/sites.ts';
 import { RegionVariables } from '#accel/region/variables.ts';
-import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
-import { generateInterpreter, leftRegion, sharedImports, sharedTypes, typeIndex } from '#tcg/interpreter-module.ts';
+import { cpuHeader, ExitReason, leftRegion } from '#tcg/cpu-page.ts';
+import { generateInterpreter, sharedImports, sharedTypes, typeIndex } from '#tcg/interpreter-module.ts';
 import { engineMemory } from '#tcg/interpreter-ops.ts';
 import type { IrBlock } from '#tcg/ir.ts';
 import { Predecoder } from '#tcg/predecode.ts';
@@ -59,7 +59,7 @@ class Bench {
     maximum: engineMemory.pages,
     shared: true,
   });
-  readonly predecoder = new Predecoder(cpuBase, this.engine);
+  readonly predecoder = new Predecoder(cpuBase, new Int32Array(this.engine.buffer));
   readonly imports: WebAssembly.Imports;
   readonly interpreter: { run(address: number): void };
 

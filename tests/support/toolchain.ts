@@ -5,7 +5,7 @@ import { debianClosure, onPath } from './debian.ts';
 import { run } from './run.ts';
 
 /** GNU triples of the guest ABIs: hard-float (Debian armhf) and soft-float (Debian armel). */
-export type Triple = 'arm-linux-gnueabihf' | 'arm-linux-gnueabi';
+export type Triple = 'arm-linux-gnueabihf' | 'arm-linux-gnueabi' | 'i686-linux-gnu';
 
 /** A cross compiler that can be started: the C and C++ drivers and the environment they need. */
 export interface Toolchain {

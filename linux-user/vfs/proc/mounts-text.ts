@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { FileSystem } from '../file-system.ts';
 import type { Mount } from '../namespace.ts';
 
@@ -7,8 +8,19 @@ const escaped = (path: string): string =>
 
 const options = ({ readOnly }: Mount): string => `${readOnly ? 'ro' : 'rw'},relatime`;
 
+/** A guest that sees the host's files sees its mounts. */
+function hostText(name: string): string | null {
+  try {
+    return readFileSync(`/proc/self/${name}`, 'latin1');
+  } catch {
+    return null;
+  }
+}
+
 /** proc_pid_mounts(5). */
 export function mountsText(fs: FileSystem): string {
+  const host = fs.confined ? null : hostText('mounts');
+  if (host !== null) return host;
   return fs
     .visibleMounts()
     .map(([at, mount]) => `${escaped(mount.source)} ${escaped(at)} ${mount.type} ${options(mount)} 0 0\n`)
@@ -17,6 +29,8 @@ export function mountsText(fs: FileSystem): string {
 
 /** proc_pid_mountinfo(5). */
 export function mountInfoText(fs: FileSystem): string {
+  const host = fs.confined ? null : hostText('mountinfo');
+  if (host !== null) return host;
   return fs
     .visibleMounts()
     .map(([at, mount], index) => {

@@ -117,8 +117,8 @@ const common: Readonly<Record<string, Maker>> = {
   cwd: (process) => new LinkInode(() => process.fs.cwd, true),
   environ: (process) => new TextInode(() => guestRange(process, process.mm.envStart, process.mm.envEnd), null, 0o400),
   exe: (process) => new LinkInode(() => exeTarget(process), true),
-  fd: DescriptorDirectory.links,
-  fdinfo: DescriptorDirectory.infos,
+  fd: (process) => DescriptorDirectory.links(process),
+  fdinfo: (process) => DescriptorDirectory.infos(process),
   gid_map: () => text(() => '         0          0 4294967295\n'),
   io: () =>
     text(() =>

@@ -67,7 +67,7 @@ const isCaught = (handler: number): boolean => handler !== SIG_DFL && handler !=
 const low = (mask: bigint): bigint => mask & 0x7fffffffn;
 
 /** The 52 fields of /proc/<pid>/stat, or of one thread's; what nobody keeps count of here is 0. */
-export function statText(process: Process, task: Task | undefined = undefined): string {
+export function statText(process: Process, task?: Task): string {
   const { mm, pid, ppid, kernel, cpu } = process;
   kernel.scheduler.meter.settle();
   const terminal = process.fs.terminals.controlling(process);
@@ -113,17 +113,15 @@ export function statmText(process: Process): string {
   return `${pages.join(' ')}\n`;
 }
 
-const allCapabilities = 0x1ffffffffffn;
-
-export function statusText(process: Process, task: Task | undefined = undefined): string {
-  const { uid, euid, suid, fsuid, gid, egid, sgid, fsgid, groups } = process.credentials;
+export function statusText(process: Process, task?: Task): string {
+  const credentials = task?.credentials ?? process.credentials;
+  const { uid, euid, suid, fsuid, gid, egid, sgid, fsgid, groups } = credentials;
   const kilobytes = (bytes: number): string => `${String(bytes / 1024).padStart(8)} kB`;
   const mask = (bits: bigint): string => bits.toString(16).padStart(16, '0');
   const thread = task ?? process.tasks.get(process.pid);
   const state = stateOf(process, task);
   const { actions, pending } = process.signals;
   const memory = memoryOf(process);
-  const capabilities = mask(euid === 0 ? allCapabilities : 0n);
   const lines = [
     `Name:\t${task?.name ?? commandName(process)}`,
     `Umask:\t${process.fs.umask.toString(8).padStart(4, '0')}`,
@@ -169,11 +167,11 @@ export function statusText(process: Process, task: Task | undefined = undefined)
     `SigBlk:\t${mask(thread?.signals.blocked ?? 0n)}`,
     `SigIgn:\t${mask(masks(actions, (handler) => handler === SIG_IGN))}`,
     `SigCgt:\t${mask(masks(actions, isCaught))}`,
-    `CapInh:\t${mask(0n)}`,
-    `CapPrm:\t${capabilities}`,
-    `CapEff:\t${capabilities}`,
-    `CapBnd:\t${mask(allCapabilities)}`,
-    `CapAmb:\t${mask(0n)}`,
+    `CapInh:\t${mask(credentials.inheritable)}`,
+    `CapPrm:\t${mask(credentials.permitted)}`,
+    `CapEff:\t${mask(credentials.effective)}`,
+    `CapBnd:\t${mask(credentials.bounding)}`,
+    `CapAmb:\t${mask(credentials.ambient)}`,
     'NoNewPrivs:\t0',
     'Seccomp:\t0',
     'Seccomp_filters:\t0',

@@ -1,0 +1,27 @@
+import { ExitReason } from '#tcg/cpu-page.ts';
+import { forEachSuccessor, type IrBlock } from '#tcg/ir.ts';
+import { Op } from '#tcg/ops.ts';
+import type { Target } from '#tcg/target.ts';
+import type { BlockOutline } from './discovery.ts';
+import { LazyCells, lazyUse } from './entry-liveness.ts';
+
+/** An outline of a block as translated, before it has run. */
+export function outlineOf(
+  block: IrBlock,
+  target: Pick<Target, 'lazySlots' | 'helpers'>,
+  constants: BlockOutline['constants'],
+): BlockOutline {
+  const successors: number[] = [];
+  const calls: number[] = [];
+  forEachSuccessor(block, (pc) => successors.push(pc));
+  const { length, op, x, y } = block;
+  for (let i = 0; i < length; i++) {
+    if (op[i] === Op.call) calls.push(x[i]!);
+    else if (op[i] === Op.exit && x[i] === ExitReason.syscall) successors.push(y[i]!);
+  }
+  const { pc, start, end, instructions } = block;
+  const last = op[length - 1];
+  const runsOn = last === Op.jump || last === Op.branch;
+  const lazy = lazyUse(block, new LazyCells(target.lazySlots), target.helpers);
+  return { pc, start, end, instructions, successors, calls, runsOn, lazy, constants, executed: false, inRegion: false };
+}

@@ -1,0 +1,311 @@
+/**
+ * Interpreter code as it is kept between runs: a unit is what was made of one text (`Text`). As 32-bit words:
+ *
+ *     header            `head`
+ *     code              T0 code of all blocks; words that hold T0 addresses count from its first byte
+ *     pcs, offsets      of each block, by ascending PC (signed): its PC, its byte offset in the code
+ *     relocations       indices of the code words that hold T0 addresses
+ *     ranges            guest address and length in words of what the blocks were made from
+ *     bytes             what the guest had there
+ *     details           of each block, by an index each: `StoredBlock`
+ */
+import type { LinkSite } from '#tcg/predecode.ts';
+import type { BlockOutline } from '../region/discovery.ts';
+
+/** A block's T0 code and what is known of it, wherever it lies: byte offsets count from its first word. */
+export interface StoredBlock {
+  readonly pc: number;
+  /** Guest addresses [start, end). */
+  readonly start: number;
+  readonly end: number;
+  /** Guest address up to which code was looked at. */
+  readonly seen: number;
+  readonly instructions: number;
+  /** `BlockOutline.runsOn`, `successors` and `calls`. */
+  readonly runsOn: boolean;
+  readonly successors: readonly number[];
+  readonly calls: readonly number[];
+  readonly lazy: BlockOutline['lazy'];
+  /** Link words are 0; words that hold T0 addresses are byte offsets. */
+  readonly words: Int32Array;
+  /** As in `PredecodedBlock`, with byte offsets for addresses. */
+  readonly marks: readonly number[];
+  readonly links: readonly LinkSite[];
+  readonly indirectCalls: readonly LinkSite[];
+  readonly targets: readonly number[];
+  /** Guest addresses [start, end) read as constant. */
+  readonly constants: readonly (readonly [number, number])[];
+  /** The region compiler may make more of it than what is here tells. */
+  readonly narrowed: boolean;
+}
+
+/** 'T0c1' */
+const magic = 0x31633054;
+/** Words of the header. */
+const head = {
+  magic: 0,
+  /** All words of the unit. */
+  length: 1,
+  /** Of the words after it. */
+  checksum: 2,
+  blocks: 3,
+  codeWords: 4,
+  relocations: 5,
+  ranges: 6,
+  byteWords: 7,
+  /** Guest addresses [first, last) that hold all ranges. */
+  first: 8,
+  last: 9,
+  words: 16,
+} as const;
+const detailWords = 13;
+const Flag = { runsOn: 1, narrowed: 2 } as const;
+
+/** Byte offset of the code in a unit, and of the words that the checksum is of. */
+export const codeOffset: number = head.words * 4;
+export const checkedOffset: number = (head.checksum + 1) * 4;
+
+/** A unit's words, as they were read. */
+export class Unit {
+  readonly words: Int32Array;
+  readonly pcs: Int32Array;
+  readonly offsets: Int32Array;
+  /** Where in the words the PCs are, with the offsets after them, the relocations, the ranges and the bytes. */
+  readonly pcsAt: number;
+  readonly relocationsAt: number;
+  readonly rangesAt: number;
+  readonly bytesAt: number;
+  private readonly detailsAt: number;
+
+  constructor(words: Int32Array) {
+    this.words = words;
+    const { blocks } = this;
+    this.pcsAt = head.words + this.codeWords;
+    this.relocationsAt = this.pcsAt + 2 * blocks;
+    this.pcs = words.subarray(this.pcsAt, this.pcsAt + blocks);
+    this.offsets = words.subarray(this.pcsAt + blocks, this.relocationsAt);
+    this.rangesAt = this.relocationsAt + words[head.relocations]!;
+    this.bytesAt = this.rangesAt + 2 * words[head.ranges]!;
+    this.detailsAt = this.bytesAt + words[head.byteWords]!;
+  }
+
+  get blocks(): number {
+    return this.words[head.blocks]!;
+  }
+
+  get checksum(): number {
+    return this.words[head.checksum]!;
+  }
+
+  get codeWords(): number {
+    return this.words[head.codeWords]!;
+  }
+
+  get first(): number {
+    return this.words[head.first]! >>> 0;
+  }
+
+  get last(): number {
+    return this.words[head.last]! >>> 0;
+  }
+
+  /** Number of the block at `pc`, or -1. */
+  indexOf(pc: number): number {
+    const { pcs } = this;
+    let low = 0;
+    let high = pcs.length - 1;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (pcs[middle]! < pc) low = middle + 1;
+      else high = middle;
+    }
+    return pcs[low] === pc ? low : -1;
+  }
+
+  /** Does any range overlap guest [start, end)? */
+  overlaps(start: number, end: number): boolean {
+    if (end <= this.first || start >= this.last) return false;
+    for (let at = this.rangesAt; at < this.bytesAt; at += 2) {
+      const from = this.words[at]! >>> 0;
+      if (from < end && from + 4 * this.words[at + 1]! > start) return true;
+    }
+    return false;
+  }
+
+  /** Block number `index` by ascending PC. */
+  block(index: number): StoredBlock {
+    const { words } = this;
+    const offset = this.offsets[index]!;
+    let at = this.detailsAt + this.blocks + words[this.detailsAt + index]!;
+    const [start, end, seen, instructions, flags, codeWords, ...counts] = words.subarray(at, at + detailWords);
+    at += detailWords;
+    const take = (count: number): number[] => {
+      at += count;
+      return [...words.subarray(at - count, at)];
+    };
+    const [successors, calls, marks, links, others, constants, lazy] = counts.map(take) as [
+      number[],
+      number[],
+      number[],
+      number[],
+      number[],
+      number[],
+      number[],
+    ];
+    const indirect = others[0]!;
+    const indirectCalls = pairs(others.slice(1, 1 + 2 * indirect)).map(site);
+    const targets = others.slice(1 + 2 * indirect);
+    const from = head.words + offset / 4;
+    const code = words.slice(from, from + codeWords!);
+    const sites = pairs(links).map(site);
+    for (const { address } of sites) code[address >> 2] = 0;
+    for (const target of targets) code[target >> 2]! -= offset;
+    return {
+      pc: this.pcs[index]!,
+      start: start! >>> 0,
+      end: end! >>> 0,
+      seen: seen! >>> 0,
+      instructions: instructions!,
+      runsOn: (flags! & Flag.runsOn) !== 0,
+      narrowed: (flags! & Flag.narrowed) !== 0,
+      successors,
+      calls,
+      lazy: { read: lazy[0]!, ways: pairs(lazy.slice(1)).map(([pc, set]) => ({ pc, set })) },
+      words: code,
+      marks,
+      links: sites,
+      indirectCalls,
+      targets,
+      constants: pairs(constants).map(([from, to]) => [from >>> 0, to >>> 0] as const),
+    };
+  }
+}
+
+/** The units that follow one another in `words`, up to one whose header makes no sense. */
+export function splitUnits(words: Int32Array): Unit[] {
+  const units: Unit[] = [];
+  for (let at = 0; at + head.words <= words.length; ) {
+    const end = at + words[at + head.length]!;
+    if (words[at] !== magic || end < at || end > words.length || !isWellFormed(words.subarray(at, end))) break;
+    units.push(new Unit(words.subarray(at, end)));
+    at = end;
+  }
+  return units;
+}
+
+/** Is there room for all that the header of a unit announces? */
+function isWellFormed(unit: Int32Array): boolean {
+  if (unit.length < head.words) return false;
+  const counts = unit.subarray(head.blocks, head.byteWords + 1);
+  if (counts.some((count) => count < 0 || count > unit.length)) return false;
+  const [blocks, code, relocations, ranges, bytes] = counts;
+  const least = code! + 2 * blocks! + relocations! + 2 * ranges! + bytes!;
+  return blocks! > 0 && head.words + least + blocks! * (1 + detailWords) <= unit.length;
+}
+
+const site = ([address, pc]: readonly [number, number]): LinkSite => ({ address, pc });
+const flat = (sites: readonly LinkSite[]): number[] => sites.flatMap(({ address, pc }) => [address, pc]);
+
+function pairs(values: readonly number[]): [number, number][] {
+  const found: [number, number][] = [];
+  for (let i = 0; i < values.length; i += 2) found.push([values[i]!, values[i + 1]!]);
+  return found;
+}
+
+/** Word-aligned ranges that hold the given ones, merged, as address and length in words. */
+function merged(ranges: readonly (readonly [number, number])[]): [number, number][] {
+  const result: [number, number][] = [];
+  let lastEnd = -1;
+  for (const [start, end] of [...ranges].sort((a, b) => a[0] - b[0])) {
+    const [from, to] = [start - (start % 4), end + ((4 - (end % 4)) % 4)];
+    if (from <= lastEnd) {
+      const open = result.at(-1)!;
+      lastEnd = Math.max(lastEnd, to);
+      open[1] = (lastEnd - open[0]) / 4;
+    } else {
+      result.push([from, (to - from) / 4]);
+      lastEnd = to;
+    }
+  }
+  return result;
+}
+
+/**
+ * Makes a unit of blocks with different PCs, all but its checksum. `word` reads guest memory at an address that is a
+ * multiple of 4.
+ */
+export function makeUnit(blocks: readonly StoredBlock[], word: (address: number) => number): Int32Array {
+  const sorted = [...blocks].sort((a, b) => a.pc - b.pc);
+  const offsets = new Map<number, number>();
+  let codeWords = 0;
+  for (const { pc, words } of sorted) {
+    offsets.set(pc, codeWords * 4);
+    codeWords += words.length;
+  }
+  const code = new Int32Array(codeWords);
+  const relocations: number[] = [];
+  const detailsAt: number[] = [];
+  const details: number[] = [];
+  for (const block of sorted) {
+    const offset = offsets.get(block.pc)!;
+    code.set(block.words, offset >> 2);
+    for (const target of block.targets) {
+      const at = (offset + target) >> 2;
+      code[at]! += offset;
+      relocations.push(at);
+    }
+    for (const { address, pc } of block.links) {
+      const target = offsets.get(pc);
+      if (target === undefined) continue;
+      const at = (offset + address) >> 2;
+      code[at] = target;
+      relocations.push(at);
+    }
+    detailsAt.push(details.length);
+    const { start, end, seen, instructions, successors, calls, marks, indirectCalls, targets } = block;
+    const flags = (block.runsOn ? Flag.runsOn : 0) | (block.narrowed ? Flag.narrowed : 0);
+    const links = flat(block.links);
+    const others = [indirectCalls.length, ...flat(indirectCalls), ...targets];
+    const lazy = [block.lazy.read, ...block.lazy.ways.flatMap(({ pc, set }) => [pc, set])];
+    const lists = [successors, calls, marks, links, others, block.constants.flat(), lazy];
+    details.push(start, end, seen, instructions, flags, block.words.length);
+    details.push(...lists.map(({ length }) => length));
+    for (const list of lists) details.push(...list);
+  }
+  const ranges = merged(sorted.flatMap(({ start, seen, constants }) => [[start, seen] as const, ...constants]));
+  const bytes: number[] = [];
+  for (const [start, count] of ranges) for (let i = 0; i < count; i++) bytes.push(word(start + 4 * i));
+  const header = new Int32Array(head.words);
+  header[head.magic] = magic;
+  header[head.blocks] = sorted.length;
+  header[head.codeWords] = codeWords;
+  header[head.relocations] = relocations.length;
+  header[head.ranges] = ranges.length;
+  header[head.byteWords] = bytes.length;
+  header[head.first] = Math.min(...ranges.map(([start]) => start));
+  header[head.last] = Math.max(...ranges.map(([start, count]) => start + 4 * count));
+  const parts = [
+    header,
+    code,
+    sorted.map(({ pc }) => pc),
+    [...offsets.values()],
+    relocations,
+    ranges.flat(),
+    bytes,
+    detailsAt,
+    details,
+  ];
+  const unit = new Int32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    unit.set(part, at);
+    at += part.length;
+  }
+  unit[head.length] = unit.length;
+  return unit;
+}
+
+/** Writes the checksum of a unit made by `makeUnit`. */
+export function seal(unit: Int32Array, checksum: number): void {
+  unit[head.checksum] = checksum;
+}

@@ -1,0 +1,37 @@
+import { spawnSync } from 'node:child_process';
+import { describe, expect, test } from 'vitest';
+import { describeFinding, differ, minimise, tsemuRig } from './random-i386/differ.ts';
+import { rigProgram } from './random-i386/rig.ts';
+import { type Tier, tsemuIsBuilt } from './support/run.ts';
+
+/** The oracle is the host: an x86 one whose kernel runs 32-bit programs. */
+const hostRuns = spawnSync(rigProgram, { input: '' }).status === 0;
+const reason = !hostRuns ? 'the host runs no i386 programs' : tsemuIsBuilt() ? undefined : 'not built';
+
+// Sequences of three to four instructions: some 7000 in all. Every sequence of the region tier is a module of its own.
+const counts: [Tier, number][] = [
+  ['interp', 1200],
+  ['auto', 400],
+  ['region', 300],
+];
+const shown = 5;
+
+describe.skipIf(reason !== undefined)(
+  `random i386 instructions as on the host${reason ? ` (skipped: ${reason})` : ''}`,
+  () => {
+    test.each(counts)(
+      'tier %s',
+      async (tier, count) => {
+        const ours = tsemuRig(tier);
+        const tally = await differ(ours, { seed: 500_000, count, length: 6, limit: count });
+        expect(tally.byName.size).toBeGreaterThan(100);
+        const reports: string[] = [];
+        for (const finding of tally.findings.slice(0, shown)) {
+          reports.push(describeFinding(await minimise(ours, finding)));
+        }
+        expect(tally.findings.length, reports.join('\n\n')).toBe(0);
+      },
+      300_000,
+    );
+  },
+);
