@@ -27,9 +27,11 @@ export abstract class HostBacked extends OpenFile {
     return fs.fstatSync(this.hostFd, { bigint: true });
   }
 
+  /** With O_PATH by the name below /proc/self/fd, which is how glibc changes the mode of what must not be a link. */
   override chmod(mode: number): void {
     this.checkMount();
-    fs.fchmodSync(this.hostFd, mode);
+    if ((this.flags & Open.path) !== 0) fs.chmodSync(`/proc/self/fd/${this.hostFd}`, mode);
+    else fs.fchmodSync(this.hostFd, mode);
   }
 
   override chown(uid: number, gid: number): void {
@@ -74,11 +76,6 @@ export class HostPath extends HostBacked {
 
   override write(): number {
     throw new Errno('EBADF');
-  }
-
-  /** By its name below /proc/self/fd, which is how glibc changes the mode of what must not be a link. */
-  override chmod(mode: number): void {
-    fs.chmodSync(`/proc/self/fd/${this.hostFd}`, mode);
   }
 }
 

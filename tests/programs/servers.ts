@@ -53,7 +53,7 @@ nginx -p $PWD/ -c nginx.conf -s reload 2> log; sleep 1; curl -s http://127.0.0.1
     packages: ['busybox', ...network],
     files: site,
     script: `${up}busybox httpd -f -p 127.0.0.1:17104 -h www & p=$!; up 17104; for i in 1 2 3; do busybox wget -qO- http://127.0.0.1:17104/a.txt | wc -l; done; kill $p; wait $p; echo $?`,
-    expected: '2000\n2000\n2000\n143\n',
+    expected: '2000\n2000\n2000\nTerminated\n143\n',
   },
   {
     name: 'socat',
