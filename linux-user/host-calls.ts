@@ -77,7 +77,9 @@ export class HostCalls {
       if (arg === null) return 0n;
       return arg instanceof ArrayBuffer ? this.ffi.getRawPointer(arg) : arg;
     });
-    const result = Number((this.functions[name] as (...all: readonly (number | bigint)[]) => number | bigint)(...words));
+    const result = Number(
+      (this.functions[name] as (...all: readonly (number | bigint)[]) => number | bigint)(...words),
+    );
     this.inUse = null;
     if (result !== -1) return result;
     const number = this.ffi.getInt32(this.functions.__errno_location(), 0);

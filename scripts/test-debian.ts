@@ -5,7 +5,6 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { programCases } from '../tests/programs/all.ts';
-import type { ProgramCase } from '../tests/programs/case.ts';
 import { complaint, runProgram } from '../tests/programs/run.ts';
 import { cachePath } from '../tests/support/cache.ts';
 import { debianSysroot, packageVersions } from '../tests/support/debian-sysroot.ts';

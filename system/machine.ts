@@ -225,6 +225,7 @@ export class Machine {
       case ExitReason.hot:
       case ExitReason.trap:
       case ExitReason.halt:
+      case ExitReason.exception:
         throw new Error(`machine: exit ${reason} at ${(pc >>> 0).toString(16)}`);
     }
   }

@@ -1,6 +1,6 @@
 import { Access } from '#accel/guest-memory.ts';
 import { setBlocked } from '../signal/actions.ts';
-import { encodeSigInfo, type SigInfo, sigInfoBytes } from '../signal/siginfo.ts';
+import { encodeSigInfo, type SigInfo } from '../signal/siginfo.ts';
 import { noAltStack, SaFlags, type SigAction, SsFlags } from '../signal/signal-state.ts';
 import type { Task } from '../task.ts';
 import { fsaveBytes, fxsaveBytes, type I386Fpu } from './i386-fpu.ts';
