@@ -291,7 +291,7 @@ ls -la --color=always l | grep -c l; ls -lZ t > /dev/null; rm -rf a x* ; ls`,
     name: 'procps',
     packages: ['procps', ...coreutils],
     script: `ps -o pid= -p $$ | grep -c $$; free > /dev/null && echo free; uptime -s > /dev/null && echo up; vmstat > /dev/null && echo vm; sleep 9 & pkill -P $$ sleep; wait $!; echo $?; pgrep -x nosuchthing; echo $?; top -bn1 | grep -c Tasks; ps aux > /dev/null && echo aux; pmap $$ | tail -n 1 | grep -c total; w > /dev/null && echo w; sysctl -n kernel.ostype`,
-    expected: /^1\nfree\nup\nvm\n143\n1\n1\naux\n1\nw\nLinux\n$/,
+    expected: /^1\nfree\nup\nvm\nTerminated\n143\n1\n1\naux\n1\nw\nLinux\n$/,
   },
   {
     name: 'iproute2',
