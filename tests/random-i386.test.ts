@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
+import { rows } from '#target/i386/rows.ts';
 import { describeFinding, differ, minimise, tsemuRig } from './random-i386/differ.ts';
+import { classes } from './random-i386/generate.ts';
 import { rigProgram } from './random-i386/rig.ts';
 import { type Tier, tsemuIsBuilt } from './support/run.ts';
 
@@ -9,10 +11,16 @@ const hostRuns = spawnSync(rigProgram, { input: '' }).status === 0;
 const reason = !hostRuns ? 'the host runs no i386 programs' : tsemuIsBuilt() ? undefined : 'not built';
 
 // Sequences of three to four instructions: some 7000 in all. Every sequence of the region tier is a module of its own.
-const counts: [Tier, number][] = [
-  ['interp', 1200],
-  ['auto', 400],
-  ['region', 300],
+const counts: [string, Tier, number][] = [
+  ['integer', 'interp', 1000],
+  ['integer', 'auto', 300],
+  ['integer', 'region', 250],
+  ['x87', 'interp', 400],
+  ['x87', 'region', 60],
+  ['simd', 'interp', 300],
+  ['simd', 'region', 60],
+  ['sse', 'interp', 400],
+  ['sse', 'region', 60],
 ];
 const shown = 5;
 
@@ -20,11 +28,18 @@ describe.skipIf(reason !== undefined)(
   `random i386 instructions as on the host${reason ? ` (skipped: ${reason})` : ''}`,
   () => {
     test.each(counts)(
-      'tier %s',
-      async (tier, count) => {
+      '%s, tier %s',
+      async (name, tier, count) => {
         const ours = tsemuRig(tier);
-        const tally = await differ(ours, { seed: 500_000, count, length: 6, limit: count });
-        expect(tally.byName.size).toBeGreaterThan(100);
+        const tally = await differ(ours, {
+          seed: 500_000,
+          count,
+          length: name === 'integer' ? 6 : 3,
+          limit: count,
+          rows: rows.filter(classes[name]!),
+          fx: name !== 'integer',
+        });
+        expect(tally.byName.size).toBeGreaterThan(50);
         const reports: string[] = [];
         for (const finding of tally.findings.slice(0, shown)) {
           reports.push(describeFinding(await minimise(ours, finding)));

@@ -42,9 +42,19 @@ export function pinned<T>({ host, confined }: HostPlace, use: (host: Buffer) => 
   }
 }
 
+const orNothing = { bigint: true, throwIfNoEntry: false } as const;
+
+/** Node's own error costs ten times as much as ours, and whoever searches a path gets many: it is asked not to throw. */
 export function statHost({ host, confined }: HostPlace, follow: boolean): FileStat {
-  const stat = follow && !confined ? fs.statSync : fs.lstatSync;
-  return hostAnswer(() => stat(host, { bigint: true }));
+  const follows = follow && !confined;
+  const stat = follows ? fs.statSync : fs.lstatSync;
+  const found = hostAnswer(() => stat(host, orNothing));
+  if (found !== undefined) return found;
+  // lstat throws ENOTDIR all the same; stat does not, and what a link that leads nowhere meets is its to say.
+  if (follows && hostAnswer(() => fs.lstatSync(host, orNothing)) !== undefined) {
+    return hostAnswer(() => fs.statSync(host, { bigint: true }));
+  }
+  throw new Errno('ENOENT');
 }
 
 export function readlinkHost({ host }: HostPlace): Buffer {

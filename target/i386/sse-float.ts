@@ -359,7 +359,8 @@ const conversion =
   (how: Conversion, source: 'vector' | 'mmx' | 'general', native: (c: X86Context) => void): Translate =>
   (c) => {
     const { b } = c;
-    if (source === 'mmx' || how.kind === ConvertKind.mmx) checkMmx(c);
+    // With a memory operand CVTPI2PS leaves the x87 state alone.
+    if ((source === 'mmx' && c.register(1) >= 0) || how.kind === ConvertKind.mmx) checkMmx(c);
     if (!isSoft(c)) {
       native(c);
       return;
