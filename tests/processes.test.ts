@@ -57,6 +57,8 @@ const cc = onPath('cc');
 
 test.skipIf(cc === undefined || process.platform !== 'linux')(
   'the host prints the same',
+  // Nothing of tsemu runs here. A program has been seen to hang natively, once in some fifty runs.
+  { retry: 2, timeout: 40_000 },
   async () => {
     for (const name of names) {
       const text = readFileSync(source(name));
@@ -67,5 +69,4 @@ test.skipIf(cc === undefined || process.platform !== 'linux')(
       expect(visible(outcome)).toEqual({ status: 0, stdout: expected(name), stderr: '' });
     }
   },
-  60_000,
 );
