@@ -134,7 +134,7 @@ function terminalRequest(task: Task, terminal: Terminal, request: number, at: nu
       return setForegroundGroup(task, terminal, memory.load32(at) | 0);
     case Ioctl.TIOCGSID:
       checkOwn(task, terminal);
-      memory.store32(at, terminal.session);
+      memory.store32(at, task.process.session);
       return 0;
     case Ioctl.TIOCSCTTY:
       return takeTerminal(task, terminal);

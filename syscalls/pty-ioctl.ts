@@ -65,7 +65,8 @@ export function takeTerminal(task: Task, terminal: Terminal): number {
   const { process } = task;
   if (terminal.session === process.session) return 0;
   const leader = process.pid === process.session;
-  if (!leader || process.fs.terminals.controlling(process) !== null || terminal.session !== 0) throw new Errno('EPERM');
+  if (!leader || process.fs.terminals.controlling(process) !== null || terminal.session !== null)
+    throw new Errno('EPERM');
   terminal.session = process.session;
   terminal.foregroundGroup = process.group;
   return 0;

@@ -236,8 +236,8 @@ export interface Terminal {
   setWindowSize(size: readonly [number, number, number, number]): void;
   flush(input: boolean, output: boolean): void;
   foregroundGroup: number;
-  /** The session it controls; 0 for none. */
-  session: number;
+  /** The session it controls; null for none: a session whose leader is outside our PID namespace has the number 0. */
+  session: number | null;
   /** Its device number, as tty_nr in /proc/<pid>/stat has it. */
   readonly device: number;
   /** A new description of it: what opening /dev/tty gives. */

@@ -43,7 +43,7 @@ export class Pty implements Terminal {
   readonly slaveInode: DeviceInode;
   settings: TerminalSettings = { ...freshSettings, cc: freshSettings.cc.slice() };
   foregroundGroup = 0;
-  session = 0;
+  session: number | null = null;
   /** TIOCSPTLCK: the slave cannot be opened yet. */
   locked = true;
   /** TIOCPKT. */
@@ -98,7 +98,7 @@ export class Pty implements Terminal {
 
   /** It becomes the controlling terminal of a session leader that has none; others it leaves alone. */
   private adopt({ pid, session, group, fs }: Process): void {
-    if (session !== pid || this.session !== 0 || fs.terminals.controlling({ session }) !== null) return;
+    if (session !== pid || this.session !== null || fs.terminals.controlling({ session }) !== null) return;
     this.session = session;
     this.foregroundGroup = group;
   }
@@ -230,8 +230,8 @@ export class Pty implements Terminal {
   /** The session no longer has the terminal: its leader and the foreground group are told (SIGHUP). */
   disconnect(): void {
     const { session, foregroundGroup } = this;
-    this.session = 0;
-    if (session === 0) return;
+    this.session = null;
+    if (session === null) return;
     for (const process of this.kernel.processes) {
       const leader = process.pid === session;
       if (!leader && (process.session !== session || process.group !== foregroundGroup)) continue;
