@@ -1,5 +1,15 @@
+import { cpuAreaBytes } from '#tcg/cpu-page.ts';
 import type { MemoryModel } from '#tcg/memory-model.ts';
 import type { CodeReader, CpuView } from '#tcg/target.ts';
+
+/** The CPU area at `base` of a memory, as the layouts of `tcg/cpu-page.ts` index it. */
+export const cpuViewAt = (buffer: ArrayBufferLike, base: number): CpuView => ({
+  u8: new Uint8Array(buffer, base, cpuAreaBytes),
+  i32: new Int32Array(buffer, base, cpuAreaBytes / 4),
+  f32: new Float32Array(buffer, base, cpuAreaBytes / 4),
+  f64: new Float64Array(buffer, base, cpuAreaBytes / 8),
+  i64: new BigInt64Array(buffer, base, cpuAreaBytes / 8),
+});
 
 /** What an engine needs of the memory it runs in: a process's (`GuestMemory`) or a machine's (`VirtualMemory`). */
 export interface EngineMemory extends CodeReader {

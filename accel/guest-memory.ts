@@ -2,6 +2,7 @@ import { cpuAreaBytes } from '#tcg/cpu-page.ts';
 import type { CodeReader, CpuView } from '#tcg/target.ts';
 import { Errno } from '#util/errno.ts';
 import { createLog } from '#util/log.ts';
+import { cpuViewAt } from './engine-memory.ts';
 import { type HostPagesFactory, pageShift, pageSize } from './host-pages.ts';
 import { PageProtection } from './page-protection.ts';
 import { discardBytes } from './tunables.ts';
@@ -94,13 +95,7 @@ export class GuestMemory implements CodeReader {
     const plane = (n: number): Uint8Array => new Uint8Array(buffer, permissionsBase + n * pageCount, pageCount);
     this.permissions = plane(0);
     this.sharedPermissions = Array.from({ length: permissionPlanes - 1 }, (_, n) => plane(n + 1));
-    this.cpu = {
-      u8: new Uint8Array(buffer, cpuBase, cpuAreaBytes),
-      i32: new Int32Array(buffer, cpuBase, cpuAreaBytes / 4),
-      f32: new Float32Array(buffer, cpuBase, cpuAreaBytes / 4),
-      f64: new Float64Array(buffer, cpuBase, cpuAreaBytes / 8),
-      i64: new BigInt64Array(buffer, cpuBase, cpuAreaBytes / 8),
-    };
+    this.cpu = cpuViewAt(buffer, cpuBase);
   }
 
   /**

@@ -1,7 +1,7 @@
-import { accessScratch, cpuAreaBytes } from '#tcg/cpu-page.ts';
+import { accessScratch } from '#tcg/cpu-page.ts';
 import { translationBias } from '#tcg/memory-model.ts';
 import type { CpuView } from '#tcg/target.ts';
-import type { EngineMemory, VirtualAddresses } from './engine-memory.ts';
+import { cpuViewAt, type EngineMemory, type VirtualAddresses } from './engine-memory.ts';
 import { Access, cpuBase, memoryPages, pageShift, pageSize } from './guest-memory.ts';
 import { TranslationTables, tablesBase, translatedMemory } from './translation-tables.ts';
 
@@ -74,13 +74,7 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
     const { buffer } = this.memory;
     this.u8 = new Uint8Array(buffer);
     this.words = new Int32Array(buffer);
-    this.cpu = {
-      u8: new Uint8Array(buffer, cpuBase, cpuAreaBytes),
-      i32: new Int32Array(buffer, cpuBase, cpuAreaBytes / 4),
-      f32: new Float32Array(buffer, cpuBase, cpuAreaBytes / 4),
-      f64: new Float64Array(buffer, cpuBase, cpuAreaBytes / 8),
-      i64: new BigInt64Array(buffer, cpuBase, cpuAreaBytes / 8),
-    };
+    this.cpu = cpuViewAt(buffer, cpuBase);
     this.tables = new TranslationTables(buffer);
   }
 

@@ -29,3 +29,10 @@ export interface Timer {
 /** The value of an aligned register as an access of fewer bytes sees it. */
 export const subword = (value: number, offset: number, bytes: number): number =>
   bytes === 4 ? value : (value >>> (8 * (offset & 3))) & ((1 << (8 * bytes)) - 1);
+
+/** Where a PrimeCell's identification registers begin; it has eight, a byte in each word. */
+const identificationStart = 0xfe0;
+
+/** What a PrimeCell reads as where it has no other register: its identification, else 0. */
+export const primeCellWord = (identification: readonly number[], offset: number): number =>
+  offset >= identificationStart ? (identification[(offset - identificationStart) >> 2] ?? 0) : 0;

@@ -1,4 +1,4 @@
-import type { Device, Line } from '../device.ts';
+import { type Device, type Line, primeCellWord } from '../device.ts';
 
 /*
  * ARM PrimeCell UART (PL011, DDI 0183). Transmission takes no time; what comes in waits in a queue until the receive
@@ -95,7 +95,7 @@ export class Pl011 implements Device {
       case registers.DMACR:
         return this.dma;
       default:
-        return offset >= 0xfe0 ? (identification[(offset - 0xfe0) >> 2] ?? 0) : 0;
+        return primeCellWord(identification, offset);
     }
   }
 

@@ -1,4 +1,4 @@
-import { type Device, type Line, subword } from '../device.ts';
+import { type Device, type Line, primeCellWord, subword } from '../device.ts';
 
 /* ARM PrimeCell General Purpose Input/Output (PL061, DDI 0190): eight pins. */
 
@@ -82,7 +82,7 @@ export class Pl061 implements Device {
       case registers.AFSEL:
         return this.alternate;
       default:
-        return offset >= 0xfe0 ? (identification[(offset - 0xfe0) >> 2] ?? 0) : 0;
+        return primeCellWord(identification, offset);
     }
   }
 

@@ -1,4 +1,4 @@
-import { type Clock, type Device, type Line, subword, type Timer } from '../device.ts';
+import { type Clock, type Device, type Line, primeCellWord, subword, type Timer } from '../device.ts';
 
 /* ARM PrimeCell Real Time Clock (PL031, DDI 0224): seconds, with an alarm. */
 
@@ -57,7 +57,7 @@ export class Pl031 implements Device {
       case registers.MIS:
         return this.raw & this.mask;
       default:
-        return offset >= 0xfe0 ? (identification[(offset - 0xfe0) >> 2] ?? 0) : 0;
+        return primeCellWord(identification, offset);
     }
   }
 

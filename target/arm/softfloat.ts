@@ -3,6 +3,7 @@
  * and the cumulative flags, for any binary format. Clear rather than fast: values are exact BigInt ratios rounded once.
  * Native operations serve the usual mode; this serves the others and is the reference of the tests.
  */
+import { bitLength, integerSqrt } from '#util/big-integer.ts';
 
 /** A binary interchange format. */
 export interface FloatFormat {
@@ -91,16 +92,6 @@ const zero = (format: FloatFormat, sign: boolean): bigint => signed(format, sign
 const infinity = (format: FloatFormat, sign: boolean): bigint => signed(format, sign, exponentOnes(format));
 export const defaultNan = (format: FloatFormat): bigint => exponentOnes(format) | quietBit(format);
 export const negate = (format: FloatFormat, value: bigint): bigint => value ^ signBit(format);
-
-export function bitLength(value: bigint): number {
-  let rest = value;
-  let count = 0;
-  while (rest > 0xffffffffn) {
-    rest >>= 32n;
-    count += 32;
-  }
-  return count + 32 - Math.clz32(Number(rest));
-}
 
 function unpack(format: FloatFormat, bits: bigint, env: FloatEnv): Unpacked {
   const sign = (bits & signBit(format)) !== 0n;
@@ -279,17 +270,6 @@ export function div(format: FloatFormat, a: bigint, b: bigint, env: FloatEnv): b
   const quotient = dividend / y.significand;
   const sticky = quotient * y.significand !== dividend;
   return round(format, sign, quotient, x.exponent - y.exponent - scale, sticky, env);
-}
-
-/** Floor of the square root. */
-export function integerSqrt(value: bigint): bigint {
-  if (value < 2n) return value;
-  let guess = 1n << BigInt((bitLength(value) + 1) >> 1);
-  for (;;) {
-    const next = (guess + value / guess) >> 1n;
-    if (next >= guess) return guess;
-    guess = next;
-  }
 }
 
 export function sqrt(format: FloatFormat, a: bigint, env: FloatEnv): bigint {

@@ -5,8 +5,8 @@
  *
  * Fixed-point values are BigInts in units of 2^-bits, `bits` given with each.
  */
+import { bitLength, integerSqrt } from '#util/big-integer.ts';
 import {
-  bitLength,
   infinityExtended,
   invalidOperation,
   noteDenormals,
@@ -215,18 +215,8 @@ function arcTangent(s: bigint, bits: number): bigint {
   const one = 1n << BigInt(bits);
   let t = s;
   for (let halvings = 0; halvings < 2; halvings++)
-    t = (t << BigInt(bits)) / (one + squareRoot(one + ((t * t) >> BigInt(bits)), bits));
+    t = (t << BigInt(bits)) / (one + integerSqrt((one + ((t * t) >> BigInt(bits))) << BigInt(bits)));
   return arcSeries(t, bits, true) << 2n;
-}
-
-function squareRoot(value: bigint, bits: number): bigint {
-  const radicand = value << BigInt(bits);
-  let guess = 1n << BigInt((bitLength(radicand) + 1) >> 1);
-  for (;;) {
-    const next = (guess + radicand / guess) >> 1n;
-    if (next >= guess) return guess;
-    guess = next;
-  }
 }
 
 /** FPATAN: the angle of the point (x, y), −π to π. `a` is x (ST0), `b` is y (ST1). */

@@ -5,6 +5,7 @@
  *
  * A number is a BigInt of 80 bits as FSTP m80 stores it: sign, exponent (15 bits), significand with its integer bit (64).
  */
+import { bitLength, integerSqrt } from '#util/big-integer.ts';
 
 /** RC of the control word. */
 export const X87Rounding = { nearest: 0, down: 1, up: 2, zero: 3 } as const;
@@ -86,16 +87,6 @@ const packed = (sign: boolean, biased: number, significand: bigint): bigint =>
   (sign ? signBit : 0n) | (BigInt(biased) << 64n) | significand;
 export const zeroExtended = (sign: boolean): bigint => packed(sign, 0, 0n);
 export const infinityExtended = (sign: boolean): bigint => packed(sign, 0x7fff, integerBit);
-
-export function bitLength(value: bigint): number {
-  let rest = value;
-  let count = 0;
-  while (rest > 0xffffffffn) {
-    rest >>= 32n;
-    count += 32;
-  }
-  return count + 32 - Math.clz32(Number(rest));
-}
 
 export function unpackExtended(bits: bigint): UnpackedExtended {
   const sign = (bits & signBit) !== 0n;
@@ -327,17 +318,6 @@ export function div(a: bigint, b: bigint, env: X87Env): bigint {
   const quotient = dividend / y.significand;
   const sticky = quotient * y.significand !== dividend;
   return roundExtended(sign, quotient, x.exponent - y.exponent - scale, sticky, env);
-}
-
-/** Floor of the square root. */
-export function integerSqrt(value: bigint): bigint {
-  if (value < 2n) return value;
-  let guess = 1n << BigInt((bitLength(value) + 1) >> 1);
-  for (;;) {
-    const next = (guess + value / guess) >> 1n;
-    if (next >= guess) return guess;
-    guess = next;
-  }
 }
 
 export function sqrt(a: bigint, env: X87Env): bigint {

@@ -129,51 +129,48 @@ export function ror(c: X86Context): void {
   );
 }
 
-/** RCL dst, count */
-export function rcl(c: X86Context): void {
-  const { b, flags } = c;
-  const bits = 8 * c.size(0);
-  const count = countOf(c, 1);
-  const carryIn = flags.getCf();
-  let carry: Value = -1;
-  c.update(
-    0,
-    (old) => {
-      const turned = bits === 32 ? rotateLeft33(c, old, carryIn, count) : rotateLeft(c, old, carryIn, count, bits);
-      carry = turned.carry;
-      return turned.value;
-    },
-    (_old, rotated) => {
-      unlessZero(c, count, () => {
-        flags.setCf(carry);
-        flags.setOf(b.xor(c.signed(rotated, bits / 8), top(c, carry)));
-      });
-    },
-  );
+/** Operand and carry turned as one number: the operand, and the carry after it. */
+interface Turned {
+  readonly value: Value;
+  readonly carry: Value;
 }
 
+/** RCL, RCR: `overflow` gives OF from the operand afterwards and the carry. */
+const rotateThroughCarry =
+  (
+    turn32: (c: X86Context, old: Value, carryIn: Value, count: Value) => Turned,
+    turn: (c: X86Context, old: Value, carryIn: Value, count: Value, bits: number) => Turned,
+    overflow: (c: X86Context, rotated: Value, carry: Value, bits: number) => Value,
+  ) =>
+  (c: X86Context): void => {
+    const { flags } = c;
+    const bits = 8 * c.size(0);
+    const count = countOf(c, 1);
+    const carryIn = flags.getCf();
+    let carry: Value = -1;
+    c.update(
+      0,
+      (old) => {
+        const turned = bits === 32 ? turn32(c, old, carryIn, count) : turn(c, old, carryIn, count, bits);
+        carry = turned.carry;
+        return turned.value;
+      },
+      (_old, rotated) => {
+        unlessZero(c, count, () => {
+          flags.setCf(carry);
+          flags.setOf(c.b.xor(c.signed(rotated, bits / 8), overflow(c, rotated, carry, bits)));
+        });
+      },
+    );
+  };
+
+/** RCL dst, count */
+export const rcl = rotateThroughCarry(rotateLeft33, rotateLeft, (c, _rotated, carry) => top(c, carry));
+
 /** RCR dst, count */
-export function rcr(c: X86Context): void {
-  const { b, flags } = c;
-  const bits = 8 * c.size(0);
-  const count = countOf(c, 1);
-  const carryIn = flags.getCf();
-  let carry: Value = -1;
-  c.update(
-    0,
-    (old) => {
-      const turned = bits === 32 ? rotateRight33(c, old, carryIn, count) : rotateRight(c, old, carryIn, count, bits);
-      carry = turned.carry;
-      return turned.value;
-    },
-    (_old, rotated) => {
-      unlessZero(c, count, () => {
-        flags.setCf(carry);
-        flags.setOf(b.xor(c.signed(rotated, bits / 8), b.shlImm(rotated, 33 - bits)));
-      });
-    },
-  );
-}
+export const rcr = rotateThroughCarry(rotateRight33, rotateRight, ({ b }, rotated, _carry, bits) =>
+  b.shlImm(rotated, 33 - bits),
+);
 
 interface Turned {
   readonly value: Value;

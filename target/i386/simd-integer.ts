@@ -23,9 +23,6 @@ import {
 
 const andNot = (c: X86Context, a: Value, b: Value): Value => c.b.bin(Op.andnot_v128, a, b);
 
-/** PCMPGT: a > b. */
-export const compareGreater = (op: number): Translate => binary((c, a, b) => c.b.bin(op, a, b));
-
 /** PANDN: ~dst & src. */
 export const pandn = binary((c, a, b) => andNot(c, b, a));
 

@@ -2,18 +2,8 @@
  * SSE floating point as MXCSR has it (SDM vol. 1, 10.2.3 and 11.5): rounding modes, denormals as zeros, flush to zero,
  * and the exception flags. Exact and slow; the usual mode runs on native operations (`sse-float.ts`).
  */
-import {
-  bitLength,
-  type Destination,
-  double,
-  integerSqrt,
-  newX87Env,
-  roundAt,
-  roundTo,
-  single,
-  type X87Env,
-  X87Flag,
-} from './extended.ts';
+import { bitLength, integerSqrt } from '#util/big-integer.ts';
+import { type Destination, double, newX87Env, roundAt, roundTo, single, type X87Env, X87Flag } from './extended.ts';
 
 /** A format: bits of the fraction and of the exponent, and what results are rounded to. */
 export interface SseFormat {

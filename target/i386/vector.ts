@@ -13,9 +13,6 @@ const isMmxMethod = (method: number): boolean => method === Method.P || method =
 /** Is operand n an MMX register or 64 bits of memory beside one? */
 export const isMmx = (c: X86Context, n: number): boolean => isMmxMethod(c.operand(n).method);
 
-/** 16 where the instruction works on XMM registers, 8 where on MMX registers. */
-export const vectorBytes = (c: X86Context): 8 | 16 => (isMmx(c, 0) ? 8 : 16);
-
 /**
  * Begins an MMX instruction: an x87 exception that waits comes first; then all registers are valid and TOP is 0 (SDM
  * vol. 1, 9.5.1). To be called when nothing faults any more; the pending check is `checkMmx`.

@@ -1,7 +1,6 @@
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { runBatch } from '../random/batch.ts';
 import { repoRoot } from '../support/cache.ts';
-import { plainEnvironment } from '../support/run.ts';
 
 /** The rig's program; its record layouts are those of fixtures/i386/insnrig.c. */
 export const rigProgram: string = join(repoRoot, 'fixtures/i386/insnrig');
@@ -98,37 +97,6 @@ export interface RigOptions {
   timeout?: number;
 }
 
-interface BatchEnd {
-  stdout: Buffer;
-  reason: string;
-}
-
-function runBatch(command: RigCommand, input: Buffer, { fx, timeout }: Required<RigOptions>): Promise<BatchEnd> {
-  return new Promise((resolve, reject) => {
-    const [program, ...args] = [...command, rigProgram, ...(fx ? ['fx'] : [])];
-    const child = spawn(program, args, { env: plainEnvironment });
-    const stdout: Buffer[] = [];
-    let stderr = '';
-    let hangs = false;
-    const timer = setTimeout(() => {
-      hangs = true;
-      child.kill('SIGKILL');
-    }, timeout);
-    child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
-    child.stderr.on('data', (chunk: Buffer) => {
-      stderr = (stderr + chunk.toString()).slice(-2000);
-    });
-    child.on('error', reject);
-    child.on('close', (code, signal) => {
-      clearTimeout(timer);
-      const how = hangs ? 'hangs' : (signal ?? `exit code ${code}`);
-      resolve({ stdout: Buffer.concat(stdout), reason: `${how}\n${stderr}`.trim() });
-    });
-    child.stdin.on('error', () => {});
-    child.stdin.end(input);
-  });
-}
-
 /** A runner that keeps dying is not started for ever. */
 const maxDeaths = 20;
 
@@ -143,7 +111,7 @@ export async function runRig(
   while (results.length < requests.length) {
     const left = requests.slice(results.length);
     const input = Buffer.concat(left.map((request) => encodeRequest(request, fx)));
-    const { stdout, reason } = await runBatch(command, input, { fx, timeout });
+    const { stdout, reason } = await runBatch([...command, rigProgram, ...(fx ? ['fx'] : [])], input, timeout);
     results.push(...decodeReports(stdout, fx).slice(0, left.length));
     if (results.length === requests.length) break;
     deaths++;

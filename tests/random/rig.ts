@@ -1,7 +1,6 @@
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { repoRoot } from '../support/cache.ts';
-import { plainEnvironment } from '../support/run.ts';
+import { runBatch } from './batch.ts';
 
 /** The rig's program; its record layouts are those of fixtures/arm/insnrig.c. */
 export const rigProgram: string = join(repoRoot, 'fixtures/arm/insnrig');
@@ -115,39 +114,6 @@ export interface RigOptions {
   handlers?: boolean;
 }
 
-interface BatchEnd {
-  stdout: Buffer;
-  timedOut: boolean;
-  reason: string;
-}
-
-function runBatch([command, args]: RigCommand, input: Buffer, options: Required<RigOptions>): Promise<BatchEnd> {
-  const { timeout, fpFlags, handlers } = options;
-  return new Promise((resolve, reject) => {
-    const rigArgs = [...(fpFlags ? [] : ['flags']), ...(handlers ? [] : ['handlers'])];
-    const child = spawn(command, [...args, rigProgram, ...rigArgs], { env: plainEnvironment });
-    const stdout: Buffer[] = [];
-    let stderr = '';
-    let timedOut = false;
-    const timer = setTimeout(() => {
-      timedOut = true;
-      child.kill('SIGKILL');
-    }, timeout);
-    child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
-    child.stderr.on('data', (chunk: Buffer) => {
-      stderr = (stderr + chunk.toString()).slice(-2000);
-    });
-    child.on('error', reject);
-    child.on('close', (code, signal) => {
-      clearTimeout(timer);
-      const how = timedOut ? 'hangs' : (signal ?? `exit code ${code}`);
-      resolve({ stdout: Buffer.concat(stdout), timedOut, reason: `${how}\n${stderr}`.trim() });
-    });
-    child.stdin.on('error', () => {});
-    child.stdin.end(input);
-  });
-}
-
 // A runner that dies of every request would be started again for each.
 const MAX_DEATHS = 50;
 // A runner that hangs costs a whole time-out.
@@ -164,10 +130,12 @@ export async function runRig(
 ): Promise<Result[]> {
   const results: Result[] = [];
   let deaths = 0;
+  const [program, args] = command;
+  const rigArgs = [...(fpFlags ? [] : ['flags']), ...(handlers ? [] : ['handlers'])];
   while (results.length < requests.length) {
     const left = requests.slice(results.length);
     const input = Buffer.concat(left.map((request) => encodeRequest(request, dump)));
-    const end = await runBatch(command, input, { dump, timeout, fpFlags, handlers });
+    const end = await runBatch([program, ...args, rigProgram, ...rigArgs], input, timeout);
     results.push(...decodeReports(end.stdout, dump).slice(0, left.length));
     if (results.length === requests.length) break;
     deaths += end.timedOut ? HANG_WEIGHT : 1;
