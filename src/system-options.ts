@@ -1,4 +1,5 @@
 // The command line of machine mode, with QEMU's names.
+import { deviceHelp } from '#system/devices/table.ts';
 import { UsageError } from './option-table.ts';
 
 /** Everything about one machine. */
@@ -15,6 +16,8 @@ export interface SystemConfig {
   /** Write the device tree there and end. */
   readonly dumpdtb: string | null;
   readonly serial: string;
+  /** The texts of `-device` options, in order. */
+  readonly devices: readonly string[];
   /** stdin is shared with the monitor: Ctrl-A escapes. */
   readonly nographic: boolean;
   readonly reboot: boolean;
@@ -41,8 +44,15 @@ const logItems = {
 };
 export type SystemLogItem = keyof typeof logItems;
 
-/** Options by name: what they do, and the name of their value if they take one. */
-const options: Readonly<Record<string, { readonly value?: string; readonly help: string }>> = {
+interface Option {
+  /** Name of the value, if it takes one. */
+  readonly value?: string;
+  readonly help: string;
+  /** It may be given several times, and each time counts. */
+  readonly repeats?: true;
+}
+
+const options: Readonly<Record<string, Option>> = {
   M: { value: 'MACHINE', help: 'the machine; help lists them' },
   machine: { value: 'MACHINE', help: 'the same' },
   cpu: { value: 'MODEL', help: 'the CPU; help lists them (default cortex-a15)' },
@@ -53,6 +63,7 @@ const options: Readonly<Record<string, { readonly value?: string; readonly help:
   append: { value: 'WORDS', help: 'the kernel’s command line' },
   dtb: { value: 'FILE', help: 'device tree instead of the machine’s own' },
   serial: { value: 'DEV', help: 'stdio, mon:stdio, null, file:PATH, tcp:HOST:PORT[,server] (default stdio)' },
+  device: { value: 'TYPE,…', help: 'a device; help lists them, TYPE,help its properties', repeats: true },
   nographic: { help: 'serial line on the terminal; C-a x ends, C-a h helps' },
   'no-reboot': { help: 'end where the guest resets' },
   icount: { value: 'shift=N', help: 'guest time by instructions, 2^N nanoseconds each: the same run every time' },
@@ -72,6 +83,7 @@ const list = (title: string, items: Readonly<Record<string, string>>): string =>
 /** Reads the arguments after `--system`. Throws UsageError. */
 export function readSystemCommandLine(command: string, args: readonly string[]): SystemInvocation {
   const given = new Map<string, string>();
+  const repeated = new Map<string, string[]>();
   for (let at = 0; at < args.length; at++) {
     const word = args[at];
     const [, name, text] = /^--?([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
@@ -84,13 +96,18 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
       continue;
     }
     if (text === undefined && at + 1 === args.length) throw new UsageError(`option '${word}' needs a value`);
-    given.set(name, text ?? args[++at]);
+    const value = text ?? args[++at];
+    given.set(name, value);
+    if (option.repeats) repeated.set(name, [...(repeated.get(name) ?? []), value]);
   }
   if (given.has('help')) return { kind: 'print', text: help(command) };
   const machineText = given.get('M') ?? given.get('machine');
   if (machineText === 'help' || machineText === '?') return { kind: 'print', text: list('Machines', machines) };
   if (given.get('cpu') === 'help') return { kind: 'print', text: list('CPU models', cpus) };
   if (given.get('d') === 'help') return { kind: 'print', text: list('Log items (several with commas)', logItems) };
+  const devices = repeated.get('device') ?? [];
+  const deviceText = devices.map(deviceHelp).find((text) => text !== null);
+  if (deviceText !== undefined) return { kind: 'print', text: deviceText };
   if (machineText === undefined) throw new UsageError('no machine (-M); -M help lists them');
   const [machine, ...properties] = machineText.split(',');
   oneOf(machine, machines, 'machine');
@@ -116,6 +133,7 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
       dtb: given.get('dtb') ?? null,
       dumpdtb,
       serial: given.get('serial') ?? 'stdio',
+      devices,
       nographic: given.has('nographic'),
       reboot: !given.has('no-reboot'),
       icount: instructionShift(given.get('icount')),

@@ -5,7 +5,10 @@ import { translatedMemory } from '#accel/translation-tables.ts';
 import { BootError } from '#system/boot/linux.ts';
 import { buildDeviceTree, loadLinux } from '#system/boot/load.ts';
 import { ChardevError, openChardev } from '#system/chardev.ts';
+import { createDevices } from '#system/devices/table.ts';
 import { Machine } from '#system/machine.ts';
+import { OptionError } from '#system/option-text.ts';
+import { randomSource } from '#system/random.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import { generateInterpreter } from '#tcg/interpreter-module.ts';
 import { UsageError } from './option-table.ts';
@@ -21,12 +24,14 @@ export async function runSystemCommand(command: string, args: readonly string[])
     }
     return await runSystem(invocation.config);
   } catch (error) {
-    const expected = error instanceof UsageError || error instanceof BootError || error instanceof ChardevError;
-    if (!expected) throw error;
-    writeSync(2, `${command}: ${error.message}\n`);
+    if (!expectedErrors.some((kind) => error instanceof kind)) throw error;
+    writeSync(2, `${command}: ${(error as Error).message}\n`);
     return 1;
   }
 }
+
+/** What the user can cause. */
+const expectedErrors = [UsageError, BootError, ChardevError, OptionError];
 
 /** A host file's bytes; a failure is one line. */
 function read(option: string, path: string): Uint8Array {
@@ -47,12 +52,14 @@ async function runSystem(config: SystemConfig): Promise<number> {
     initrd: config.initrd === null ? null : read('initrd', config.initrd),
     deviceTree: config.dtb === null ? null : { name: config.dtb, bytes: read('dtb', config.dtb) },
   };
+  const devices = createDevices(config.devices, { random: randomSource(config.icount !== null) });
   const fd = config.logFile === null ? 2 : openSync(config.logFile, 'w');
   const log = (line: string): void => void writeSync(fd, `${line}\n`);
   const serial = openChardev(config.serial, { x: () => quit() }, config.nographic);
   const machine = new Machine({
     ramSize: config.ramSize,
     serial,
+    devices,
     icount: config.icount,
     startTime: config.startTime,
     engine: {
