@@ -64,6 +64,31 @@ const options: Readonly<Record<string, { readonly value?: string; readonly help:
   help: { help: 'this text' },
 };
 
+/** The options of a command line. */
+class Given {
+  private readonly values = new Map<string, string[]>();
+
+  add(name: string, value: string): void {
+    const values = this.values.get(name);
+    if (values) values.push(value);
+    else this.values.set(name, [value]);
+  }
+
+  has(name: string): boolean {
+    return this.values.has(name);
+  }
+
+  /** The last value wins. */
+  get(name: string): string | undefined {
+    return this.values.get(name)?.at(-1);
+  }
+
+  /** All values of an option that may be given several times. */
+  all(name: string): readonly string[] {
+    return this.values.get(name) ?? [];
+  }
+}
+
 const list = (title: string, items: Readonly<Record<string, string>>): string =>
   `${title}:\n${Object.entries(items)
     .map(([name, help]) => `  ${name.padEnd(14)}${help}\n`)
@@ -71,7 +96,7 @@ const list = (title: string, items: Readonly<Record<string, string>>): string =>
 
 /** Reads the arguments after `--system`. Throws UsageError. */
 export function readSystemCommandLine(command: string, args: readonly string[]): SystemInvocation {
-  const given = new Map<string, string>();
+  const given = new Given();
   for (let at = 0; at < args.length; at++) {
     const word = args[at];
     const [, name, text] = /^--?([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
@@ -80,11 +105,11 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
     if (option === undefined) throw new UsageError(`unknown option '${word}'; see --system --help`);
     if (option.value === undefined) {
       if (text !== undefined) throw new UsageError(`option '-${name}' takes no value`);
-      given.set(name, '');
+      given.add(name, '');
       continue;
     }
     if (text === undefined && at + 1 === args.length) throw new UsageError(`option '${word}' needs a value`);
-    given.set(name, text ?? args[++at]);
+    given.add(name, text ?? args[++at]);
   }
   if (given.has('help')) return { kind: 'print', text: help(command) };
   const machineText = given.get('M') ?? given.get('machine');

@@ -65,10 +65,7 @@ async function runSystem(config: SystemConfig): Promise<number> {
       onException: (name: string, { pc, core }: Machine) => log(exceptionText(name, pc, core.cpsr)),
     }),
   });
-  const quit = (): void => {
-    machine.end = 'quit';
-    machine.notify();
-  };
+  const quit = (): void => machine.finish('quit');
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, quit);
   const started = process.hrtime.bigint();
   for (;;) {
