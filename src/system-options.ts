@@ -48,10 +48,9 @@ interface Option {
   /** Name of the value, if it takes one. */
   readonly value?: string;
   readonly help: string;
-  /** It may be given several times, and each time counts. */
-  readonly repeats?: true;
 }
 
+/** By name. */
 const options: Readonly<Record<string, Option>> = {
   M: { value: 'MACHINE', help: 'the machine; help lists them' },
   machine: { value: 'MACHINE', help: 'the same' },
@@ -63,7 +62,7 @@ const options: Readonly<Record<string, Option>> = {
   append: { value: 'WORDS', help: 'the kernel’s command line' },
   dtb: { value: 'FILE', help: 'device tree instead of the machine’s own' },
   serial: { value: 'DEV', help: 'stdio, mon:stdio, null, file:PATH, tcp:HOST:PORT[,server] (default stdio)' },
-  device: { value: 'TYPE,…', help: 'a device; help lists them, TYPE,help its properties', repeats: true },
+  device: { value: 'TYPE,…', help: 'a device; help lists them, TYPE,help its properties' },
   nographic: { help: 'serial line on the terminal; C-a x ends, C-a h helps' },
   'no-reboot': { help: 'end where the guest resets' },
   icount: { value: 'shift=N', help: 'guest time by instructions, 2^N nanoseconds each: the same run every time' },
@@ -75,6 +74,31 @@ const options: Readonly<Record<string, Option>> = {
   help: { help: 'this text' },
 };
 
+/** The options of a command line. */
+class Given {
+  private readonly values = new Map<string, string[]>();
+
+  add(name: string, value: string): void {
+    const values = this.values.get(name);
+    if (values) values.push(value);
+    else this.values.set(name, [value]);
+  }
+
+  has(name: string): boolean {
+    return this.values.has(name);
+  }
+
+  /** The last value wins. */
+  get(name: string): string | undefined {
+    return this.values.get(name)?.at(-1);
+  }
+
+  /** All values of an option that may be given several times. */
+  all(name: string): readonly string[] {
+    return this.values.get(name) ?? [];
+  }
+}
+
 const list = (title: string, items: Readonly<Record<string, string>>): string =>
   `${title}:\n${Object.entries(items)
     .map(([name, help]) => `  ${name.padEnd(14)}${help}\n`)
@@ -82,8 +106,7 @@ const list = (title: string, items: Readonly<Record<string, string>>): string =>
 
 /** Reads the arguments after `--system`. Throws UsageError. */
 export function readSystemCommandLine(command: string, args: readonly string[]): SystemInvocation {
-  const given = new Map<string, string>();
-  const repeated = new Map<string, string[]>();
+  const given = new Given();
   for (let at = 0; at < args.length; at++) {
     const word = args[at];
     const [, name, text] = /^--?([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
@@ -92,20 +115,18 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
     if (option === undefined) throw new UsageError(`unknown option '${word}'; see --system --help`);
     if (option.value === undefined) {
       if (text !== undefined) throw new UsageError(`option '-${name}' takes no value`);
-      given.set(name, '');
+      given.add(name, '');
       continue;
     }
     if (text === undefined && at + 1 === args.length) throw new UsageError(`option '${word}' needs a value`);
-    const value = text ?? args[++at];
-    given.set(name, value);
-    if (option.repeats) repeated.set(name, [...(repeated.get(name) ?? []), value]);
+    given.add(name, text ?? args[++at]);
   }
   if (given.has('help')) return { kind: 'print', text: help(command) };
   const machineText = given.get('M') ?? given.get('machine');
   if (machineText === 'help' || machineText === '?') return { kind: 'print', text: list('Machines', machines) };
   if (given.get('cpu') === 'help') return { kind: 'print', text: list('CPU models', cpus) };
   if (given.get('d') === 'help') return { kind: 'print', text: list('Log items (several with commas)', logItems) };
-  const devices = repeated.get('device') ?? [];
+  const devices = given.all('device');
   const deviceText = devices.map(deviceHelp).find((text) => text !== null);
   if (deviceText !== undefined) return { kind: 'print', text: deviceText };
   if (machineText === undefined) throw new UsageError('no machine (-M); -M help lists them');

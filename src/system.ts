@@ -7,7 +7,7 @@ import { buildDeviceTree, loadLinux } from '#system/boot/load.ts';
 import { ChardevError, openChardev } from '#system/chardev.ts';
 import { createDevices } from '#system/devices/table.ts';
 import { Machine } from '#system/machine.ts';
-import { OptionError } from '#system/option-text.ts';
+import { OptionError } from '#system/option-string.ts';
 import { randomSource } from '#system/random.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import { generateInterpreter } from '#tcg/interpreter-module.ts';
@@ -72,10 +72,7 @@ async function runSystem(config: SystemConfig): Promise<number> {
       onException: (name: string, { pc, core }: Machine) => log(exceptionText(name, pc, core.cpsr)),
     }),
   });
-  const quit = (): void => {
-    machine.end = 'quit';
-    machine.notify();
-  };
+  const quit = (): void => machine.finish('quit');
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, quit);
   const started = process.hrtime.bigint();
   for (;;) {

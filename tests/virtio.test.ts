@@ -6,7 +6,11 @@ import { ramBase, VirtioDriver } from './support/virtio-driver.ts';
 /** A source whose bytes count up. */
 const counting = () => {
   let next = 0;
-  return { fill: (bytes: Uint8Array) => void bytes.forEach((_, i) => (bytes[i] = next++)) };
+  return {
+    fill(bytes: Uint8Array): void {
+      for (const i of bytes.keys()) bytes[i] = next++;
+    },
+  };
 };
 const rig = (options = {}) => new VirtioDriver(new VirtioRng(counting()), options);
 

@@ -1,6 +1,7 @@
 import type { VirtioDevice } from '#hw/virtio/device.ts';
 import { VirtioRng } from '#hw/virtio/rng.ts';
-import { describeProperties, OptionError, property, readProperties, splitOptions } from '../option-text.ts';
+import { describeProperties, property, readProperties } from '../option-properties.ts';
+import { OptionString } from '../option-string.ts';
 import { type Backends, type DeviceType, deviceType } from './types.ts';
 
 /** What `-device` knows, by QEMU's names. */
@@ -31,22 +32,22 @@ export interface PlacedDevice {
 
 /** The text for `-device help`, or null if `text` asks for no help. */
 export function deviceHelp(text: string): string | null {
-  const given = splitOptions(text, 'driver');
-  const driver = given.get('driver') ?? '';
+  const options = new OptionString('-device', text);
+  const driver = options.first;
   if (driver === 'help' || driver === '?') {
     const rows = Object.entries(deviceTypes).map(
       ([name, { help }]) => `name "${name}", bus virtio-bus, desc "${help}"\n`,
     );
     return rows.join('');
   }
-  if (!given.has('help')) return null;
-  return `${driver} options:\n${describeProperties({ ...typeOf(driver).properties, ...common })}`;
+  if (options.last('help') === undefined) return null;
+  return `${driver} options:\n${describeProperties({ ...typeOf(options).properties, ...common })}`;
 }
 
-function typeOf(driver: string): DeviceType {
-  const name = aliases[driver] ?? driver;
+function typeOf(options: OptionString): DeviceType {
+  const name = aliases[options.first] ?? options.first;
   const type = Object.hasOwn(deviceTypes, name) ? deviceTypes[name] : undefined;
-  if (!type) throw new OptionError(`-device ${driver}: no such device; -device help lists them`);
+  if (!type) throw options.wrong('no such device; -device help lists them');
   return type;
 }
 
@@ -54,22 +55,19 @@ function typeOf(driver: string): DeviceType {
 export function createDevices(texts: readonly string[], backends: Backends): PlacedDevice[] {
   const placed: PlacedDevice[] = [];
   for (const text of texts) {
-    const given = splitOptions(text, 'driver');
-    const driver = given.get('driver') ?? '';
-    given.delete('driver');
-    const type = typeOf(driver);
-    const what = `-device ${driver}`;
-    const values = readProperties(what, given, { ...type.properties, ...common });
+    const options = new OptionString('-device', text);
+    const type = typeOf(options);
+    const values = readProperties(options, { ...type.properties, ...common });
     const { id = null, bus } = values;
-    if (id !== null && placed.some((other) => other.id === id)) throw new OptionError(`${what}: duplicate ID '${id}'`);
-    placed.push({ id, slot: slotOf(what, bus), device: type.create(values, backends) });
+    if (id !== null && placed.some((other) => other.id === id)) throw options.wrong(`duplicate ID '${id}'`);
+    placed.push({ id, slot: slotOf(options, bus), device: type.create(values, backends, options) });
   }
   return placed;
 }
 
-function slotOf(what: string, bus: string | undefined): number | null {
+function slotOf(options: OptionString, bus: string | undefined): number | null {
   if (bus === undefined) return null;
   const [, number] = /^virtio-mmio-bus\.(\d+)$/.exec(bus) ?? [];
-  if (number === undefined) throw new OptionError(`${what}: bus '${bus}' not found`);
+  if (number === undefined) throw options.wrong(`bus '${bus}' not found`);
   return Number(number);
 }

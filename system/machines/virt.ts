@@ -9,7 +9,7 @@ import { VirtioMmio } from '#hw/virtio/mmio.ts';
 import type { FdtNode } from '../boot/fdt.ts';
 import type { PlacedDevice } from '../devices/table.ts';
 import type { MemoryMap } from '../memory-map.ts';
-import { OptionError } from '../option-text.ts';
+import { OptionError } from '../option-string.ts';
 
 /** Physical memory of QEMU's `virt` machine. */
 export const map = {

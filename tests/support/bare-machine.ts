@@ -39,10 +39,7 @@ export async function runBare(
     machine.memory.writeRam(Number(address), new Uint8Array(Int32Array.from(words).buffer));
   }
   machine.start(bareStart, 0, 0, 0);
-  const giveUp = setTimeout(() => {
-    machine.end = 'quit';
-    machine.notify();
-  }, 20_000);
+  const giveUp = setTimeout(() => machine.finish('quit'), 20_000);
   const end = await machine.run();
   clearTimeout(giveUp);
   if (end !== 'off') throw new Error(`the program did not end: pc ${machine.core.cpu.i32[4]!.toString(16)}`);

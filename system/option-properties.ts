@@ -1,10 +1,6 @@
-/*
- * Options with properties, as QEMU spells them: `first,name=value,name=value`. A comma in a value is written twice; a
- * name alone is switched on.
- */
+import type { OptionString } from './option-string.ts';
 
-/** A wrong option, in one line. */
-export class OptionError extends Error {}
+/* Properties of options with their types, for those that have many of them. */
 
 /** What a property's value may be; `read` answers undefined to what it may not be. */
 export interface Property<T> {
@@ -56,32 +52,16 @@ export const property = {
   }),
 } as const;
 
-/** Splits `text` into names and values; `implied` is the name of a first value that has none. */
-export function splitOptions(text: string, implied?: string): Map<string, string> {
-  const found = new Map<string, string>();
-  const words = text.replaceAll(',,', '\0').split(',');
-  for (const [i, word] of words.map((part) => part.replaceAll('\0', ',')).entries()) {
-    const equals = word.indexOf('=');
-    if (equals >= 0) found.set(word.slice(0, equals), word.slice(equals + 1));
-    else if (i === 0 && implied !== undefined) found.set(implied, word);
-    else if (word !== '') found.set(word, 'on');
-  }
-  return found;
-}
-
-/** Reads given properties by their types; `what` names the option in messages. Throws OptionError. */
-export function readProperties<P extends Properties>(
-  what: string,
-  given: ReadonlyMap<string, string>,
-  properties: P,
-): Values<P> {
+/** Reads an option's properties by their types. Throws OptionError. */
+export function readProperties<P extends Properties>(options: OptionString, properties: P): Values<P> {
   const values: Record<string, unknown> = {};
-  for (const [name, text] of given) {
-    const known = Object.hasOwn(properties, name) ? properties[name] : undefined;
-    if (!known) throw new OptionError(`${what}: no property '${name}'`);
+  for (const [name, known] of Object.entries(properties)) {
+    const text = options.last(name);
+    if (text === undefined) continue;
     values[name] = known.read(text);
-    if (values[name] === undefined) throw new OptionError(`${what}: ${name}=${text}: expected ${known.type}`);
+    if (values[name] === undefined) throw options.wrong(`${name}: expected ${known.type}`);
   }
+  options.finish();
   return values as Values<P>;
 }
 
