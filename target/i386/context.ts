@@ -5,7 +5,9 @@ import type { CodeReader } from '#tcg/target.ts';
 import { Cond, Flags } from './flags.ts';
 import type { Insn } from './insn.ts';
 import { Method, type Operand, sizeA, sizeP, sizeV } from './operand.ts';
+import { x87Mode } from './sse-mode.ts';
 import { Reg, Seg, slotBase, slotR, slotSt, slotXmm, Vector } from './state.ts';
+import { X87Inline } from './x87-inline.ts';
 
 /**
  * What translate functions get: the builder, the instruction's operands as IR values, the flags, and the ways to go on
@@ -24,6 +26,10 @@ export class X86Context {
   readonly mode: number;
   /** The block may run on past a branch that is not taken. */
   private readonly extended: boolean;
+  /** The x87 unit without helpers: in regions. */
+  readonly x87: X87Inline | undefined;
+  /** The interpreter has noted the state of the x87 unit in this block. */
+  x87Noted = false;
   private readonly isLeader: ((pc: number) => boolean) | undefined;
   /** The instruction ended the block. */
   ended = false;
@@ -49,6 +55,7 @@ export class X86Context {
     this.extended = extended;
     this.isLeader = isLeader;
     this.flags = new Flags(b);
+    this.x87 = extended && !(mode & x87Mode) ? new X87Inline(this) : undefined;
   }
 
   /** Starts the instruction that `insn` holds. */

@@ -182,6 +182,17 @@ export class Flags {
     this.setOf(this.b.shlImm(word, 20));
   }
 
+  /** ZF and CF (0 or 1) of a comparison of numbers; the others become 0. */
+  setOrder(equal: Value, less: Value): void {
+    const { b } = this;
+    b.set32(slotZf, b.eqz(equal));
+    b.set32(slotCf, less);
+    // An odd number of ones: PF is clear.
+    b.set32(slotSf, b.i32(1));
+    b.set32(slotAf, b.i32(1));
+    this.setOf(b.i32(0));
+  }
+
   /** SF ZF AF PF CF from the low byte of an EFLAGS word (SAHF). */
   setLow(word: Value): void {
     const { b } = this;

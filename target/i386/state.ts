@@ -47,6 +47,8 @@ export const i386State = stateLayout(
     mxcsr: 'u32',
     /** 1 once a program has used the exception flags of MXCSR: they are kept from then on. */
     sseTracked: 'u32',
+    /** 1: the next x87 instruction is done by helpers alone, as `x87Mode` tells the translation. */
+    x87Helpers: 'u32',
     /**
      * x87 registers, each in 16 bytes: the 64-bit significand (which is the MMX register), then sign and exponent in
      * 16 bits.

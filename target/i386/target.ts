@@ -2,7 +2,7 @@ import { cpuHeader } from '#tcg/cpu-page.ts';
 import type { CpuView, Target } from '#tcg/target.ts';
 import { describeState } from './describe-state.ts';
 import { loadTranslation } from './lazy.ts';
-import { sseMode } from './sse-mode.ts';
+import { modeOf } from './sse-mode.ts';
 import { i386State, Reg, Seg, Selector, slotR, slotSegment } from './state.ts';
 import type { X86Block } from './translation.ts';
 
@@ -13,13 +13,16 @@ const slotAf = i386State.offset('af');
 export const i386Target: Target<X86Block> = {
   name: 'i386',
   layout: i386State,
-  lazySlots: [[slotZf, slotAf + 4]],
+  lazySlots: [
+    [slotZf, slotAf + 4],
+    [i386State.offset('fstat'), i386State.offset('ftag') + 4],
+  ],
   get helpers() {
     return loadTranslation().i386Helpers;
   },
   coherentCode: true,
   address: (pc) => pc >>> 0,
-  mode: sseMode,
+  mode: modeOf,
   begin: () => ({ c: undefined }),
   insn: (context) => loadTranslation().insn(context),
   canStop: () => true,

@@ -4,6 +4,7 @@ import { X87Order, X87Rounding } from './extended.ts';
 import * as functions from './extended-functions.ts';
 import { defineHelper } from './helpers.ts';
 import { i386State, slotSt } from './state.ts';
+import * as fast from './x87-fast.ts';
 import * as state from './x87-state.ts';
 import { X87Status } from './x87-state.ts';
 
@@ -88,6 +89,7 @@ export const arithmeticHelper = defineHelper({
   name: 'x87_arithmetic',
   call(cpu, a) {
     const source = (a >> 8) & 15;
+    if (fast.arithmetic(cpu, a & 15, (a >> 4) & 15, source, a >> 12 !== 0)) return 0;
     const done = arithmetic(
       cpu,
       a & 15,
@@ -105,6 +107,7 @@ export const arithmeticHelper = defineHelper({
 export const arithmeticMemoryHelper = defineHelper({
   name: 'x87_arithmetic_memory',
   call(cpu, a, b, c) {
+    if (fast.arithmeticMemory(cpu, a & 15, a >> 4, b, c)) return 0;
     const env = state.beginX87(cpu);
     arithmetic(cpu, a & 15, 0, decode(cpu, a >> 4, b, c, env, false), false, env);
     return 0;
@@ -152,6 +155,8 @@ export const compareHelper = defineHelper({
   name: 'x87_compare',
   call(cpu, a) {
     const source = a & 7;
+    const flags = fast.compare(cpu, source, (a >> 5) & 3, (a & 128) === 0);
+    if (flags >= 0) return flags;
     const empty = state.isEmpty(cpu, source);
     const result = order(cpu, state.readSt(cpu, source), empty, (a & 16) !== 0, state.beginX87(cpu));
     if ((a & 128) === 0) state.setConditions(cpu, orderConditions[result]);
@@ -164,6 +169,7 @@ export const compareHelper = defineHelper({
 export const compareMemoryHelper = defineHelper({
   name: 'x87_compare_memory',
   call(cpu, a, b, c) {
+    if (fast.compareMemory(cpu, a >> 4, b, c, (a & 15) !== 0)) return 0;
     const env = state.beginX87(cpu);
     const result = order(cpu, decode(cpu, a >> 4, b, c, env, false), false, false, env);
     state.setConditions(cpu, orderConditions[result]);
@@ -176,6 +182,7 @@ export const compareMemoryHelper = defineHelper({
 export const testHelper = defineHelper({
   name: 'x87_test',
   call(cpu) {
+    if (fast.test(cpu)) return 0;
     const result = order(cpu, 0n, false, false, state.beginX87(cpu));
     state.setConditions(cpu, orderConditions[result]);
     return 0;
@@ -186,6 +193,7 @@ export const testHelper = defineHelper({
 export const loadHelper = defineHelper({
   name: 'x87_load',
   call(cpu, a, b, c) {
+    if (fast.load(cpu, a, b, c)) return 0;
     const env = state.beginX87(cpu);
     const bits = decode(cpu, a, b, c, env, true);
     // A full stack comes before what the operand would raise.
@@ -224,6 +232,7 @@ export const storeHelper = defineHelper({
   name: 'x87_store',
   call(cpu, a) {
     const format = a & 15;
+    if (fast.store(cpu, format, (a & 16) !== 0)) return 1;
     const env = state.beginX87(cpu);
     const empty = state.isEmpty(cpu, 0);
     if (empty && state.stackUnderflow(cpu)) return 0;
@@ -321,13 +330,16 @@ export const registerHelper = defineHelper({
     const i = a >> 8;
     switch (a & 255) {
       case X87Register.load:
+        if (fast.loadRegister(cpu, i)) break;
         if (!state.isEmpty(cpu, i)) state.push(cpu, state.readSt(cpu, i));
         else if (!state.stackUnderflow(cpu)) pushIndefinite(cpu);
         break;
       case X87Register.store:
+        if (fast.storeRegister(cpu, i, false)) break;
         transfer(cpu, 0, i);
         break;
       case X87Register.storePop:
+        if (fast.storeRegister(cpu, i, true)) break;
         if (transfer(cpu, 0, i)) state.pop(cpu);
         break;
       case X87Register.storePopQuiet:
@@ -336,14 +348,15 @@ export const registerHelper = defineHelper({
         else if (transfer(cpu, 0, i)) state.pop(cpu);
         break;
       case X87Register.exchange:
+        if (fast.exchange(cpu, i)) break;
         state.setC1(cpu, false);
         exchange(cpu, i);
         break;
       case X87Register.changeSign:
-        transfer(cpu, 0, 0, x87.negateExtended);
+        if (!fast.changeSign(cpu, false)) transfer(cpu, 0, 0, x87.negateExtended);
         break;
       case X87Register.absolute:
-        transfer(cpu, 0, 0, x87.absoluteExtended);
+        if (!fast.changeSign(cpu, true)) transfer(cpu, 0, 0, x87.absoluteExtended);
         break;
       case X87Register.free:
         state.setC1(cpu, false);
@@ -546,6 +559,7 @@ function underflow(cpu: CpuView, operation: number): void {
 export const functionHelper = defineHelper({
   name: 'x87_function',
   call(cpu, a) {
+    if (a === X87Function.sqrt && fast.root(cpu)) return 0;
     if (state.isEmpty(cpu, 0) || (readsTwo(a) && state.isEmpty(cpu, 1))) underflow(cpu, a);
     else apply(cpu, a, state.beginX87(cpu));
     return 0;
