@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { I386Abi } from '#linux-user/abi/i386.ts';
+import { features } from '#target/i386/cpuid.ts';
 import { i386State } from '#target/i386/state.ts';
 import { i386Target } from '#target/i386/target.ts';
 import { Optimizer } from '#tcg/optimize.ts';
@@ -43,6 +45,21 @@ describe('flags', () => {
     const start = lines.findIndex((line) => line.startsWith('if '));
     expect(lines.slice(0, start).some((line) => /set_i32 [zsco]f/.test(line))).toBe(false);
     expect(lines.slice(start).some((line) => line.startsWith('set_i32 cf'))).toBe(true);
+  });
+});
+
+test('AT_HWCAP is what CPUID says in EDX', () => {
+  expect(new I386Abi(i386State).hwcap).toBe(features);
+});
+
+describe('scalars in XMM registers', () => {
+  test('registers are accessed whole, and what was put into a lane is not taken out again', () => {
+    // movsd xmm0, [eax]; addsd xmm0, xmm1; mulsd xmm0, xmm0; jmp
+    const bytes = [0xf2, 0x0f, 0x10, 0x00, 0xf2, 0x0f, 0x58, 0xc1, 0xf2, 0x0f, 0x59, 0xc0, 0xeb, 0x00];
+    const lines = optimized(bytes);
+    expect(lines.filter((line) => /[gs]et_(f64|i64)/.test(line))).toEqual([]);
+    expect(lines.filter((line) => line.includes('extract_lane'))).toHaveLength(1);
+    expect(lines.filter((line) => line.startsWith('set_v128'))).toHaveLength(1);
   });
 });
 

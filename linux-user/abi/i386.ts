@@ -36,7 +36,7 @@ export class I386Abi implements Abi {
   readonly taskSize = taskSize;
   readonly pieBase = 0x5655_5000;
   /** CPUID.1 EDX; `cpuid.ts` of the target says the same. */
-  readonly hwcap: number = 0x0000_8911;
+  readonly hwcap: number = 0x0780_8911;
   readonly hwcap2 = 0;
   readonly auxiliary = [
     [AT_SYSINFO, vsyscallAddress],
