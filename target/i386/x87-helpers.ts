@@ -482,7 +482,9 @@ function angle(cpu: CpuView, operation: number, a: bigint, env: x87.X87Env): voi
 
 function remainder(cpu: CpuView, nearest: boolean, a: bigint, b: bigint, env: x87.X87Env): void {
   const { value, partial, quotient } = x87.remainder(a, b, nearest, env);
-  if (!finish(cpu, 0, value, env)) return;
+  const done = finish(cpu, 0, value, env);
+  // An invalid operation clears C2, also where its exception is not masked.
+  if (!done && (env.flags & x87.X87Flag.invalid) === 0) return;
   if (x87.isNanExtended(value)) {
     setC2(cpu, false);
     return;
