@@ -18,6 +18,10 @@ export interface SystemConfig {
   readonly serial: string;
   /** The texts of `-device` options, in order. */
   readonly devices: readonly string[];
+  /** The texts of `-drive` options, in order; `-hda FILE` is one of them. */
+  readonly drives: readonly string[];
+  /** Disks are not written to: all changes go to temporary files. */
+  readonly snapshot: boolean;
   /** stdin is shared with the monitor: Ctrl-A escapes. */
   readonly nographic: boolean;
   readonly reboot: boolean;
@@ -63,6 +67,15 @@ const options: Readonly<Record<string, Option>> = {
   dtb: { value: 'FILE', help: 'device tree instead of the machine’s own' },
   serial: { value: 'DEV', help: 'stdio, mon:stdio, null, file:PATH, tcp:HOST:PORT[,server] (default stdio)' },
   device: { value: 'TYPE,…', help: 'a device; help lists them, TYPE,help its properties' },
+  drive: {
+    value: 'file=FILE,…',
+    help: 'a disk: format=raw|qcow2, if=virtio|none, id=, readonly=on, snapshot=on, cache=, discard=',
+  },
+  hda: { value: 'FILE', help: 'the first disk; also -hdb, -hdc, -hdd' },
+  hdb: { value: 'FILE', help: 'the second disk' },
+  hdc: { value: 'FILE', help: 'the third disk' },
+  hdd: { value: 'FILE', help: 'the fourth disk' },
+  snapshot: { help: 'write to temporary files instead of disk images' },
   nographic: { help: 'serial line on the terminal; C-a x ends, C-a h helps' },
   'no-reboot': { help: 'end where the guest resets' },
   icount: { value: 'shift=N', help: 'guest time by instructions, 2^N nanoseconds each: the same run every time' },
@@ -155,6 +168,11 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
       dumpdtb,
       serial: given.get('serial') ?? 'stdio',
       devices,
+      drives: [
+        ...hardDisks.flatMap((name) => given.all(name).map((file) => `file=${file.replaceAll(',', ',,')}`)),
+        ...given.all('drive'),
+      ],
+      snapshot: given.has('snapshot'),
       nographic: given.has('nographic'),
       reboot: !given.has('no-reboot'),
       icount: instructionShift(given.get('icount')),
@@ -171,6 +189,8 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
     },
   };
 }
+
+const hardDisks = ['hda', 'hdb', 'hdc', 'hdd'];
 
 function oneOf<T extends Readonly<Record<string, string>>>(text: string, known: T, what: string): keyof T & string {
   if (Object.hasOwn(known, text)) return text;

@@ -2,8 +2,10 @@
 import { openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { cpuBase, memoryPages } from '#accel/guest-memory.ts';
 import { translatedMemory } from '#accel/translation-tables.ts';
+import { Drives } from '#system/block/drives.ts';
+import { ImageError } from '#system/block/host-file.ts';
 import { BootError } from '#system/boot/linux.ts';
-import { buildDeviceTree, loadLinux } from '#system/boot/load.ts';
+import { type BootFiles, buildDeviceTree, loadLinux } from '#system/boot/load.ts';
 import { ChardevError, openChardev } from '#system/chardev.ts';
 import { createDevices } from '#system/devices/table.ts';
 import { Machine } from '#system/machine.ts';
@@ -31,7 +33,7 @@ export async function runSystemCommand(command: string, args: readonly string[])
 }
 
 /** What the user can cause. */
-const expectedErrors = [UsageError, BootError, ChardevError, OptionError];
+const expectedErrors = [UsageError, BootError, ChardevError, OptionError, ImageError];
 
 /** A host file's bytes; a failure is one line. */
 function read(option: string, path: string): Uint8Array {
@@ -52,7 +54,19 @@ async function runSystem(config: SystemConfig): Promise<number> {
     initrd: config.initrd === null ? null : read('initrd', config.initrd),
     deviceTree: config.dtb === null ? null : { name: config.dtb, bytes: read('dtb', config.dtb) },
   };
-  const devices = createDevices(config.devices, { random: randomSource(config.icount !== null) });
+  const drives = new Drives(config.drives, config.snapshot, (text) => writeSync(2, `${config.command}: ${text}\n`));
+  try {
+    return await runMachine(config, files, drives);
+  } finally {
+    drives.close();
+  }
+}
+
+async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives): Promise<number> {
+  const devices = createDevices([...config.devices, ...drives.automaticDevices], {
+    random: randomSource(config.icount !== null),
+    drive: (id) => drives.take(id),
+  });
   const fd = config.logFile === null ? 2 : openSync(config.logFile, 'w');
   const log = (line: string): void => void writeSync(fd, `${line}\n`);
   const serial = openChardev(config.serial, { x: () => quit() }, config.nographic);
