@@ -198,7 +198,12 @@ export class Qcow2Image implements DiskImage {
 
   /** What a cluster had is not used by it any more. */
   private releaseMapping(mapping: Mapping): void {
-    for (const offset of this.hostClusters(mapping)) this.refcounts.release(offset);
+    for (const offset of this.hostClusters(mapping)) {
+      this.refcounts.release(offset);
+      // It may become another one's: nothing is added to it, and what it had counts no more.
+      if (offset === this.packedEnd - (this.packedEnd % this.clusterBytes)) this.packedEnd = 0;
+    }
+    this.unpacked = null;
   }
 
   /** Offsets of the file's clusters that a mapping refers to. */
