@@ -122,7 +122,11 @@ export class Refcounts {
   private makeBlock(index: number): Block {
     const known = this.block(index);
     if (known) return known;
-    if (index >= this.table.length) this.growTable(index);
+    if (index >= this.table.length) {
+      this.growTable(index);
+      // The table's own clusters may have needed the same block.
+      return this.makeBlock(index);
+    }
     // It may count itself: nothing else is needed then.
     const cluster = this.find(1);
     this.firstFree = cluster + 1;
