@@ -2,6 +2,7 @@ import type { Builder, Value } from '#tcg/builder.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import { Op } from '#tcg/ops.ts';
 import type { CodeReader } from '#tcg/target.ts';
+import type { CpuModel } from './cpu-models.ts';
 import { Cond, Flags } from './flags.ts';
 import type { Insn } from './insn.ts';
 import { Method, type Operand, sizeA, sizeP, sizeV } from './operand.ts';
@@ -15,6 +16,7 @@ import { Reg, Seg, slotBase, slotR, slotSt, slotXmm, Vector } from './state.ts';
  * flags are written.
  */
 export class X86Context {
+  readonly model: CpuModel;
   readonly b: Builder;
   readonly code: CodeReader;
   readonly flags: Flags;
@@ -35,6 +37,7 @@ export class X86Context {
   private bound = 0;
 
   constructor(
+    model: CpuModel,
     insn: Insn,
     b: Builder,
     code: CodeReader,
@@ -42,6 +45,7 @@ export class X86Context {
     extended: boolean,
     isLeader: ((pc: number) => boolean) | undefined,
   ) {
+    this.model = model;
     this.insn = insn;
     this.b = b;
     this.code = code;
@@ -99,6 +103,8 @@ export class X86Context {
       case Method.W:
       case Method.Q:
         return insn.isMemory ? -1 : insn.rm;
+      case Method.B:
+        return insn.vvvv & 7;
       case Method.R:
       case Method.U:
       case Method.N:
