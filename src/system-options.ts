@@ -1,5 +1,6 @@
 // The command line of machine mode, with QEMU's names.
 import { chardevKinds } from '#system/char/chardevs.ts';
+import { deviceHelp } from '#system/devices/table.ts';
 import { UsageError } from './option-table.ts';
 
 /** Everything about one machine. */
@@ -22,6 +23,8 @@ export interface SystemConfig {
   readonly monitor: string;
   readonly qmp: readonly string[];
   readonly mon: readonly string[];
+  /** The texts of `-device` options, in order. */
+  readonly devices: readonly string[];
   readonly reboot: boolean;
   /** Switched off, the machine stands still. */
   readonly stay: boolean;
@@ -48,8 +51,14 @@ const logItems = {
 };
 export type SystemLogItem = keyof typeof logItems;
 
-/** Options by name: what they do, and the name of their value if they take one. */
-const options: Readonly<Record<string, { readonly value?: string; readonly help: string }>> = {
+interface Option {
+  /** Name of the value, if it takes one. */
+  readonly value?: string;
+  readonly help: string;
+}
+
+/** By name. */
+const options: Readonly<Record<string, Option>> = {
   M: { value: 'MACHINE', help: 'the machine; help lists them' },
   machine: { value: 'MACHINE', help: 'the same' },
   cpu: { value: 'MODEL', help: 'the CPU; help lists them (default cortex-a15)' },
@@ -68,6 +77,7 @@ const options: Readonly<Record<string, { readonly value?: string; readonly help:
   mon: { value: 'ID[,…]', help: 'a monitor on a -chardev: mode=readline|control, pretty=on|off' },
   chardev: { value: 'KIND,id=ID[,…]', help: 'a character device, for chardev:ID; help lists the kinds' },
   nographic: { help: 'serial line and monitor on the terminal: C-a c switches, C-a x ends, C-a h helps' },
+  device: { value: 'TYPE,…', help: 'a device; help lists them, TYPE,help its properties' },
   'no-reboot': { help: 'end where the guest resets' },
   'no-shutdown': { help: 'stand still where the guest switches off' },
   icount: { value: 'shift=N', help: 'guest time by instructions, 2^N nanoseconds each: the same run every time' },
@@ -132,6 +142,9 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
   if (given.get('cpu') === 'help') return { kind: 'print', text: list('CPU models', cpus) };
   if (given.get('chardev') === 'help') return { kind: 'print', text: list('Character devices', chardevKinds) };
   if (given.get('d') === 'help') return { kind: 'print', text: list('Log items (several with commas)', logItems) };
+  const devices = given.all('device');
+  const deviceText = devices.map(deviceHelp).find((text) => text !== null);
+  if (deviceText !== undefined) return { kind: 'print', text: deviceText };
   if (machineText === undefined) throw new UsageError('no machine (-M); -M help lists them');
   const [machine, ...properties] = machineText.split(',');
   oneOf(machine, machines, 'machine');
@@ -160,6 +173,7 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
       ...terminalUsers(given),
       qmp: given.all('qmp'),
       mon: given.all('mon'),
+      devices,
       reboot: !given.has('no-reboot'),
       stay: given.has('no-shutdown'),
       icount: instructionShift(given.get('icount')),

@@ -6,10 +6,12 @@ import manifest from '#package' with { type: 'json' };
 import { BootError } from '#system/boot/linux.ts';
 import { buildDeviceTree, loadLinux } from '#system/boot/load.ts';
 import { Chardevs } from '#system/char/chardevs.ts';
+import { createDevices } from '#system/devices/table.ts';
 import { Machine } from '#system/machine.ts';
 import { MachineControl } from '#system/monitor/control.ts';
 import { openMonitors } from '#system/monitor/monitors.ts';
 import { OptionError } from '#system/option-string.ts';
+import { randomSource } from '#system/random.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import { generateInterpreter } from '#tcg/interpreter-module.ts';
 import { UsageError } from './option-table.ts';
@@ -25,12 +27,14 @@ export async function runSystemCommand(command: string, args: readonly string[])
     }
     return await runSystem(invocation.config);
   } catch (error) {
-    const expected = error instanceof UsageError || error instanceof BootError || error instanceof OptionError;
-    if (!expected) throw error;
-    writeSync(2, `${command}: ${error.message}\n`);
+    if (!expectedErrors.some((kind) => error instanceof kind)) throw error;
+    writeSync(2, `${command}: ${(error as Error).message}\n`);
     return 1;
   }
 }
+
+/** What the user can cause. */
+const expectedErrors = [UsageError, BootError, OptionError];
 
 /** A host file's bytes; a failure is one line. */
 function read(option: string, path: string): Uint8Array {
@@ -61,9 +65,11 @@ async function runSystem(config: SystemConfig): Promise<number> {
     { ...config, shared: config.serial.startsWith('mon:') ? serialId : null },
     chardevs,
   );
+  const devices = createDevices(config.devices, { random: randomSource(config.icount !== null) });
   const machine = new Machine({
     ramSize: config.ramSize,
     serial,
+    devices,
     icount: config.icount,
     startTime: config.startTime,
     engine: {
