@@ -1,4 +1,6 @@
 // The command line of machine mode, with QEMU's names.
+import { chardevKinds } from '#system/char/chardevs.ts';
+import { deviceHelp } from '#system/devices/table.ts';
 import { UsageError } from './option-table.ts';
 
 /** Everything about one machine. */
@@ -14,10 +16,18 @@ export interface SystemConfig {
   readonly dtb: string | null;
   /** Write the device tree there and end. */
   readonly dumpdtb: string | null;
+  /** Values of `-chardev`. */
+  readonly chardevs: readonly string[];
   readonly serial: string;
-  /** stdin is shared with the monitor: Ctrl-A escapes. */
-  readonly nographic: boolean;
+  /** `none`, or where the human monitor is. */
+  readonly monitor: string;
+  readonly qmp: readonly string[];
+  readonly mon: readonly string[];
+  /** The texts of `-device` options, in order. */
+  readonly devices: readonly string[];
   readonly reboot: boolean;
+  /** Switched off, the machine stands still. */
+  readonly stay: boolean;
   /** 2^icount nanoseconds an instruction, or null for real time. */
   readonly icount: number | null;
   /** Seconds since 1970 when the machine is switched on. */
@@ -41,8 +51,14 @@ const logItems = {
 };
 export type SystemLogItem = keyof typeof logItems;
 
-/** Options by name: what they do, and the name of their value if they take one. */
-const options: Readonly<Record<string, { readonly value?: string; readonly help: string }>> = {
+interface Option {
+  /** Name of the value, if it takes one. */
+  readonly value?: string;
+  readonly help: string;
+}
+
+/** By name. */
+const options: Readonly<Record<string, Option>> = {
   M: { value: 'MACHINE', help: 'the machine; help lists them' },
   machine: { value: 'MACHINE', help: 'the same' },
   cpu: { value: 'MODEL', help: 'the CPU; help lists them (default cortex-a15)' },
@@ -52,9 +68,18 @@ const options: Readonly<Record<string, { readonly value?: string; readonly help:
   initrd: { value: 'FILE', help: 'initial RAM disk' },
   append: { value: 'WORDS', help: 'the kernel’s command line' },
   dtb: { value: 'FILE', help: 'device tree instead of the machine’s own' },
-  serial: { value: 'DEV', help: 'stdio, mon:stdio, null, file:PATH, tcp:HOST:PORT[,server] (default stdio)' },
-  nographic: { help: 'serial line on the terminal; C-a x ends, C-a h helps' },
+  serial: {
+    value: 'DEV',
+    help: 'the serial line: stdio, pty, null, file:F, tcp:HOST:PORT[,server][,nowait], unix:F[,…], mon:DEV',
+  },
+  monitor: { value: 'DEV', help: 'a monitor to control the machine with, on such a device' },
+  qmp: { value: 'DEV', help: 'a monitor for programs (QMP), on such a device' },
+  mon: { value: 'ID[,…]', help: 'a monitor on a -chardev: mode=readline|control, pretty=on|off' },
+  chardev: { value: 'KIND,id=ID[,…]', help: 'a character device, for chardev:ID; help lists the kinds' },
+  nographic: { help: 'serial line and monitor on the terminal: C-a c switches, C-a x ends, C-a h helps' },
+  device: { value: 'TYPE,…', help: 'a device; help lists them, TYPE,help its properties' },
   'no-reboot': { help: 'end where the guest resets' },
+  'no-shutdown': { help: 'stand still where the guest switches off' },
   icount: { value: 'shift=N', help: 'guest time by instructions, 2^N nanoseconds each: the same run every time' },
   rtc: { value: 'base=TIME', help: 'utc, or a time such as 2026-11-21T12:00:00 (under -icount: 1970)' },
   tier: { value: 'TIER', help: 'auto, or interp: nothing is compiled' },
@@ -115,7 +140,11 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
   const machineText = given.get('M') ?? given.get('machine');
   if (machineText === 'help' || machineText === '?') return { kind: 'print', text: list('Machines', machines) };
   if (given.get('cpu') === 'help') return { kind: 'print', text: list('CPU models', cpus) };
+  if (given.get('chardev') === 'help') return { kind: 'print', text: list('Character devices', chardevKinds) };
   if (given.get('d') === 'help') return { kind: 'print', text: list('Log items (several with commas)', logItems) };
+  const devices = given.all('device');
+  const deviceText = devices.map(deviceHelp).find((text) => text !== null);
+  if (deviceText !== undefined) return { kind: 'print', text: deviceText };
   if (machineText === undefined) throw new UsageError('no machine (-M); -M help lists them');
   const [machine, ...properties] = machineText.split(',');
   oneOf(machine, machines, 'machine');
@@ -140,9 +169,13 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
       append: given.get('append') ?? '',
       dtb: given.get('dtb') ?? null,
       dumpdtb,
-      serial: given.get('serial') ?? 'stdio',
-      nographic: given.has('nographic'),
+      chardevs: given.all('chardev'),
+      ...terminalUsers(given),
+      qmp: given.all('qmp'),
+      mon: given.all('mon'),
+      devices,
       reboot: !given.has('no-reboot'),
+      stay: given.has('no-shutdown'),
       icount: instructionShift(given.get('icount')),
       startTime: startTime(given.get('rtc'), given.has('icount')),
       tier: oneOf(given.get('tier') ?? 'auto', { auto: '', interp: '' }, 'tier'),
@@ -155,6 +188,19 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
       logFile: given.get('D') ?? null,
       stats: given.has('stats'),
     },
+  };
+}
+
+/** Who has the terminal if the command line does not say: the serial line, with `-nographic` and a monitor. */
+function terminalUsers(given: Given): Pick<SystemConfig, 'serial' | 'monitor'> {
+  if (given.all('serial').length > 1) throw new UsageError('-serial: this machine has one serial line');
+  const [serial, monitor] = [given.get('serial'), given.get('monitor')];
+  const nographic = given.has('nographic');
+  if (nographic && serial === undefined && monitor === undefined) return { serial: 'mon:stdio', monitor: 'none' };
+  const shared = serial?.startsWith('mon:') === true;
+  return {
+    serial: serial ?? (monitor === 'stdio' && !nographic ? 'null' : 'stdio'),
+    monitor: monitor ?? (nographic && !shared ? 'stdio' : 'none'),
   };
 }
 

@@ -13,6 +13,7 @@ import { createSystemTarget } from '#target/arm/system-target.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import type { Target } from '#tcg/target.ts';
 import { InstructionClock, type MachineClock, RealClock } from './clock.ts';
+import type { PlacedDevice } from './devices/table.ts';
 import { map, VirtMachine } from './machines/virt.ts';
 import { MemoryMap } from './memory-map.ts';
 import { psciCall } from './psci.ts';
@@ -24,6 +25,8 @@ export interface MachineConfig {
   readonly startTime: number;
   /** 2^icount nanoseconds an instruction, or null for the host's time. */
   readonly icount: number | null;
+  /** What `-device` asks for. */
+  readonly devices?: readonly PlacedDevice[];
   readonly engine: Pick<EngineOptions, 'interpreter' | 'tier' | 'trace' | 'count'>;
   readonly unimplemented: (text: string) => void;
   readonly onException?: (name: string, machine: Machine) => void;
@@ -84,6 +87,8 @@ export class Machine {
       currentCpu: () => 0,
       serial: config.serial,
       startTime: config.startTime,
+      ram: this.memory,
+      devices: config.devices ?? [],
     });
     this.control = new ControlRegisters(
       this.core,

@@ -18,11 +18,11 @@ export class OptionString {
   private readonly text: string;
   private readonly properties: readonly Property[];
 
-  /** `option` is the option's name for messages: `-netdev`. */
-  constructor(option: string, value: string) {
+  /** `option` is the option's name for messages: `-netdev`. `headed` false: there are only properties. */
+  constructor(option: string, value: string, headed = true) {
     this.text = `${option} ${value}`;
-    const [first = '', ...words] = splitCommas(value);
-    this.first = first;
+    const words = splitCommas(value);
+    this.first = headed ? (words.shift() ?? '') : '';
     this.properties = words.map((word) => {
       const at = word.indexOf('=');
       return at < 0
@@ -49,6 +49,14 @@ export class OptionString {
   /** The last value of a property. */
   get(name: string): string | undefined {
     return this.all(name).at(-1);
+  }
+
+  /** The last value of a property; a word alone is `on`. */
+  last(name: string): string | undefined {
+    const found = this.properties.filter((property) => property.name === name);
+    for (const property of found) property.used = true;
+    const last = found.at(-1);
+    return last && (last.value ?? 'on');
   }
 
   /** A switch: `name=on|off`, `name`, or `noname`. */
