@@ -1,4 +1,5 @@
 // The command line of machine mode, with QEMU's names.
+import { chardevKinds } from '#system/char/chardevs.ts';
 import { deviceHelp } from '#system/devices/table.ts';
 import { UsageError } from './option-table.ts';
 
@@ -15,16 +16,22 @@ export interface SystemConfig {
   readonly dtb: string | null;
   /** Write the device tree there and end. */
   readonly dumpdtb: string | null;
+  /** Values of `-chardev`. */
+  readonly chardevs: readonly string[];
   readonly serial: string;
+  /** `none`, or where the human monitor is. */
+  readonly monitor: string;
+  readonly qmp: readonly string[];
+  readonly mon: readonly string[];
   /** The texts of `-device` options, in order. */
   readonly devices: readonly string[];
   /** The texts of `-drive` options, in order; `-hda FILE` is one of them. */
   readonly drives: readonly string[];
   /** Disks are not written to: all changes go to temporary files. */
   readonly snapshot: boolean;
-  /** stdin is shared with the monitor: Ctrl-A escapes. */
-  readonly nographic: boolean;
   readonly reboot: boolean;
+  /** Switched off, the machine stands still. */
+  readonly stay: boolean;
   /** 2^icount nanoseconds an instruction, or null for real time. */
   readonly icount: number | null;
   /** Seconds since 1970 when the machine is switched on. */
@@ -65,7 +72,15 @@ const options: Readonly<Record<string, Option>> = {
   initrd: { value: 'FILE', help: 'initial RAM disk' },
   append: { value: 'WORDS', help: 'the kernel’s command line' },
   dtb: { value: 'FILE', help: 'device tree instead of the machine’s own' },
-  serial: { value: 'DEV', help: 'stdio, mon:stdio, null, file:PATH, tcp:HOST:PORT[,server] (default stdio)' },
+  serial: {
+    value: 'DEV',
+    help: 'the serial line: stdio, pty, null, file:F, tcp:HOST:PORT[,server][,nowait], unix:F[,…], mon:DEV',
+  },
+  monitor: { value: 'DEV', help: 'a monitor to control the machine with, on such a device' },
+  qmp: { value: 'DEV', help: 'a monitor for programs (QMP), on such a device' },
+  mon: { value: 'ID[,…]', help: 'a monitor on a -chardev: mode=readline|control, pretty=on|off' },
+  chardev: { value: 'KIND,id=ID[,…]', help: 'a character device, for chardev:ID; help lists the kinds' },
+  nographic: { help: 'serial line and monitor on the terminal: C-a c switches, C-a x ends, C-a h helps' },
   device: { value: 'TYPE,…', help: 'a device; help lists them, TYPE,help its properties' },
   drive: {
     value: 'file=FILE,…',
@@ -76,8 +91,8 @@ const options: Readonly<Record<string, Option>> = {
   hdc: { value: 'FILE', help: 'the third disk' },
   hdd: { value: 'FILE', help: 'the fourth disk' },
   snapshot: { help: 'write to temporary files instead of disk images' },
-  nographic: { help: 'serial line on the terminal; C-a x ends, C-a h helps' },
   'no-reboot': { help: 'end where the guest resets' },
+  'no-shutdown': { help: 'stand still where the guest switches off' },
   icount: { value: 'shift=N', help: 'guest time by instructions, 2^N nanoseconds each: the same run every time' },
   rtc: { value: 'base=TIME', help: 'utc, or a time such as 2026-11-21T12:00:00 (under -icount: 1970)' },
   tier: { value: 'TIER', help: 'auto, or interp: nothing is compiled' },
@@ -138,6 +153,7 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
   const machineText = given.get('M') ?? given.get('machine');
   if (machineText === 'help' || machineText === '?') return { kind: 'print', text: list('Machines', machines) };
   if (given.get('cpu') === 'help') return { kind: 'print', text: list('CPU models', cpus) };
+  if (given.get('chardev') === 'help') return { kind: 'print', text: list('Character devices', chardevKinds) };
   if (given.get('d') === 'help') return { kind: 'print', text: list('Log items (several with commas)', logItems) };
   const devices = given.all('device');
   const deviceText = devices.map(deviceHelp).find((text) => text !== null);
@@ -166,15 +182,18 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
       append: given.get('append') ?? '',
       dtb: given.get('dtb') ?? null,
       dumpdtb,
-      serial: given.get('serial') ?? 'stdio',
+      chardevs: given.all('chardev'),
+      ...terminalUsers(given),
+      qmp: given.all('qmp'),
+      mon: given.all('mon'),
       devices,
       drives: [
         ...hardDisks.flatMap((name) => given.all(name).map((file) => `file=${file.replaceAll(',', ',,')}`)),
         ...given.all('drive'),
       ],
       snapshot: given.has('snapshot'),
-      nographic: given.has('nographic'),
       reboot: !given.has('no-reboot'),
+      stay: given.has('no-shutdown'),
       icount: instructionShift(given.get('icount')),
       startTime: startTime(given.get('rtc'), given.has('icount')),
       tier: oneOf(given.get('tier') ?? 'auto', { auto: '', interp: '' }, 'tier'),
@@ -191,6 +210,18 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
 }
 
 const hardDisks = ['hda', 'hdb', 'hdc', 'hdd'];
+/** Who has the terminal if the command line does not say: the serial line, with `-nographic` and a monitor. */
+function terminalUsers(given: Given): Pick<SystemConfig, 'serial' | 'monitor'> {
+  if (given.all('serial').length > 1) throw new UsageError('-serial: this machine has one serial line');
+  const [serial, monitor] = [given.get('serial'), given.get('monitor')];
+  const nographic = given.has('nographic');
+  if (nographic && serial === undefined && monitor === undefined) return { serial: 'mon:stdio', monitor: 'none' };
+  const shared = serial?.startsWith('mon:') === true;
+  return {
+    serial: serial ?? (monitor === 'stdio' && !nographic ? 'null' : 'stdio'),
+    monitor: monitor ?? (nographic && !shared ? 'stdio' : 'none'),
+  };
+}
 
 function oneOf<T extends Readonly<Record<string, string>>>(text: string, known: T, what: string): keyof T & string {
   if (Object.hasOwn(known, text)) return text;

@@ -2,6 +2,7 @@ import { constants, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BlockBackend } from '#hw/block/backend.ts';
+import type { BlockInfo } from '../monitor/control.ts';
 import { property, readProperties } from '../option-properties.ts';
 import { OptionError, OptionString } from '../option-string.ts';
 import { HostFile } from './host-file.ts';
@@ -87,6 +88,16 @@ export class Drives {
   /** The images, for snapshots of the machine. */
   get images(): readonly { readonly id: string; readonly image: DiskImage }[] {
     return this.drives;
+  }
+
+  /** What `info block` tells. */
+  get info(): BlockInfo[] {
+    return this.drives.map(({ id, image, backend }) => ({
+      device: id,
+      file: image.path,
+      format: image.format,
+      readOnly: backend.readOnly,
+    }));
   }
 
   /** Keeps all that was written and closes the images. */
