@@ -38,6 +38,7 @@ class Check {
   /** By cluster of the file: how many refer to it. */
   private readonly expected = new Map<number, number>();
   private readonly result: CheckResult;
+  /** Where the L2 table's entry before leads. */
   private before = -1;
 
   constructor(image: Qcow2Image, file: ImageFile, repair: Repair) {
@@ -106,6 +107,7 @@ class Check {
       if (table === 0 || !this.refer(table, 'L2 table')) continue;
       if (active) this.checkCopied('L2 table', `l1_entry=${entry.toString(16)}`, entry, table);
       const entries = readEntries(this.file, table, this.clusterBytes / 8);
+      this.before = -1;
       for (const word of entries) {
         const mapping = decodeEntry(word, header.version, header.clusterBits);
         const hosts = this.image.hostClusters(mapping);
