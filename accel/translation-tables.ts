@@ -78,24 +78,30 @@ class PageList {
   }
 
   clear(words: Int32Array): void {
-    for (let i = 0; i < this.length; i++) {
-      const at = this.pages[i]! << 2;
-      words[at] = 0;
-      words[at + 1] = 0;
-      words[at + 2] = 0;
-    }
+    for (let i = 0; i < this.length; i++) clearEntry(words, this.pages[i]!);
     this.length = 0;
   }
 
   protect(words: Int32Array, address: number): void {
-    for (let i = 0; i < this.length; i++) {
-      const page = this.pages[i]!;
-      const store = words[(page << 2) + 1]!;
-      if (store !== 0 && ((store + translationBias + page * pageSize) | 0) === (address | 0))
-        words[(page << 2) + 1] = 0;
-    }
+    for (let i = 0; i < this.length; i++) protectEntry(words, this.pages[i]!, address);
   }
 }
+
+function clearEntry(words: Int32Array, page: number): void {
+  const at = page << 2;
+  words[at] = 0;
+  words[at + 1] = 0;
+  words[at + 2] = 0;
+}
+
+/** Takes the right to store in place away from virtual `page` if it leads to physical `address`. */
+function protectEntry(words: Int32Array, page: number, address: number): void {
+  const at = (page << 2) + 1;
+  const store = words[at]!;
+  if (store !== 0 && ((store + translationBias + page * pageSize) | 0) === (address | 0)) words[at] = 0;
+}
+
+const several = -1;
 
 /** The tables, and which is in force: `cpuHeader.translation`. */
 export class TranslationTables {
@@ -108,8 +114,8 @@ export class TranslationTables {
   private next = 0;
   /** By virtual address >> largeShift: pages in there come from a larger translation. */
   private readonly large = new Uint8Array(1 << (32 - largeShift));
-  /** By physical page: some table lets it be stored to in place, or has. */
-  private readonly stored = new Uint8Array(pages);
+  /** By physical page: the virtual page + 1 whose entries let it be stored to in place, or have; -1: several. */
+  private readonly stored = new Int32Array(pages);
 
   constructor(buffer: ArrayBufferLike) {
     this.header = new Int32Array(buffer, cpuBase, 16);
@@ -150,7 +156,8 @@ export class TranslationTables {
     if (kinds & 1) words[at] = addend;
     if (kinds & 2) {
       words[at + 1] = addend;
-      this.stored[physical >>> pageShift] = 1;
+      const known = this.stored[physical >>> pageShift]!;
+      this.stored[physical >>> pageShift] = known === 0 || known === page + 1 ? page + 1 : several;
     }
     if (kinds & 4) words[at + 2] = physical | 1;
     if (large) this.large[address >>> largeShift] = 1;
@@ -172,15 +179,22 @@ export class TranslationTables {
     const whole = this.large[address >>> largeShift] === 1;
     const span = whole ? 1 << (largeShift - pageShift) : 1;
     const first = (whole ? (address >>> largeShift) << (largeShift - pageShift) : address >>> pageShift) >>> 0;
-    for (const { words } of this.tables) words.fill(0, first << 2, (first + span) << 2);
+    for (const { words } of this.tables) {
+      if (span > 1) words.fill(0, first << 2, (first + span) << 2);
+      else clearEntry(words, first);
+    }
   }
 
   /** From now on stores to the physical page at `address` are not done in place. */
   protect(address: number): void {
     const page = address >>> pageShift;
-    if (this.stored[page] === 0) return;
+    const known = this.stored[page]!;
+    if (known === 0) return;
     this.stored[page] = 0;
-    for (const table of this.tables) table.protect(address);
+    for (const table of this.tables) {
+      if (known === several) table.protect(address);
+      else protectEntry(table.words, known - 1, address);
+    }
   }
 }
 

@@ -180,11 +180,17 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
   }
 
   fetch32(address: number): number {
+    if ((address & 3) === 0) {
+      const page = this.peekCodePage(address);
+      return page === 0 ? -1 : this.words[((page & -pageSize) + (address & (pageSize - 1))) >>> 2]!;
+    }
     return this.fetch16(address) | (this.fetch16(address + 2) << 16);
   }
 
   fetchable(address: number, bytes: number): boolean {
-    return this.peekCodePage(address) !== 0 && this.peekCodePage((address + bytes - 1) >>> 0) !== 0;
+    if (this.peekCodePage(address) === 0) return false;
+    const last = (address + bytes - 1) >>> 0;
+    return last >>> pageShift === address >>> pageShift || this.peekCodePage(last) !== 0;
   }
 
   /** The page of the code being translated: what is read there while translating is noted as made from it. */

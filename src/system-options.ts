@@ -1,4 +1,5 @@
 // The command line of machine mode, with QEMU's names.
+import { userCacheFolder } from './cache-folder.ts';
 import { UsageError } from './option-table.ts';
 
 /** Everything about one machine. */
@@ -23,6 +24,8 @@ export interface SystemConfig {
   /** Seconds since 1970 when the machine is switched on. */
   readonly startTime: number;
   readonly tier: 'auto' | 'interp';
+  /** Where translations are kept from run to run; null: nowhere. */
+  readonly cache: string | null;
   readonly log: ReadonlySet<SystemLogItem>;
   readonly logFile: string | null;
   readonly stats: boolean;
@@ -58,6 +61,7 @@ const options: Readonly<Record<string, { readonly value?: string; readonly help:
   icount: { value: 'shift=N', help: 'guest time by instructions, 2^N nanoseconds each: the same run every time' },
   rtc: { value: 'base=TIME', help: 'utc, or a time such as 2026-11-21T12:00:00 (under -icount: 1970)' },
   tier: { value: 'TIER', help: 'auto, or interp: nothing is compiled' },
+  cache: { value: 'FOLDER', help: 'keep translations there for the next run, or nowhere: off' },
   d: { value: 'ITEMS', help: 'log: help lists the items' },
   D: { value: 'FILE', help: 'log to a file instead of stderr' },
   stats: { help: 'print counters at the end' },
@@ -121,6 +125,7 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
       icount: instructionShift(given.get('icount')),
       startTime: startTime(given.get('rtc'), given.has('icount')),
       tier: oneOf(given.get('tier') ?? 'auto', { auto: '', interp: '' }, 'tier'),
+      cache: cacheFolder(given.get('cache')),
       log: new Set(
         (given.get('d') ?? '')
           .split(',')
@@ -163,6 +168,11 @@ function startTime(text: string | undefined, repeatable: boolean): number {
   if (base === undefined || Number.isNaN(time))
     throw new UsageError(`-rtc ${text}: base=utc or base=YYYY-MM-DDTHH:MM:SS`);
   return Math.floor(time / 1000);
+}
+
+/** `--cache`, as for programs. */
+function cacheFolder(text = process.env.TSEMU_CACHE_DIR): string | null {
+  return text === 'off' ? null : (text ?? userCacheFolder(process.env));
 }
 
 function instructionShift(text: string | undefined): number | null {

@@ -8,6 +8,7 @@ import { ChardevError, openChardev } from '#system/chardev.ts';
 import { Machine } from '#system/machine.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import { generateInterpreter } from '#tcg/interpreter-module.ts';
+import { FileCodeStore } from './code-store.ts';
 import { UsageError } from './option-table.ts';
 import { readSystemCommandLine, type SystemConfig } from './system-options.ts';
 
@@ -50,12 +51,14 @@ async function runSystem(config: SystemConfig): Promise<number> {
   const fd = config.logFile === null ? 2 : openSync(config.logFile, 'w');
   const log = (line: string): void => void writeSync(fd, `${line}\n`);
   const serial = openChardev(config.serial, { x: () => quit() }, config.nographic);
+  const store = codeStore(config);
   const machine = new Machine({
     ramSize: config.ramSize,
     serial,
     icount: config.icount,
     startTime: config.startTime,
     engine: {
+      ...(store && { store, storeName: `machine-${config.cpu}` }),
       interpreter: generateInterpreter(translatedMemory, { cpuBase, memoryPages }),
       tier: config.icount === null ? config.tier : 'interp',
       ...(config.stats && { count: 'all' as const }),
@@ -79,8 +82,18 @@ async function runSystem(config: SystemConfig): Promise<number> {
     machine.end = null;
   }
   serial.close();
+  machine.engine.keepCode();
+  store?.flush();
   if (config.stats) printStats(machine, Number(process.hrtime.bigint() - started) / 1e9, log);
   return 0;
+}
+
+/** Where translations are kept, if they are the usual ones. */
+function codeStore({ cache, stats, log }: SystemConfig): FileCodeStore | null {
+  // The bundle has it as a constant.
+  const build = (import.meta as { readonly build?: string }).build;
+  if (cache === null || build === undefined || stats || log.has('unimp')) return null;
+  return new FileCodeStore(cache, build);
 }
 
 const exceptionText = (name: string, pc: number, cpsr: number): string => `${name} at ${hex(pc)}, cpsr ${hex(cpsr)}`;

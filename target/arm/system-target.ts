@@ -17,13 +17,16 @@ import { vfpA32, vfpT32 } from './vfp.ts';
 /** Instructions that are undefined while CPACR or FPEXC switches floating point off. */
 const floatingPoint: ReadonlySet<ArmRow> = new Set([...vfpA32, ...vfpT32, ...neonA32, ...neonT32]);
 
+const counterBit = ModeBits.userCounters / 3;
 const wordMode = systemState.offset('mode') >> 2;
 
 /** A whole ARMv7-A core: `armTarget` with its privileged side. */
 export function createSystemTarget(core: ArmCore, control: ControlRegisters, model: CpuModel): Target<ArmBlock> {
   const helpers = systemHelperNumbers(armHelpers.length);
-  const translation = (privileged: boolean): SystemTranslation => ({
-    privileged,
+  const translation = (mode: number): SystemTranslation => ({
+    privileged: (mode & ModeBits.privileged) !== 0,
+    userCounters: (mode & ModeBits.userCounters) / counterBit,
+    fpAccess: (mode & ModeBits.fpAccess) !== 0,
     helpers,
     control,
     decode: decodeSystem,
@@ -32,18 +35,23 @@ export function createSystemTarget(core: ArmCore, control: ControlRegisters, mod
     },
     exceptionReturn,
   });
-  const user = translation(false);
-  const privileged = translation(true);
+  /** By the bits of the mode that they depend on. */
+  const translations = new Map<number, SystemTranslation>();
   return {
     ...armTarget,
     layout: systemLayout,
     helpers: [...armHelpers, ...systemHelpers(core, control)],
     mode(cpu: CpuView) {
-      const bit = cpu.i32[wordMode] === Mode.user ? 0 : ModeBits.privileged;
-      return armTarget.mode(cpu) | bit;
+      const bits =
+        cpu.i32[wordMode] === Mode.user
+          ? (control.cntkctl & 3) * counterBit
+          : ModeBits.privileged | (control.fpAccessible ? ModeBits.fpAccess : 0);
+      return armTarget.mode(cpu) | bits;
     },
     begin(pc, mode, b, code) {
-      const system = mode & ModeBits.privileged ? privileged : user;
+      const key = mode & (ModeBits.privileged | ModeBits.userCounters | ModeBits.fpAccess);
+      const system = translations.get(key) ?? translation(key);
+      translations.set(key, system);
       const itstate = mode & ModeBits.itstate;
       const c = new ArmContext(b, code, (pc & 1) !== 0, mode, model, system);
       return { c, startItstate: itstate, first: true, openCond: -1 };

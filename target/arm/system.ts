@@ -26,6 +26,10 @@ export interface SystemHelpers {
 export interface SystemTranslation {
   /** The code runs at PL1. */
   readonly privileged: boolean;
+  /** At PL0: 1 if the physical counter may be read, 2 if the virtual one. */
+  readonly userCounters: number;
+  /** At PL1: floating-point system registers may be accessed. */
+  readonly fpAccess: boolean;
   readonly helpers: SystemHelpers;
   readonly control: ControlRegisters;
   /** The privileged row of the instruction, if it has one. */

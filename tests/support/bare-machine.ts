@@ -1,6 +1,6 @@
 import { cpuBase, memoryPages } from '#accel/guest-memory.ts';
 import { translatedMemory } from '#accel/translation-tables.ts';
-import { Machine } from '#system/machine.ts';
+import { Machine, type MachineConfig } from '#system/machine.ts';
 import { generateInterpreter } from '#tcg/interpreter-module.ts';
 
 const interpreter = generateInterpreter(translatedMemory, { cpuBase, memoryPages });
@@ -24,6 +24,7 @@ export async function runBare(
   program: readonly number[],
   tier: 'interp' | 'region',
   data: Readonly<Record<number, readonly number[]>> = {},
+  engine: Partial<MachineConfig['engine']> = {},
 ): Promise<BareRun> {
   let output = '';
   const machine = new Machine({
@@ -31,7 +32,7 @@ export async function runBare(
     serial: { write: (byte) => void (output += String.fromCharCode(byte)), onInput() {} },
     icount: 3,
     startTime: 0,
-    engine: { interpreter, tier },
+    engine: { interpreter, tier, ...engine },
     unimplemented() {},
   });
   machine.reset();
