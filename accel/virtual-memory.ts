@@ -52,8 +52,8 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
   /** Address of the access that faulted last, and the `Access` bit it asked for. */
   faultAddress = 0;
   faultAccess = 0;
-  private readonly ramStart: number;
-  private readonly ramEnd: number;
+  readonly ramStart: number;
+  readonly ramEnd: number;
   private readonly bus: DeviceBus;
   private readonly walker: PageWalker;
   private readonly page: PageWalk = { physical: 0, allowed: 0, global: false, large: false };

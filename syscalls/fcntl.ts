@@ -28,7 +28,7 @@ const pathCommands: readonly number[] = [
 ];
 
 function duplicate(task: Task, file: OpenFile, from: number, closeOnExec: boolean): number {
-  const { files } = task.process;
+  const { files } = task;
   if (from >= files.limit) throw new Errno('EINVAL');
   return files.add(file, closeOnExec, from);
 }
@@ -65,7 +65,7 @@ function lock(task: Task, file: OpenFile, command: number, at: number, wide: boo
   const layout = wide ? lockLayouts.wide : lockLayouts.narrow;
   memory.require(at, layout.bytes, Access.read);
   const type = memory.load16(at);
-  const { locks } = process.fs.view;
+  const { locks } = task.fs.view;
   const ofd = ofdCommands.includes(command);
   if (ofd && memory.load32(at + layout.pid) !== 0) throw new Errno('EINVAL');
   const asks = questions.includes(command);
@@ -73,7 +73,7 @@ function lock(task: Task, file: OpenFile, command: number, at: number, wide: boo
   const offset = loadOffset(memory, at + layout.start, wide);
   const length = loadOffset(memory, at + layout.length, wide);
   const bytes = lockedBytes(file, (memory.load16(at + 2) << 16) >> 16, offset, length);
-  const owner = ofd ? file : process.files;
+  const owner = ofd ? file : task.files;
   const wanted = { ...bytes, owner, exclusive: type === F_WRLCK, pid: ofd ? -1 : process.pid };
   if (asks) {
     memory.require(at, layout.bytes, Access.write);
@@ -134,7 +134,7 @@ function pipeOf(file: OpenFile): Pipe {
 }
 
 function fcntl(task: Task, which: number, command: number, argument: number): SyscallResult {
-  const { files } = task.process;
+  const { files } = task;
   const file = files.get(which);
   if ((file.flags & Open.path) !== 0 && !pathCommands.includes(command)) throw new Errno('EBADF');
   switch (command) {
@@ -201,10 +201,10 @@ function fcntl(task: Task, which: number, command: number, argument: number): Sy
 }
 
 function flock(task: Task, which: number, operation: number): SyscallResult {
-  const file = task.process.files.get(which);
+  const file = task.files.get(which);
   if ((file.flags & Open.path) !== 0) throw new Errno('EBADF');
   const wait = (operation & FlockName.LOCK_NB) === 0;
-  return task.process.fs.view.locks.flock(task, file, operation & ~FlockName.LOCK_NB, wait);
+  return task.fs.view.locks.flock(task, file, operation & ~FlockName.LOCK_NB, wait);
 }
 
 const argument: Argument<number> = {

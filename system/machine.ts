@@ -13,6 +13,7 @@ import { createSystemTarget } from '#target/arm/system-target.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import type { Target } from '#tcg/target.ts';
 import { InstructionClock, type MachineClock, RealClock } from './clock.ts';
+import type { PlacedDevice } from './devices/table.ts';
 import { map, VirtMachine } from './machines/virt.ts';
 import { MemoryMap } from './memory-map.ts';
 import { psciCall } from './psci.ts';
@@ -24,6 +25,8 @@ export interface MachineConfig {
   readonly startTime: number;
   /** 2^icount nanoseconds an instruction, or null for the host's time. */
   readonly icount: number | null;
+  /** What `-device` asks for. */
+  readonly devices?: readonly PlacedDevice[];
   readonly engine: Pick<EngineOptions, 'interpreter' | 'tier' | 'trace' | 'count'>;
   readonly unimplemented: (text: string) => void;
   readonly onException?: (name: string, machine: Machine) => void;
@@ -60,6 +63,8 @@ export class Machine {
   /** Set to end the loop. */
   end: MachineEnd | null = null;
   private readonly config: MachineConfig;
+  /** The guest stands still, and its time too (`stop`). */
+  stopped = false;
   private wake: (() => void) | null = null;
   private slices = 0;
   private readonly walked: PageWalk = { physical: 0, allowed: 0, global: false, large: false };
@@ -82,6 +87,8 @@ export class Machine {
       currentCpu: () => 0,
       serial: config.serial,
       startTime: config.startTime,
+      ram: this.memory,
+      devices: config.devices ?? [],
     });
     this.control = new ControlRegisters(
       this.core,
@@ -132,10 +139,35 @@ export class Machine {
     this.wake?.();
   }
 
+  /** No instruction runs and no timer fires until `cont`. Called between two turns of the loop. */
+  stop(): void {
+    this.stopped = true;
+    this.clock.stop();
+    this.wake?.();
+  }
+
+  /** Goes on after `stop`. */
+  cont(): void {
+    this.stopped = false;
+    this.clock.go();
+    this.wake?.();
+  }
+
+  /** Ends `run`. */
+  finish(end: MachineEnd): void {
+    this.end = end;
+    this.wake?.();
+  }
+
   /** Runs until the machine is switched off, reset or told to quit. */
   async run(): Promise<MachineEnd> {
     let yielded = performance.now();
     while (this.end === null) {
+      if (this.stopped) {
+        await this.sleep(Infinity);
+        yielded = performance.now();
+        continue;
+      }
       this.clock.runDue();
       const { i32 } = this.core.cpu;
       if ((i32[linesWord]! & ~i32[maskWord]!) !== 0) this.interrupt();
@@ -166,8 +198,9 @@ export class Machine {
   private async halt(): Promise<void> {
     const { i32 } = this.core.cpu;
     for (;;) {
+      if (this.stopped || this.end !== null) return;
       this.clock.runDue();
-      if (i32[linesWord] !== 0 || this.end !== null) return;
+      if (i32[linesWord] !== 0) return;
       if (this.clock instanceof InstructionClock && this.clock.skip()) continue;
       await this.sleep((this.clock.deadline - this.clock.now()) / 1e6);
     }

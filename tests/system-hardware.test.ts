@@ -10,6 +10,7 @@ import { BootError, place, readKernel } from '#system/boot/linux.ts';
 import { InstructionClock } from '#system/clock.ts';
 import { MemoryMap } from '#system/memory-map.ts';
 import { FaultStatus, PageTableWalker, type WalkResult } from '#target/arm/page-walk.ts';
+import { serialPort } from './support/bare-machine.ts';
 
 /** Pages and permissions by hand: `words` by physical address. */
 function walker(words: Readonly<Record<number, number>>, registers: Partial<Record<string, number | boolean>> = {}) {
@@ -169,7 +170,7 @@ test('a PL011 receives what fits its FIFO and keeps the rest', () => {
   let input: (bytes: Uint8Array) => void = () => {};
   const sent: number[] = [];
   let level = false;
-  const port = { write: (byte: number) => void sent.push(byte), onInput: (take: typeof input) => void (input = take) };
+  const port = { ...serialPort((byte) => void sent.push(byte)), onInput: (take: typeof input) => void (input = take) };
   const uart = new Pl011(port, (up) => void (level = up));
   uart.write(0x2c, 4, 0x70);
   uart.write(0x38, 4, 0x10);

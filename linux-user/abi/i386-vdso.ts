@@ -35,15 +35,17 @@ const pieces: readonly Piece[] = [
   // mov eax, 173; int 0x80
   { name: '__kernel_rt_sigreturn', offset: codeStart + 0x40, code: [0xb8, 0xad, 0, 0, 0, 0xcd, 0x80] },
 ];
-/** Of `int 0x80` in __kernel_vsyscall. */
-const sysenterOffset = 7;
+/** Of SYSENTER and of the `int 0x80` behind it in __kernel_vsyscall. */
+const sysenterOffset = 5;
+const returnOffset = 7;
+const nop = 0x90;
 
 const addressOf = (name: string): number => vdsoAddress + pieces.find((piece) => piece.name === name)!.offset;
 
 /** AT_SYSINFO. */
 export const vsyscallAddress = addressOf('__kernel_vsyscall');
 /** Where SYSENTER comes back to. */
-export const sysenterAddress = vsyscallAddress + sysenterOffset;
+export const sysenterAddress = vsyscallAddress + returnOffset;
 export const sigreturnAddress = addressOf('__kernel_sigreturn');
 export const rtSigreturnAddress = addressOf('__kernel_rt_sigreturn');
 
@@ -105,7 +107,10 @@ function image(): Uint8Array {
   return bytes;
 }
 
-/** Maps the vDSO, readable and executable. */
-export function mapVdso(mm: Mm): void {
-  mm.mapKernelPage(vdsoAddress, image(), Prot.READ | Prot.EXEC, '[vdso]');
+/** Maps the vDSO, readable and executable, for a CPU with or without SYSENTER. */
+export function mapVdso(mm: Mm, hasSysenter: boolean): void {
+  const bytes = image();
+  const at = codeStart + sysenterOffset;
+  if (!hasSysenter) bytes.fill(nop, at, at + 2);
+  mm.mapKernelPage(vdsoAddress, bytes, Prot.READ | Prot.EXEC, '[vdso]');
 }

@@ -2,6 +2,7 @@ import type { Builder, Value } from '#tcg/builder.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import { Op } from '#tcg/ops.ts';
 import type { CodeReader } from '#tcg/target.ts';
+import type { CpuModel } from './cpu-models.ts';
 import { Cond, Flags } from './flags.ts';
 import type { Insn } from './insn.ts';
 import { Method, type Operand, sizeA, sizeP, sizeV } from './operand.ts';
@@ -15,6 +16,7 @@ import { Reg, Seg, slotBase, slotR, slotSt, slotXmm, Vector } from './state.ts';
  * flags are written.
  */
 export class X86Context {
+  readonly model: CpuModel;
   readonly b: Builder;
   readonly code: CodeReader;
   readonly flags: Flags;
@@ -35,6 +37,7 @@ export class X86Context {
   private bound = 0;
 
   constructor(
+    model: CpuModel,
     insn: Insn,
     b: Builder,
     code: CodeReader,
@@ -42,6 +45,7 @@ export class X86Context {
     extended: boolean,
     isLeader: ((pc: number) => boolean) | undefined,
   ) {
+    this.model = model;
     this.insn = insn;
     this.b = b;
     this.code = code;
@@ -99,6 +103,8 @@ export class X86Context {
       case Method.W:
       case Method.Q:
         return insn.isMemory ? -1 : insn.rm;
+      case Method.B:
+        return insn.vvvv & 7;
       case Method.R:
       case Method.U:
       case Method.N:
@@ -310,6 +316,40 @@ export class X86Context {
     this.b.set('v128', slotXmm(n), value);
   }
 
+  /**
+   * Lane `lane` of XMM register n. XMM registers are never accessed in parts: a slot with accesses of several sizes
+   * could not live in a local. What was put into the lane in this block is taken from there.
+   */
+  getLane(type: LaneType, n: number, lane: number): Value {
+    const { b } = this;
+    const { block } = b;
+    const { bytes, extract, other } = lanesOf[type];
+    let from = this.getXmm(n);
+    for (;;) {
+      const inserted = laneOfReplace[block.op[from]!];
+      if (inserted === undefined) break;
+      if (inserted === type || inserted === other) {
+        if (block.x[from] === lane) return this.reinterpreted(block.b[from]!, inserted, type);
+      } else if (overlap(lanesOf[inserted].bytes, block.x[from]!, bytes, lane)) break;
+      from = block.a[from]!;
+    }
+    return b.emit(extract, from, -1, -1, lane);
+  }
+
+  /** Writes it, and leaves the others. */
+  setLane(type: LaneType, n: number, lane: number, value: Value): void {
+    const { b } = this;
+    const { replace, other } = lanesOf[type];
+    const old = this.getXmm(n);
+    const inserted = laneOfReplace[b.block.op[old]!];
+    const covered = (inserted === type || inserted === other) && b.block.x[old] === lane;
+    this.setXmm(n, b.emit(replace, covered ? b.block.a[old]! : old, value, -1, lane));
+  }
+
+  private reinterpreted(value: Value, from: LaneType, to: LaneType): Value {
+    return from === to ? value : this.b.un(lanesOf[to].reinterpret, value);
+  }
+
   /** MMX register n, as i64. */
   getMmx(n: number): Value {
     return this.b.get('i64', slotSt(n));
@@ -416,6 +456,53 @@ export class X86Context {
     this.exit(ExitReason.fetchFault, this.pc);
   }
 }
+
+export type LaneType = 'i32' | 'i64' | 'f32' | 'f64';
+
+/** By type: `other` is the type of the same size, `reinterpret` makes this one of it. */
+const lanesOf: Readonly<
+  Record<LaneType, { bytes: number; extract: number; replace: number; other: LaneType; reinterpret: number }>
+> = {
+  i32: {
+    bytes: 4,
+    extract: Op.extract_lane_i32x4,
+    replace: Op.replace_lane_i32x4,
+    other: 'f32',
+    reinterpret: Op.bits_f32,
+  },
+  i64: {
+    bytes: 8,
+    extract: Op.extract_lane_i64x2,
+    replace: Op.replace_lane_i64x2,
+    other: 'f64',
+    reinterpret: Op.bits_f64,
+  },
+  f32: {
+    bytes: 4,
+    extract: Op.extract_lane_f32x4,
+    replace: Op.replace_lane_f32x4,
+    other: 'i32',
+    reinterpret: Op.from_bits_f32,
+  },
+  f64: {
+    bytes: 8,
+    extract: Op.extract_lane_f64x2,
+    replace: Op.replace_lane_f64x2,
+    other: 'i64',
+    reinterpret: Op.from_bits_f64,
+  },
+};
+
+const laneOfReplace: Readonly<Record<number, LaneType | undefined>> = {
+  [Op.replace_lane_i32x4]: 'i32',
+  [Op.replace_lane_i64x2]: 'i64',
+  [Op.replace_lane_f32x4]: 'f32',
+  [Op.replace_lane_f64x2]: 'f64',
+};
+
+/** Do lane m of `size` bytes and lane n of `bytes` have bytes in common? */
+const overlap = (size: number, m: number, bytes: number, n: number): boolean =>
+  size * m < bytes * (n + 1) && bytes * n < size * (m + 1);
 
 /** By size in bytes. */
 const exchanges = [-1, Op.cmpxchg8, Op.cmpxchg16, -1, Op.cmpxchg_i32, -1, -1, -1, Op.cmpxchg_i64];

@@ -29,8 +29,7 @@ export function pusha(c: X86Context): void {
   const { b } = c;
   const bytes = pushBytes(c);
   const top = b.addImm(c.reg(Reg.esp), -8 * bytes);
-  // All or nothing; the first element that is refused is the one told of.
-  for (let n = 0; n < 8; n++) b.probe(b.addImm(top, (7 - n) * bytes), bytes, 2);
+  // One by one: where a fault ends it, hardware has stored those before.
   for (let n = 0; n < 8; n++) b.store(bytes === 2 ? Op.store16 : Op.store_i32, top, c.reg(n), (7 - n) * bytes);
   c.setReg(Reg.esp, top);
 }

@@ -1,5 +1,6 @@
 import { cpuHeader } from '#tcg/cpu-page.ts';
 import type { CpuView, Target } from '#tcg/target.ts';
+import { type CpuModel, cpuModels, identityOf } from './cpu-models.ts';
 import { describeState } from './describe-state.ts';
 import { loadTranslation } from './lazy.ts';
 import { sseMode } from './sse-mode.ts';
@@ -9,8 +10,8 @@ import type { X86Block } from './translation.ts';
 const slotZf = i386State.offset('zf');
 const slotAf = i386State.offset('af');
 
-/** IA-32 in user mode. A PC is an address. */
-export const i386Target: Target<X86Block> = {
+/** IA-32 in user mode, as a CPU model has it. A PC is an address. */
+export const i386TargetOf = (model: CpuModel): Target<X86Block> => ({
   name: 'i386',
   layout: i386State,
   lazySlots: [[slotZf, slotAf + 4]],
@@ -20,7 +21,8 @@ export const i386Target: Target<X86Block> = {
   coherentCode: true,
   address: (pc) => pc >>> 0,
   mode: sseMode,
-  begin: () => ({ c: undefined }),
+  identity: identityOf(model),
+  begin: () => ({ c: undefined, model }),
   insn: (context) => loadTranslation().insn(context),
   canStop: () => true,
   encodePc: ({ pc }) => pc | 0,
@@ -44,4 +46,7 @@ export const i386Target: Target<X86Block> = {
   },
   describe: (code, pc) => loadTranslation().describe(code, pc),
   describeState,
-};
+});
+
+/** The largest model. */
+export const i386Target: Target<X86Block> = i386TargetOf(cpuModels.max);
