@@ -18,11 +18,12 @@ import { cpuBase, pageShift, pageSize } from './guest-memory.ts';
 
 const entryShift = 4;
 const tableBytes = 1 << (32 - pageShift + entryShift);
+/** Tables of a core. */
 const tableCount = 4;
 const pages = 1 << (32 - pageShift);
 
-/** wasm address of the tables: the end of what physical memory may take of memory 0. */
-export const tablesBase = cpuBase - tableCount * tableBytes;
+/** wasm address of the tables of so many cores: the end of what physical memory may take of memory 0. */
+export const tablesBase = (cpus: number): number => cpuBase - cpus * tableCount * tableBytes;
 const storeOffset = 4;
 const fetchOffset = 8;
 
@@ -103,31 +104,18 @@ function protectEntry(words: Int32Array, page: number, address: number): void {
 
 const several = -1;
 
-/** The tables, and which is in force: `cpuHeader.translation`. */
-export class TranslationTables {
-  /** Virtual pages filled so far: misses of the generated code. */
-  fills = 0;
-  private readonly tables: TranslationTable[];
-  private readonly header: Int32Array;
-  private current: TranslationTable;
+/** The tables of one core. */
+class TableSet {
+  readonly tables: readonly TranslationTable[];
+  current: TranslationTable;
   /** Which table is replaced next. */
   private next = 0;
-  /** By virtual address >> largeShift: pages in there come from a larger translation. */
-  private readonly large = new Uint8Array(1 << (32 - largeShift));
-  /** By physical page: the virtual page + 1 whose entries let it be stored to in place, or have; -1: several. */
-  private readonly stored = new Int32Array(pages);
 
-  constructor(buffer: ArrayBufferLike) {
-    this.header = new Int32Array(buffer, cpuBase, 16);
-    this.tables = Array.from(
-      { length: tableCount },
-      (_, i) => new TranslationTable(buffer, tablesBase + i * tableBytes),
-    );
+  constructor(buffer: ArrayBufferLike, base: number) {
+    this.tables = Array.from({ length: tableCount }, (_, i) => new TranslationTable(buffer, base + i * tableBytes));
     this.current = this.tables[0]!;
-    this.use(0);
   }
 
-  /** Puts the table for `key` in force: translations are kept for as many keys as there are tables. */
   use(key: number): void {
     let table = this.tables.find((other) => other.key === key);
     if (table === undefined) {
@@ -137,7 +125,49 @@ export class TranslationTables {
       table.key = key;
     }
     this.current = table;
-    this.header[cpuHeader.offset('translation') >> 2] = table.base;
+  }
+}
+
+/** The tables, and which is in force: `cpuHeader.translation`. */
+export class TranslationTables {
+  /** Virtual pages filled so far: misses of the generated code. */
+  fills = 0;
+  private readonly sets: readonly TableSet[];
+  /** Those of all cores. */
+  private readonly tables: readonly TranslationTable[];
+  private readonly header: Int32Array;
+  private set: TableSet;
+  private current: TranslationTable;
+  /** By virtual address >> largeShift: pages in there come from a larger translation. */
+  private readonly large = new Uint8Array(1 << (32 - largeShift));
+  /** By physical page: the virtual page + 1 whose entries let it be stored to in place, or have; -1: several. */
+  private readonly stored = new Int32Array(pages);
+
+  constructor(buffer: ArrayBufferLike, cpus: number) {
+    this.header = new Int32Array(buffer, cpuBase, 16);
+    const base = (cpu: number): number => tablesBase(cpus) + cpu * tableCount * tableBytes;
+    this.sets = Array.from({ length: cpus }, (_, cpu) => new TableSet(buffer, base(cpu)));
+    this.tables = this.sets.flatMap(({ tables }) => tables);
+    this.set = this.sets[0]!;
+    this.current = this.set.current;
+    this.use(0);
+  }
+
+  /** Goes on with the tables of a core, as it has left them. */
+  select(cpu: number): void {
+    this.set = this.sets[cpu]!;
+    this.putInForce();
+  }
+
+  /** Puts the table for `key` in force: translations are kept for as many keys as there are tables. */
+  use(key: number): void {
+    this.set.use(key);
+    this.putInForce();
+  }
+
+  private putInForce(): void {
+    this.current = this.set.current;
+    this.header[cpuHeader.offset('translation') >> 2] = this.current.base;
   }
 
   /** The physical page of code at a virtual address, | 1; 0 if it has not been filled in. */
@@ -169,9 +199,9 @@ export class TranslationTables {
     this.large.fill(0);
   }
 
-  /** Forgets what is not global. */
-  flushLocal(): void {
-    for (const table of this.tables) table.flushLocal();
+  /** Forgets what is not global of the core that runs, or of all. */
+  flushLocal(all: boolean): void {
+    for (const table of all ? this.tables : this.set.tables) table.flushLocal();
   }
 
   /** Forgets the translation that a virtual address is part of. */

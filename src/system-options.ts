@@ -9,6 +9,8 @@ export interface SystemConfig {
   readonly command: string;
   readonly machine: 'virt';
   readonly cpu: SystemCpu;
+  /** Number of CPUs. */
+  readonly cpus: number;
   /** Bytes of RAM. */
   readonly ramSize: number;
   readonly kernel: string;
@@ -70,7 +72,7 @@ const options: Readonly<Record<string, Option>> = {
   machine: { value: 'MACHINE', help: 'the same' },
   cpu: { value: 'MODEL', help: 'the CPU; help lists them (default cortex-a15)' },
   m: { value: 'SIZE', help: 'memory in MiB, or with K, M or G (default 128)' },
-  smp: { value: 'N', help: 'number of CPUs: 1' },
+  smp: { value: 'N', help: 'number of CPUs, 1 to 8: they take turns' },
   kernel: { value: 'FILE', help: 'kernel to boot: zImage, Image or ELF' },
   initrd: { value: 'FILE', help: 'initial RAM disk' },
   append: { value: 'WORDS', help: 'the kernel’s command line' },
@@ -171,7 +173,6 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
     if (path === undefined) throw new UsageError(`-M ${machine}: unknown property '${property}'`);
     dumpdtb = path;
   }
-  if ((given.get('smp') ?? '1') !== '1') throw new UsageError(`-smp ${given.get('smp')}: this machine has 1 CPU`);
   const kernel = given.get('kernel') ?? (dumpdtb === null ? undefined : '');
   if (kernel === undefined) throw new UsageError('no kernel (-kernel): there is no firmware to boot from');
   return {
@@ -180,7 +181,8 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
       command,
       machine: 'virt',
       cpu: oneOf(given.get('cpu') ?? 'cortex-a15', cpus, 'CPU'),
-      ramSize: memorySize(given.get('m') ?? '128'),
+      cpus: cpuCount(given.get('smp') ?? '1'),
+      ramSize: memorySize(given.get('m') ?? '128', given.get('smp')),
       kernel,
       initrd: given.get('initrd') ?? null,
       append: given.get('append') ?? '',
@@ -237,14 +239,17 @@ const units: Readonly<Record<string, number>> = { '': 2 ** 20, K: 2 ** 10, M: 2 
 const smallestRam = 16 * 2 ** 20;
 
 /** Memory below the engine's own (`accel/translation-tables.ts`). */
-const largestRam = 3000 * 2 ** 20;
+const largestRam = 3000;
+/** MiB that each further CPU takes of that for its translations. */
+const ramPerCpu = 64;
 
-function memorySize(text: string): number {
+function memorySize(text: string, smp = '1'): number {
   const [, digits, unit] = /^(?:size=)?(\d+)([KMG]?)B?$/i.exec(text) ?? [];
   if (digits === undefined) throw new UsageError(`invalid memory size '${text}'`);
   const bytes = Number(digits) * units[unit.toUpperCase()];
-  if (bytes < smallestRam || bytes > largestRam || bytes % 65536 !== 0) {
-    throw new UsageError(`-m ${text}: from 16M to 3000M`);
+  const largest = largestRam - ramPerCpu * (cpuCount(smp) - 1);
+  if (bytes < smallestRam || bytes > largest * 2 ** 20 || bytes % 65536 !== 0) {
+    throw new UsageError(`-m ${text}: from 16M to ${largest}M`);
   }
   return bytes;
 }
@@ -258,6 +263,16 @@ function startTime(text: string | undefined, repeatable: boolean): number {
   if (base === undefined || Number.isNaN(time))
     throw new UsageError(`-rtc ${text}: base=utc or base=YYYY-MM-DDTHH:MM:SS`);
   return Math.floor(time / 1000);
+}
+
+const mostCpus = 8;
+
+/** `-smp N` or `-smp cpus=N`. */
+function cpuCount(text: string): number {
+  const [, digits] = /^(?:cpus=)?(\d+)$/.exec(text) ?? [];
+  const count = Number(digits);
+  if (digits === undefined || count < 1 || count > mostCpus) throw new UsageError(`-smp ${text}: 1 to ${mostCpus}`);
+  return count;
 }
 
 /** `--cache`, as for programs. */

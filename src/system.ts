@@ -84,6 +84,8 @@ async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives
   });
   const machine = new Machine({
     ramSize: config.ramSize,
+    cpus: config.cpus,
+    cpuModel: config.cpu,
     serial,
     devices,
     icount: config.icount,

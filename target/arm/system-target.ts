@@ -1,13 +1,18 @@
 import type { CpuView, Target } from '#tcg/target.ts';
 import { ArmContext } from './context.ts';
-import type { ControlRegisters } from './control-registers.ts';
-import type { ArmCore } from './core.ts';
 import type { CpuModel } from './cpu-models.ts';
 import { armHelpers } from './helpers.ts';
 import { ModeBits } from './mode-bits.ts';
 import { neonA32, neonT32 } from './neon.ts';
 import type { ArmRow } from './row.ts';
-import { checkFp, exceptionReturn, type SystemTranslation, systemHelperNumbers, systemHelpers } from './system.ts';
+import {
+  checkFp,
+  exceptionReturn,
+  type RunningCore,
+  type SystemTranslation,
+  systemHelperNumbers,
+  systemHelpers,
+} from './system.ts';
 import { decodeSystem } from './system-rows.ts';
 import { Mode, systemLayout, systemState } from './system-state.ts';
 import { armTarget } from './target.ts';
@@ -20,15 +25,15 @@ const floatingPoint: ReadonlySet<ArmRow> = new Set([...vfpA32, ...vfpT32, ...neo
 const counterBit = ModeBits.userCounters / 3;
 const wordMode = systemState.offset('mode') >> 2;
 
-/** A whole ARMv7-A core: `armTarget` with its privileged side. */
-export function createSystemTarget(core: ArmCore, control: ControlRegisters, model: CpuModel): Target<ArmBlock> {
+/** Whole ARMv7-A cores, all alike: `armTarget` with its privileged side. `running`: the core whose turn it is. */
+export function createSystemTarget(running: () => RunningCore, model: CpuModel): Target<ArmBlock> {
   const helpers = systemHelperNumbers(armHelpers.length);
   const translation = (mode: number): SystemTranslation => ({
     privileged: (mode & ModeBits.privileged) !== 0,
     userCounters: (mode & ModeBits.userCounters) / counterBit,
     fpAccess: (mode & ModeBits.fpAccess) !== 0,
     helpers,
-    control,
+    control: running().control,
     decode: decodeSystem,
     before(c, row) {
       if (floatingPoint.has(row)) checkFp(c);
@@ -40,8 +45,9 @@ export function createSystemTarget(core: ArmCore, control: ControlRegisters, mod
   return {
     ...armTarget,
     layout: systemLayout,
-    helpers: [...armHelpers, ...systemHelpers(core, control)],
+    helpers: [...armHelpers, ...systemHelpers(running)],
     mode(cpu: CpuView) {
+      const { control } = running();
       const bits =
         cpu.i32[wordMode] === Mode.user
           ? (control.cntkctl & 3) * counterBit
