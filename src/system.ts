@@ -10,6 +10,7 @@ import { createDevices } from '#system/devices/table.ts';
 import { Machine } from '#system/machine.ts';
 import { MachineControl } from '#system/monitor/control.ts';
 import { openMonitors } from '#system/monitor/monitors.ts';
+import { Networks } from '#system/net/networks.ts';
 import { OptionError } from '#system/option-string.ts';
 import { randomSource } from '#system/random.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
@@ -65,7 +66,11 @@ async function runSystem(config: SystemConfig): Promise<number> {
     { ...config, shared: config.serial.startsWith('mon:') ? serialId : null },
     chardevs,
   );
-  const devices = createDevices(config.devices, { random: randomSource(config.icount !== null) });
+  const networks = new Networks(config.netdevs, config.nics);
+  const devices = createDevices([...config.devices, ...networks.nics], {
+    random: randomSource(config.icount !== null),
+    networks,
+  });
   const machine = new Machine({
     ramSize: config.ramSize,
     serial,
@@ -86,22 +91,25 @@ async function runSystem(config: SystemConfig): Promise<number> {
     version: manifest.version,
     chardevs: () => chardevs.list,
     blocks: () => [],
-    network: () => '',
+    network: () => networks.text,
+    connections: () => networks.connectionsText,
     snapshots: null,
   });
   startMonitors(control);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => control.quit('host-signal'));
   const started = process.hrtime.bigint();
   try {
-    await chardevs.ready();
+    await Promise.all([chardevs.ready(), networks.start(machine.clock)]);
     const boot = (): void => {
       machine.reset();
+      networks.reset();
       loadLinux(machine, config, files);
     };
     await control.run({ boot, reboot: config.reboot, stay: config.stay });
     // A monitor's last answer may be under way.
     await new Promise(setImmediate);
   } finally {
+    networks.close();
     await chardevs.close();
   }
   if (config.stats) printStats(machine, Number(process.hrtime.bigint() - started) / 1e9, log);

@@ -1,11 +1,13 @@
 import type { VirtioDevice } from '#hw/virtio/device.ts';
 import type { RandomSource } from '#hw/virtio/rng.ts';
+import type { Networks } from '../net/networks.ts';
 import type { Properties, Values } from '../option-properties.ts';
 import type { OptionString } from '../option-string.ts';
 
 /** What devices are connected to on the host, by the names that the command line gives. Throws OptionError. */
 export interface Backends {
   readonly random: RandomSource;
+  readonly networks: Networks;
 }
 
 /** A kind of device that `-device` makes. */
