@@ -29,6 +29,10 @@ export interface SystemConfig {
   readonly mon: readonly string[];
   /** The texts of `-device` options, in order. */
   readonly devices: readonly string[];
+  /** The texts of `-drive` options, in order; `-hda FILE` is one of them. */
+  readonly drives: readonly string[];
+  /** Disks are not written to: all changes go to temporary files. */
+  readonly snapshot: boolean;
   readonly reboot: boolean;
   /** Switched off, the machine stands still. */
   readonly stay: boolean;
@@ -87,6 +91,15 @@ const options: Readonly<Record<string, Option>> = {
   nic: { value: 'user[,…]', help: 'a network with its card: the options of both, or none' },
   nographic: { help: 'serial line and monitor on the terminal: C-a c switches, C-a x ends, C-a h helps' },
   device: { value: 'TYPE,…', help: 'a device; help lists them, TYPE,help its properties' },
+  drive: {
+    value: 'file=FILE,…',
+    help: 'a disk: format=raw|qcow2, if=virtio|none, id=, readonly=on, snapshot=on, cache=, discard=',
+  },
+  hda: { value: 'FILE', help: 'the first disk; also -hdb, -hdc, -hdd' },
+  hdb: { value: 'FILE', help: 'the second disk' },
+  hdc: { value: 'FILE', help: 'the third disk' },
+  hdd: { value: 'FILE', help: 'the fourth disk' },
+  snapshot: { help: 'write to temporary files instead of disk images' },
   'no-reboot': { help: 'end where the guest resets' },
   'no-shutdown': { help: 'stand still where the guest switches off' },
   icount: { value: 'shift=N', help: 'guest time by instructions, 2^N nanoseconds each: the same run every time' },
@@ -187,6 +200,11 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
       qmp: given.all('qmp'),
       mon: given.all('mon'),
       devices,
+      drives: [
+        ...hardDisks.flatMap((name) => given.all(name).map((file) => `file=${file.replaceAll(',', ',,')}`)),
+        ...given.all('drive'),
+      ],
+      snapshot: given.has('snapshot'),
       reboot: !given.has('no-reboot'),
       stay: given.has('no-shutdown'),
       icount: instructionShift(given.get('icount')),
@@ -204,6 +222,7 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
   };
 }
 
+const hardDisks = ['hda', 'hdb', 'hdc', 'hdd'];
 /** Who has the terminal if the command line does not say: the serial line, with `-nographic` and a monitor. */
 function terminalUsers(given: Given): Pick<SystemConfig, 'serial' | 'monitor'> {
   if (given.all('serial').length > 1) throw new UsageError('-serial: this machine has one serial line');

@@ -3,8 +3,10 @@ import { openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { cpuBase, memoryPages } from '#accel/guest-memory.ts';
 import { translatedMemory } from '#accel/translation-tables.ts';
 import manifest from '#package' with { type: 'json' };
+import { Drives } from '#system/block/drives.ts';
+import { ImageError } from '#system/block/host-file.ts';
 import { BootError } from '#system/boot/linux.ts';
-import { buildDeviceTree, loadLinux } from '#system/boot/load.ts';
+import { type BootFiles, buildDeviceTree, loadLinux } from '#system/boot/load.ts';
 import { Chardevs } from '#system/char/chardevs.ts';
 import { createDevices } from '#system/devices/table.ts';
 import { Machine } from '#system/machine.ts';
@@ -35,7 +37,7 @@ export async function runSystemCommand(command: string, args: readonly string[])
 }
 
 /** What the user can cause. */
-const expectedErrors = [UsageError, BootError, OptionError];
+const expectedErrors = [UsageError, BootError, OptionError, ImageError];
 
 /** A host file's bytes; a failure is one line. */
 function read(option: string, path: string): Uint8Array {
@@ -56,6 +58,15 @@ async function runSystem(config: SystemConfig): Promise<number> {
     initrd: config.initrd === null ? null : read('initrd', config.initrd),
     deviceTree: config.dtb === null ? null : { name: config.dtb, bytes: read('dtb', config.dtb) },
   };
+  const drives = new Drives(config.drives, config.snapshot, (text) => writeSync(2, `${config.command}: ${text}\n`));
+  try {
+    return await runMachine(config, files, drives);
+  } finally {
+    drives.close();
+  }
+}
+
+async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives): Promise<number> {
   const fd = config.logFile === null ? 2 : openSync(config.logFile, 'w');
   const log = (line: string): void => void writeSync(fd, `${line}\n`);
   const chardevs = new Chardevs(() => control.quit('host-ui'));
@@ -67,9 +78,10 @@ async function runSystem(config: SystemConfig): Promise<number> {
     chardevs,
   );
   const networks = new Networks(config.netdevs, config.nics);
-  const devices = createDevices([...config.devices, ...networks.nics], {
+  const devices = createDevices([...config.devices, ...networks.nics, ...drives.automaticDevices], {
     random: randomSource(config.icount !== null),
     networks,
+    drive: (id) => drives.take(id),
   });
   const machine = new Machine({
     ramSize: config.ramSize,
@@ -90,7 +102,7 @@ async function runSystem(config: SystemConfig): Promise<number> {
   const control = new MachineControl(machine, {
     version: manifest.version,
     chardevs: () => chardevs.list,
-    blocks: () => [],
+    blocks: () => drives.info,
     network: () => networks.text,
     connections: () => networks.connectionsText,
     snapshots: null,

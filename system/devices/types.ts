@@ -1,3 +1,4 @@
+import type { BlockBackend } from '#hw/block/backend.ts';
 import type { VirtioDevice } from '#hw/virtio/device.ts';
 import type { RandomSource } from '#hw/virtio/rng.ts';
 import type { Networks } from '../net/networks.ts';
@@ -8,6 +9,8 @@ import type { OptionString } from '../option-string.ts';
 export interface Backends {
   readonly random: RandomSource;
   readonly networks: Networks;
+  /** The disk of a `-drive` with this ID, for one device. */
+  drive(id: string): BlockBackend;
 }
 
 /** A kind of device that `-device` makes. */

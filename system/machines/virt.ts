@@ -65,7 +65,7 @@ export class VirtMachine {
     const gpio = new Pl061(gic.spi(spi.gpio));
     this.powerKey = gpio.pin(powerPin);
     const virtio = virtioDevices(devices).map(
-      (device, slot) => new VirtioMmio(`virtio-mmio-bus.${slot}`, ram, gic.spi(spi.virtio + slot), device),
+      (device, slot) => new VirtioMmio(`virtio-mmio-bus.${slot}`, { ram, clock }, gic.spi(spi.virtio + slot), device),
     );
     this.devices = [gic.distributor, gic.cpuInterface, uart, rtc, gpio, ...virtio];
     bus.add(...map.gicDistributor, gic.distributor);
