@@ -1,6 +1,7 @@
 // The command line of machine mode, with QEMU's names.
 import { chardevKinds } from '#system/char/chardevs.ts';
 import { deviceHelp } from '#system/devices/table.ts';
+import { netdevHelp } from '#system/net/options.ts';
 import { userCacheFolder } from './cache-folder.ts';
 import { UsageError } from './option-table.ts';
 
@@ -21,6 +22,9 @@ export interface SystemConfig {
   readonly dumpdtb: string | null;
   /** Values of `-chardev`. */
   readonly chardevs: readonly string[];
+  /** Values of `-netdev` and `-nic`. */
+  readonly netdevs: readonly string[];
+  readonly nics: readonly string[];
   readonly serial: string;
   /** `none`, or where the human monitor is. */
   readonly monitor: string;
@@ -85,6 +89,11 @@ const options: Readonly<Record<string, Option>> = {
   qmp: { value: 'DEV', help: 'a monitor for programs (QMP), on such a device' },
   mon: { value: 'ID[,…]', help: 'a monitor on a -chardev: mode=readline|control, pretty=on|off' },
   chardev: { value: 'KIND,id=ID[,…]', help: 'a character device, for chardev:ID; help lists the kinds' },
+  netdev: {
+    value: 'user,id=ID[,…]',
+    help: 'a network, for -device virtio-net-device,netdev=ID; help lists its options',
+  },
+  nic: { value: 'user[,…]', help: 'a network with its card: the options of both, or none' },
   nographic: { help: 'serial line and monitor on the terminal: C-a c switches, C-a x ends, C-a h helps' },
   device: { value: 'TYPE,…', help: 'a device; help lists them, TYPE,help its properties' },
   drive: {
@@ -159,6 +168,8 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
   const machineText = given.get('M') ?? given.get('machine');
   if (machineText === 'help' || machineText === '?') return { kind: 'print', text: list('Machines', machines) };
   if (given.get('cpu') === 'help') return { kind: 'print', text: list('CPU models', cpus) };
+  if (given.get('netdev') === 'help' || given.get('netdev') === 'user,help')
+    return { kind: 'print', text: netdevHelp() };
   if (given.get('chardev') === 'help') return { kind: 'print', text: list('Character devices', chardevKinds) };
   if (given.get('d') === 'help') return { kind: 'print', text: list('Log items (several with commas)', logItems) };
   const devices = given.all('device');
@@ -189,6 +200,8 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
       dtb: given.get('dtb') ?? null,
       dumpdtb,
       chardevs: given.all('chardev'),
+      netdevs: given.all('netdev'),
+      nics: given.all('nic'),
       ...terminalUsers(given),
       qmp: given.all('qmp'),
       mon: given.all('mon'),

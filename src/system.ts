@@ -12,6 +12,7 @@ import { createDevices } from '#system/devices/table.ts';
 import { Machine } from '#system/machine.ts';
 import { MachineControl } from '#system/monitor/control.ts';
 import { openMonitors } from '#system/monitor/monitors.ts';
+import { Networks } from '#system/net/networks.ts';
 import { OptionError } from '#system/option-string.ts';
 import { randomSource } from '#system/random.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
@@ -78,8 +79,10 @@ async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives
     { ...config, shared: config.serial.startsWith('mon:') ? serialId : null },
     chardevs,
   );
-  const devices = createDevices([...config.devices, ...drives.automaticDevices], {
+  const networks = new Networks(config.netdevs, config.nics);
+  const devices = createDevices([...config.devices, ...networks.nics, ...drives.automaticDevices], {
     random: randomSource(config.icount !== null),
+    networks,
     drive: (id) => drives.take(id),
   });
   const machine = new Machine({
@@ -105,22 +108,25 @@ async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives
     version: manifest.version,
     chardevs: () => chardevs.list,
     blocks: () => drives.info,
-    network: () => '',
+    network: () => networks.text,
+    connections: () => networks.connectionsText,
     snapshots: null,
   });
   startMonitors(control);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => control.quit('host-signal'));
   const started = process.hrtime.bigint();
   try {
-    await chardevs.ready();
+    await Promise.all([chardevs.ready(), networks.start(machine.clock)]);
     const boot = (): void => {
       machine.reset();
+      networks.reset();
       loadLinux(machine, config, files);
     };
     await control.run({ boot, reboot: config.reboot, stay: config.stay });
     // A monitor's last answer may be under way.
     await new Promise(setImmediate);
   } finally {
+    networks.close();
     await chardevs.close();
   }
   machine.engine.keepCode();
