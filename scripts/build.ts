@@ -236,6 +236,8 @@ const { outputFiles, metafile } = await build({
   plugins: [constants, lazyScripts, prebuiltInterpreter, plainStringWidth, lazyBuiltins, separateBundles],
   logLevel: 'warning',
 });
+/** Stands in these bundles for their own hash. */
+const ownBuild = '@build@';
 const ownOutput = await build({
   absWorkingDir: root,
   entryPoints: ownBundles.map((name) => `src/${name}.ts`),
@@ -249,6 +251,7 @@ const ownOutput = await build({
   legalComments: 'none',
   write: false,
   external: ['debug'],
+  define: { 'import.meta.build': `'${ownBuild}'` },
   plugins: [constants],
   logLevel: 'warning',
 });
@@ -297,7 +300,10 @@ const header = `/*${id} ${places.map((place) => place.join(':')).join()}*/`;
 await mkdir(dist, { recursive: true });
 await replaceFile(join(dist, interpreterFile), buildInterpreter());
 for (const [script, text] of texts) await replaceFile(join(dist, `${script}.js`), `${header}${text}`);
-for (const { path, text } of ownOutput.outputFiles) await replaceFile(path, text);
+for (const { path, text } of ownOutput.outputFiles) {
+  const hash = createHash('sha256').update(text).digest('hex').slice(0, 16);
+  await replaceFile(path, text.replace(ownBuild, hash));
+}
 train();
 const kept = [
   ...[...texts.keys()].map((script) => `${script}.js`),

@@ -12,10 +12,12 @@ import { createDevices } from '#system/devices/table.ts';
 import { Machine } from '#system/machine.ts';
 import { MachineControl } from '#system/monitor/control.ts';
 import { openMonitors } from '#system/monitor/monitors.ts';
+import { Networks } from '#system/net/networks.ts';
 import { OptionError } from '#system/option-string.ts';
 import { randomSource } from '#system/random.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import { generateInterpreter } from '#tcg/interpreter-module.ts';
+import { FileCodeStore } from './code-store.ts';
 import { UsageError } from './option-table.ts';
 import { readSystemCommandLine, type SystemConfig } from './system-options.ts';
 
@@ -68,6 +70,7 @@ async function runSystem(config: SystemConfig): Promise<number> {
 async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives): Promise<number> {
   const fd = config.logFile === null ? 2 : openSync(config.logFile, 'w');
   const log = (line: string): void => void writeSync(fd, `${line}\n`);
+  const store = codeStore(config);
   const chardevs = new Chardevs(() => control.quit('host-ui'));
   for (const value of config.chardevs) chardevs.add(value);
   const serialId = chardevs.define('serial0', '-serial', config.serial);
@@ -76,17 +79,22 @@ async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives
     { ...config, shared: config.serial.startsWith('mon:') ? serialId : null },
     chardevs,
   );
-  const devices = createDevices([...config.devices, ...drives.automaticDevices], {
+  const networks = new Networks(config.netdevs, config.nics);
+  const devices = createDevices([...config.devices, ...networks.nics, ...drives.automaticDevices], {
     random: randomSource(config.icount !== null),
+    networks,
     drive: (id) => drives.take(id),
   });
   const machine = new Machine({
     ramSize: config.ramSize,
+    cpus: config.cpus,
+    cpuModel: config.cpu,
     serial,
     devices,
     icount: config.icount,
     startTime: config.startTime,
     engine: {
+      ...(store && { store, storeName: `machine-${config.cpu}` }),
       interpreter: generateInterpreter(translatedMemory, { cpuBase, memoryPages }),
       tier: config.icount === null ? config.tier : 'interp',
       ...(config.stats && { count: 'all' as const }),
@@ -100,26 +108,39 @@ async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives
     version: manifest.version,
     chardevs: () => chardevs.list,
     blocks: () => drives.info,
-    network: () => '',
+    network: () => networks.text,
+    connections: () => networks.connectionsText,
     snapshots: null,
   });
   startMonitors(control);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => control.quit('host-signal'));
   const started = process.hrtime.bigint();
   try {
-    await chardevs.ready();
+    await Promise.all([chardevs.ready(), networks.start(machine.clock)]);
     const boot = (): void => {
       machine.reset();
+      networks.reset();
       loadLinux(machine, config, files);
     };
     await control.run({ boot, reboot: config.reboot, stay: config.stay });
     // A monitor's last answer may be under way.
     await new Promise(setImmediate);
   } finally {
+    networks.close();
     await chardevs.close();
   }
+  machine.engine.keepCode();
+  store?.flush();
   if (config.stats) printStats(machine, Number(process.hrtime.bigint() - started) / 1e9, log);
   return 0;
+}
+
+/** Where translations are kept, if they are the usual ones. */
+function codeStore({ cache, stats, log }: SystemConfig): FileCodeStore | null {
+  // The bundle has it as a constant.
+  const build = (import.meta as { readonly build?: string }).build;
+  if (cache === null || build === undefined || stats || log.has('unimp')) return null;
+  return new FileCodeStore(cache, build);
 }
 
 const exceptionText = (name: string, pc: number, cpsr: number): string => `${name} at ${hex(pc)}, cpsr ${hex(cpsr)}`;

@@ -1,12 +1,22 @@
 import { VirtioBlock } from '#hw/virtio/blk.ts';
 import type { VirtioDevice } from '#hw/virtio/device.ts';
+import { VirtioNet } from '#hw/virtio/net.ts';
 import { VirtioRng } from '#hw/virtio/rng.ts';
+import { macProperty } from '../net/networks.ts';
 import { describeProperties, property, readProperties } from '../option-properties.ts';
 import { OptionString } from '../option-string.ts';
 import { type Backends, type DeviceType, deviceType } from './types.ts';
 
 /** What `-device` knows, by QEMU's names. */
 export const deviceTypes: Readonly<Record<string, DeviceType>> = {
+  'virtio-net-device': deviceType({
+    help: 'network card',
+    properties: { netdev: property.text('the network it is plugged into (-netdev)'), mac: macProperty },
+    create({ netdev, mac }, { networks }, options) {
+      const card = networks.card(netdev, mac, options);
+      return new VirtioNet(card.mac, card.link);
+    },
+  }),
   'virtio-blk-device': deviceType({
     help: 'disk',
     properties: {
@@ -40,6 +50,7 @@ export const deviceTypes: Readonly<Record<string, DeviceType>> = {
 
 /** Other names for them: those that QEMU maps to a machine's own bus. */
 const aliases: Readonly<Record<string, string>> = {
+  'virtio-net': 'virtio-net-device',
   'virtio-blk': 'virtio-blk-device',
   'virtio-rng': 'virtio-rng-device',
 };

@@ -37,6 +37,8 @@ export interface MachineParts {
   readonly blocks: () => readonly BlockInfo[];
   /** What `info network` prints. */
   readonly network: () => string;
+  /** What `info usernet` prints. */
+  readonly connections: () => string;
   readonly snapshots: Snapshots | null;
 }
 

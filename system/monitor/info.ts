@@ -33,7 +33,7 @@ export const subjects: Readonly<Record<string, Subject>> = {
         .join(''),
   },
   mtree: { help: 'physical memory', print: memoryTree },
-  network: { help: 'network backends and their connections', print: ({ parts }) => parts.network() },
+  network: { help: 'networks and the cards in them', print: ({ parts }) => parts.network() },
   qtree: { help: 'devices with their state', print: deviceTree },
   registers: { help: 'registers of the CPU', print: ({ machine }) => registersText(machine) },
   snapshots: {
@@ -44,6 +44,7 @@ export const subjects: Readonly<Record<string, Subject>> = {
     },
   },
   status: { help: 'whether the machine runs', print: ({ state }) => `VM status: ${stateText(state)}\n` },
+  usernet: { help: 'connections of user-mode networks', print: ({ parts }) => parts.connections() },
   version: { help: 'version of tsemu', print: ({ parts }) => `tsemu ${parts.version}\n` },
 };
 
