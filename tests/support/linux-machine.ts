@@ -128,7 +128,7 @@ export interface MachineRun {
 export function runMachine(
   args: readonly string[],
   dialogue: readonly (readonly [waitFor: string, type: string])[] = [],
-  timeout = 240_000,
+  timeout = 600_000,
 ): Promise<MachineRun> {
   return new Promise((resolve, reject) => {
     const command = join(repoRoot, 'bin', 'tsemu-arm.cjs');
