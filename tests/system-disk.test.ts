@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { cachePath, Unavailable } from './support/cache.ts';
@@ -7,7 +16,7 @@ import { checkExt4, debianDisk, makeExt4, readExt4 } from './support/debian-disk
 import { debianKernel, runMachine, testInitramfs } from './support/linux-machine.ts';
 import { tsemuImg } from './support/qemu-img.ts';
 
-const modules = ['virtio_mmio', 'virtio_blk', 'virtio_rng', 'crc32c_generic', 'ext4'];
+const modules = ['virtio_mmio', 'virtio_blk', 'virtio_rng', 'crc32c_generic', 'ext4', '9pnet_virtio', '9p'];
 
 async function prepare() {
   try {
@@ -51,7 +60,7 @@ const machine = (words: string): string[] => {
 const marks = (output: string): string[] => output.split(/\r?\n/).filter((line) => line.startsWith('@@'));
 
 describe.skipIf(reason !== undefined)('a machine with disks', () => {
-  test('reads and writes a raw disk and a qcow2 image on a base, and takes random numbers', {
+  test('reads and writes a raw disk, a qcow2 image on a base and a shared folder, and takes random numbers', {
     timeout: 900_000,
   }, async () => {
     const given = Uint8Array.from({ length: 1_500_000 }, (_, i) => (i * i) >> 7);
@@ -59,16 +68,23 @@ describe.skipIf(reason !== undefined)('a machine with disks', () => {
     writeFileSync(path('given/given'), given);
     await makeExt4(path('raw.ext4'), path('given'), '16M');
     copyFileSync(path('raw.ext4'), path('base.ext4'));
+    rmSync(path('shared'), { recursive: true, force: true });
+    mkdirSync(path('shared/folder'), { recursive: true });
+    writeFileSync(path('shared/given'), given);
+    writeFileSync(path('shared/folder/gone'), '');
+    // Its target is the guest's affair, whose own root has no such file.
+    symlinkSync(path('base.ext4'), path('shared/folder/out'));
     const base = md5(readFileSync(path('base.ext4')));
     const img = tsemuImg(folder);
     await img('create', '-f', 'qcow2', '-b', 'base.ext4', '-F', 'raw', 'top.qcow2');
     const { output, errors, status } = await runMachine([
-      ...machine('ts.rng ts.disk=vda ts.disk=vdb'),
+      ...machine('ts.rng ts.disk=vda ts.disk=vdb ts.shared'),
       ...['-drive', `file=${path('raw.ext4')},format=raw,if=none,id=one`],
       ...['-drive', `file=${path('top.qcow2')},format=qcow2,if=none,id=two,discard=unmap`],
       // The last one is found first, as on QEMU.
       ...['-device', 'virtio-blk-device,drive=two', '-device', 'virtio-blk-device,drive=one'],
       ...['-device', 'virtio-rng-device'],
+      ...['-virtfs', `local,path=${path('shared')},mount_tag=shared,security_model=none`],
     ]);
     const lines = ['vda', 'vdb'].flatMap((name) => [
       `@@GIVEN ${name} ${md5(given)}  -`,
@@ -76,10 +92,20 @@ describe.skipIf(reason !== undefined)('a machine with disks', () => {
       `@@UMOUNT ${name}`,
     ]);
     expect({ marks: marks(output), errors, status }).toEqual({
-      marks: ['@@INIT', ...lines, '@@RNG virtio_rng.0 512'],
+      marks: [
+        '@@INIT',
+        ...lines,
+        `@@SHARED ${md5(given)}  - 0 17`,
+        `@@MADE 600 ${given.length + 5} regular file link moved `,
+        '@@RNG virtio_rng.0 512',
+      ],
       errors: '',
       status: 0,
     });
+    expect(readFileSync(path('shared/made/moved')).toString('latin1')).toBe(
+      `${Buffer.from(given).toString('latin1')}more\n`,
+    );
+    expect([readlinkSync(path('shared/made/link')), existsSync(path('shared/folder/gone'))]).toEqual(['moved', false]);
     await checkExt4(path('raw.ext4'));
     expect((await img('check', '-q', 'top.qcow2')).status).toBe(0);
     await img('convert', '-O', 'raw', 'top.qcow2', 'flat.ext4');
