@@ -13,10 +13,10 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { cachePath, Unavailable } from './support/cache.ts';
 import { checkExt4, debianDisk, makeExt4, readExt4 } from './support/debian-disk.ts';
-import { debianKernel, runMachine, testInitramfs } from './support/linux-machine.ts';
+import { debianKernel, diskModules, runMachine, testInitramfs } from './support/linux-machine.ts';
 import { tsemuImg } from './support/qemu-img.ts';
 
-const modules = ['virtio_mmio', 'virtio_blk', 'virtio_rng', 'crc32c_generic', 'ext4', '9pnet_virtio', '9p'];
+const modules = [...diskModules, 'virtio_rng', '9pnet_virtio', '9p'];
 
 async function prepare() {
   try {
