@@ -119,18 +119,18 @@ describe.skipIf(reason !== undefined)('a machine with disks', () => {
     copyFileSync(debian, path('debian.ext4'));
     const python = 'python3 -c \'import sys; print("py", sum(i*i for i in range(20000)), sys.byteorder)\'';
     const perl = 'perl -e \'$s += $_ * $_ % 7 for 1..30000; print "perl $s\\n"\'';
+    let squares = 0;
+    let sevens = 0;
+    for (let i = 0; i < 20000; i++) squares += i * i;
+    for (let i = 1; i <= 30000; i++) sevens += (i * i) % 7;
     const { output, errors, status } = await runMachine(
       [...machine('ts.root=vda'), '-drive', `file=${path('debian.ext4')},format=raw`],
       [
         ['tsemu login: ', 'root\r'],
         ['# ', `${python}; ${perl} | tee /root/result\r`],
-        ['perl 4', 'poweroff\r'],
+        [`perl ${sevens}`, 'poweroff\r'],
       ],
     );
-    let squares = 0;
-    let sevens = 0;
-    for (let i = 0; i < 20000; i++) squares += i * i;
-    for (let i = 1; i <= 30000; i++) sevens += (i * i) % 7;
     expect({ marks: marks(output), errors, status }).toEqual({
       marks: ['@@INIT', '@@ROOT armv7l /dev/vda ext4', '@@DOWN ro'],
       errors: '',
