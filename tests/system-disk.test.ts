@@ -95,7 +95,7 @@ describe.skipIf(reason !== undefined)('a machine with disks', () => {
       marks: [
         '@@INIT',
         ...lines,
-        `@@SHARED ${md5(given)}  - 0 17`,
+        `@@SHARED ${md5(given)}  - 0`,
         `@@MADE 600 ${given.length + 5} regular file link moved `,
         '@@RNG virtio_rng.0 512',
       ],
@@ -142,4 +142,22 @@ describe.skipIf(reason !== undefined)('a machine with disks', () => {
     await checkExt4(path('debian.ext4'));
     expect(await readExt4(path('debian.ext4'), '/root/result')).toBe(`perl ${sevens}\n`);
   });
+});
+
+test.each([
+  [['-drive', 'file=/nonexistent'], "Could not open '/nonexistent': No such file or directory"],
+  [['-drive', 'file=README.md,if=ide'], '-drive file=README.md,if=ide: if: expected virtio|none'],
+  [['-drive', 'file=README.md,format=qcow2'], 'README.md: no qcow2 image'],
+  [['-device', 'virtio-blk-device,drive=x'], "-device: no drive 'x'"],
+  [
+    ['-device', 'virtio-rng-device,bus=virtio-mmio-bus.40'],
+    '-device virtio-rng-device: no free slot virtio-mmio-bus.40',
+  ],
+  [
+    ['-virtfs', 'local,path=/nonexistent,mount_tag=a'],
+    '-virtfs local,path=/nonexistent,mount_tag=a: /nonexistent: ENOENT',
+  ],
+])('%j is refused in one line', async (args, message) => {
+  const run = await runMachine(['-M', 'virt', '-kernel', 'README.md', ...args]);
+  expect(run).toEqual({ output: '', errors: `tsemu-arm: ${message}\n`, status: 1 });
 });
