@@ -72,7 +72,8 @@ test.skipIf(reason !== undefined)('Debian’s kernel has a network', { timeout: 
   expect(await fetched(`http://127.0.0.1:${forwarded}/hello`)).toBe('hello from the guest\n');
   expect(await client.human('info usernet')).toContain('TCP[HOST_FORWARD]');
   // The guest ends when this is asked for.
-  await fetched(`http://127.0.0.1:${forwarded}/cgi-bin/end`);
+  const end = await fetch(`http://127.0.0.1:${forwarded}/cgi-bin/end`);
+  expect(await end.text()).toBe('ending\n');
   const { output, errors, status } = await run;
   web.close();
   sink.close();
