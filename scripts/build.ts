@@ -235,6 +235,8 @@ const { outputFiles, metafile } = await build({
   plugins: [constants, lazyScripts, prebuiltInterpreter, plainStringWidth, lazyBuiltins, systemBundle],
   logLevel: 'warning',
 });
+/** Stands in machine mode's bundle for its own hash. */
+const systemBuild = '@build@';
 const systemOutput = await build({
   absWorkingDir: root,
   entryPoints: ['src/system.ts'],
@@ -248,6 +250,7 @@ const systemOutput = await build({
   legalComments: 'none',
   write: false,
   external: ['debug'],
+  define: { 'import.meta.build': `'${systemBuild}'` },
   plugins: [constants],
   logLevel: 'warning',
 });
@@ -296,7 +299,9 @@ const header = `/*${id} ${places.map((place) => place.join(':')).join()}*/`;
 await mkdir(dist, { recursive: true });
 await replaceFile(join(dist, interpreterFile), buildInterpreter());
 for (const [script, text] of texts) await replaceFile(join(dist, `${script}.js`), `${header}${text}`);
-await replaceFile(system, systemOutput.outputFiles[0].text);
+const systemText = systemOutput.outputFiles[0].text;
+const systemHash = createHash('sha256').update(systemText).digest('hex').slice(0, 16);
+await replaceFile(system, systemText.replace(systemBuild, systemHash));
 train();
 const kept = [...[...texts.keys()].map((script) => `${script}.js`), basename(system), interpreterFile];
 for (const name of await readdir(dist)) {

@@ -1,5 +1,7 @@
 // From a command line and an environment to one typed configuration.
+
 import type { TraceForm } from '#syscalls/tracer.ts';
+import { userCacheFolder } from './cache-folder.ts';
 import {
   type AddressRange,
   CPU_MODELS,
@@ -202,13 +204,6 @@ function guestEnvironment(env: Environment, given: readonly Given[]): string[] {
     }
   }
   return [...guest].map(([name, value]) => `${name}=${value}`);
-}
-
-/** The folder of the user's for what can be made again (XDG Base Directory Specification), or null. */
-function userCacheFolder({ XDG_CACHE_HOME, HOME }: Environment): string | null {
-  // A relative path is to be ignored.
-  if (XDG_CACHE_HOME?.startsWith('/')) return `${XDG_CACHE_HOME}/tsemu`;
-  return HOME?.startsWith('/') ? `${HOME}/.cache/tsemu` : null;
 }
 
 async function versionText(command: string): Promise<string> {

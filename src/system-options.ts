@@ -2,6 +2,7 @@
 import { chardevKinds } from '#system/char/chardevs.ts';
 import { deviceHelp } from '#system/devices/table.ts';
 import { netdevHelp } from '#system/net/options.ts';
+import { userCacheFolder } from './cache-folder.ts';
 import { UsageError } from './option-table.ts';
 
 /** Everything about one machine. */
@@ -9,6 +10,8 @@ export interface SystemConfig {
   readonly command: string;
   readonly machine: 'virt';
   readonly cpu: SystemCpu;
+  /** Number of CPUs. */
+  readonly cpus: number;
   /** Bytes of RAM. */
   readonly ramSize: number;
   readonly kernel: string;
@@ -42,6 +45,8 @@ export interface SystemConfig {
   /** Seconds since 1970 when the machine is switched on. */
   readonly startTime: number;
   readonly tier: 'auto' | 'interp';
+  /** Where translations are kept from run to run; null: nowhere. */
+  readonly cache: string | null;
   readonly log: ReadonlySet<SystemLogItem>;
   readonly logFile: string | null;
   readonly stats: boolean;
@@ -72,7 +77,7 @@ const options: Readonly<Record<string, Option>> = {
   machine: { value: 'MACHINE', help: 'the same' },
   cpu: { value: 'MODEL', help: 'the CPU; help lists them (default cortex-a15)' },
   m: { value: 'SIZE', help: 'memory in MiB, or with K, M or G (default 128)' },
-  smp: { value: 'N', help: 'number of CPUs: 1' },
+  smp: { value: 'N', help: 'number of CPUs, 1 to 8: they take turns' },
   kernel: { value: 'FILE', help: 'kernel to boot: zImage, Image or ELF' },
   initrd: { value: 'FILE', help: 'initial RAM disk' },
   append: { value: 'WORDS', help: 'the kernel’s command line' },
@@ -107,6 +112,7 @@ const options: Readonly<Record<string, Option>> = {
   icount: { value: 'shift=N', help: 'guest time by instructions, 2^N nanoseconds each: the same run every time' },
   rtc: { value: 'base=TIME', help: 'utc, or a time such as 2026-11-21T12:00:00 (under -icount: 1970)' },
   tier: { value: 'TIER', help: 'auto, or interp: nothing is compiled' },
+  cache: { value: 'FOLDER', help: 'keep translations there for the next run, or nowhere: off' },
   d: { value: 'ITEMS', help: 'log: help lists the items' },
   D: { value: 'FILE', help: 'log to a file instead of stderr' },
   stats: { help: 'print counters at the end' },
@@ -180,7 +186,6 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
     if (path === undefined) throw new UsageError(`-M ${machine}: unknown property '${property}'`);
     dumpdtb = path;
   }
-  if ((given.get('smp') ?? '1') !== '1') throw new UsageError(`-smp ${given.get('smp')}: this machine has 1 CPU`);
   const kernel = given.get('kernel') ?? (dumpdtb === null ? undefined : '');
   if (kernel === undefined) throw new UsageError('no kernel (-kernel): there is no firmware to boot from');
   return {
@@ -189,7 +194,8 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
       command,
       machine: 'virt',
       cpu: oneOf(given.get('cpu') ?? 'cortex-a15', cpus, 'CPU'),
-      ramSize: memorySize(given.get('m') ?? '128'),
+      cpus: cpuCount(given.get('smp') ?? '1'),
+      ramSize: memorySize(given.get('m') ?? '128', given.get('smp')),
       kernel,
       initrd: given.get('initrd') ?? null,
       append: given.get('append') ?? '',
@@ -213,6 +219,7 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
       icount: instructionShift(given.get('icount')),
       startTime: startTime(given.get('rtc'), given.has('icount')),
       tier: oneOf(given.get('tier') ?? 'auto', { auto: '', interp: '' }, 'tier'),
+      cache: cacheFolder(given.get('cache')),
       log: new Set(
         (given.get('d') ?? '')
           .split(',')
@@ -248,14 +255,17 @@ const units: Readonly<Record<string, number>> = { '': 2 ** 20, K: 2 ** 10, M: 2 
 const smallestRam = 16 * 2 ** 20;
 
 /** Memory below the engine's own (`accel/translation-tables.ts`). */
-const largestRam = 3000 * 2 ** 20;
+const largestRam = 3000;
+/** MiB that each further CPU takes of that for its translations. */
+const ramPerCpu = 64;
 
-function memorySize(text: string): number {
+function memorySize(text: string, smp = '1'): number {
   const [, digits, unit] = /^(?:size=)?(\d+)([KMG]?)B?$/i.exec(text) ?? [];
   if (digits === undefined) throw new UsageError(`invalid memory size '${text}'`);
   const bytes = Number(digits) * units[unit.toUpperCase()];
-  if (bytes < smallestRam || bytes > largestRam || bytes % 65536 !== 0) {
-    throw new UsageError(`-m ${text}: from 16M to 3000M`);
+  const largest = largestRam - ramPerCpu * (cpuCount(smp) - 1);
+  if (bytes < smallestRam || bytes > largest * 2 ** 20 || bytes % 65536 !== 0) {
+    throw new UsageError(`-m ${text}: from 16M to ${largest}M`);
   }
   return bytes;
 }
@@ -269,6 +279,21 @@ function startTime(text: string | undefined, repeatable: boolean): number {
   if (base === undefined || Number.isNaN(time))
     throw new UsageError(`-rtc ${text}: base=utc or base=YYYY-MM-DDTHH:MM:SS`);
   return Math.floor(time / 1000);
+}
+
+const mostCpus = 8;
+
+/** `-smp N` or `-smp cpus=N`. */
+function cpuCount(text: string): number {
+  const [, digits] = /^(?:cpus=)?(\d+)$/.exec(text) ?? [];
+  const count = Number(digits);
+  if (digits === undefined || count < 1 || count > mostCpus) throw new UsageError(`-smp ${text}: 1 to ${mostCpus}`);
+  return count;
+}
+
+/** `--cache`, as for programs. */
+function cacheFolder(text = process.env.TSEMU_CACHE_DIR): string | null {
+  return text === 'off' ? null : (text ?? userCacheFolder(process.env));
 }
 
 function instructionShift(text: string | undefined): number | null {

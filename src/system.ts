@@ -18,6 +18,7 @@ import { OptionError, OptionString } from '#system/option-string.ts';
 import { randomSource } from '#system/random.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import { generateInterpreter } from '#tcg/interpreter-module.ts';
+import { FileCodeStore } from './code-store.ts';
 import { UsageError } from './option-table.ts';
 import { readSystemCommandLine, type SystemConfig } from './system-options.ts';
 
@@ -83,6 +84,7 @@ async function runSystem(config: SystemConfig): Promise<number> {
 async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives): Promise<number> {
   const fd = config.logFile === null ? 2 : openSync(config.logFile, 'w');
   const log = (line: string): void => void writeSync(fd, `${line}\n`);
+  const store = codeStore(config);
   const chardevs = new Chardevs(() => control.quit('host-ui'));
   for (const value of config.chardevs) chardevs.add(value);
   const serialId = chardevs.define('serial0', '-serial', config.serial);
@@ -99,11 +101,14 @@ async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives
   });
   const machine = new Machine({
     ramSize: config.ramSize,
+    cpus: config.cpus,
+    cpuModel: config.cpu,
     serial,
     devices,
     icount: config.icount,
     startTime: config.startTime,
     engine: {
+      ...(store && { store, storeName: `machine-${config.cpu}` }),
       interpreter: generateInterpreter(translatedMemory, { cpuBase, memoryPages }),
       tier: config.icount === null ? config.tier : 'interp',
       ...(config.stats && { count: 'all' as const }),
@@ -138,8 +143,18 @@ async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives
     networks.close();
     await chardevs.close();
   }
+  machine.engine.keepCode();
+  store?.flush();
   if (config.stats) printStats(machine, Number(process.hrtime.bigint() - started) / 1e9, log);
   return 0;
+}
+
+/** Where translations are kept, if they are the usual ones. */
+function codeStore({ cache, stats, log }: SystemConfig): FileCodeStore | null {
+  // The bundle has it as a constant.
+  const build = (import.meta as { readonly build?: string }).build;
+  if (cache === null || build === undefined || stats || log.has('unimp')) return null;
+  return new FileCodeStore(cache, build);
 }
 
 const exceptionText = (name: string, pc: number, cpsr: number): string => `${name} at ${hex(pc)}, cpsr ${hex(cpsr)}`;

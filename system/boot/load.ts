@@ -7,6 +7,7 @@ import { BootError, place, readKernel } from './linux.ts';
 /** The part of a machine's configuration that the guest is told of. */
 export interface BootConfig {
   readonly ramSize: number;
+  readonly cpus: number;
   readonly cpu: string;
   readonly append: string;
 }
@@ -23,10 +24,10 @@ const fdtMagic = 0xd00dfeed;
 
 /** The machine's own device tree. */
 export function buildDeviceTree(
-  { ramSize, cpu, append }: BootConfig,
+  { ramSize, cpus, cpu, append }: BootConfig,
   initrd: { readonly start: number; readonly end: number } | null,
 ): Uint8Array {
-  return writeFdt(virtTree({ ramSize, cpus: 1, cpuModel: cpu, bootargs: append, initrd }));
+  return writeFdt(virtTree({ ramSize, cpus, cpuModel: cpu, bootargs: append, initrd }));
 }
 
 /** Puts kernel, initial RAM disk and device tree into memory, and the CPU at the kernel's entry. */

@@ -15,8 +15,8 @@ const rWord = armState.offset('r') >> 2;
 const hex = (value: number): string => (value >>> 0).toString(16).padStart(8, '0');
 
 /** `info registers`, as QEMU prints a 32-bit ARM CPU. */
-export function registersText({ core, pc }: Machine): string {
-  let text = '\nCPU#0\n';
+export function registersText({ core, current, pc }: Machine): string {
+  let text = `\nCPU#${current.index}\n`;
   for (let n = 0; n < 16; n++) {
     const value = n === 15 ? pc & ~1 : core.cpu.i32[rWord + n]!;
     text += `R${String(n).padStart(2, '0')}=${hex(value)}${n % 4 === 3 ? '\n' : ' '}`;

@@ -1,7 +1,7 @@
 import { cpuBase, memoryPages } from '#accel/guest-memory.ts';
 import { translatedMemory } from '#accel/translation-tables.ts';
 import type { SerialPort } from '#hw/char/pl011.ts';
-import { Machine } from '#system/machine.ts';
+import { Machine, type MachineConfig } from '#system/machine.ts';
 import { generateInterpreter } from '#tcg/interpreter-module.ts';
 
 const interpreter = generateInterpreter(translatedMemory, { cpuBase, memoryPages });
@@ -34,6 +34,7 @@ export async function runBare(
   program: readonly number[],
   tier: 'interp' | 'region',
   data: Readonly<Record<number, readonly number[]>> = {},
+  engine: Partial<MachineConfig['engine']> = {},
 ): Promise<BareRun> {
   let output = '';
   const machine = new Machine({
@@ -41,7 +42,7 @@ export async function runBare(
     serial: serialPort((byte) => void (output += String.fromCharCode(byte))),
     icount: 3,
     startTime: 0,
-    engine: { interpreter, tier },
+    engine: { interpreter, tier, ...engine },
     unimplemented() {},
   });
   machine.reset();
