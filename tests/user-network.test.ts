@@ -315,6 +315,8 @@ test('frames that make no sense do no harm', async () => {
   const random = new Prng(1);
   peer.arp(host);
   const samples = [
+    () => peer.sendUdp(host, random.below(3), 0, bytesOf(random, 10)),
+    () => new TcpPeer(peer, random.below(3), host, 0).send(flags.syn),
     () => peer.sendIp(protocols.icmp, host, echo(bytesOf(random, 30))),
     () => peer.sendUdp(0xffffffff, 68, 67, bytesOf(random, 300)),
     () => peer.sendUdp(dns, 53, 53, bytesOf(random, random.below(60))),
