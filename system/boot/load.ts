@@ -45,7 +45,7 @@ export function loadLinux(machine: Machine, config: BootConfig, files: BootFiles
   }
   machine.board.fwCfg.fill({
     ramSize: config.ramSize,
-    cpus: 1,
+    cpus: config.cpus,
     kernel: kernel.bytes,
     initrd: initrd ?? new Uint8Array(0),
     commandLine: config.append,
