@@ -148,7 +148,7 @@ const lazy: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     loadMemoryModels: 'accel/checked-memory.ts',
     loadCompiler: 'accel/region/compiler.ts',
   },
-  'syscalls/lazy.ts': { loadSockets: 'syscalls/sockets.ts' },
+  'syscalls/lazy.ts': { loadSockets: 'syscalls/sockets.ts', loadPtrace: 'syscalls/ptrace-requests.ts' },
   'target/arm/lazy.ts': { loadTranslation: 'target/arm/translation.ts' },
   'target/i386/lazy.ts': { loadTranslation: 'target/i386/translation.ts' },
 };
