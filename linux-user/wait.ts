@@ -115,8 +115,12 @@ function look(parent: Process, target: WaitTarget, options: number): ChildReport
 
 async function waitUntilFound(task: Task, target: WaitTarget, options: number): Promise<ChildReport> {
   for (;;) {
-    await task.sleep<void>((wake) => task.process.childEvents.add(wake));
+    const interruption = await task
+      .sleep<void>((wake) => task.process.childEvents.add(wake))
+      .catch((error: unknown) => error);
+    // What SIGCHLD tells of counts for more than the signal.
     const found = look(task.process, target, options);
     if (found !== null) return found;
+    if (interruption !== undefined) throw interruption;
   }
 }
