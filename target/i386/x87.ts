@@ -85,6 +85,8 @@ const either =
     if (c.mode & x87Mode) {
       b.set32(slotX87Helpers, b.i32(0));
       helped(c);
+      // A single step leaves by itself.
+      if (c.isStepping) return;
       b.helper(noteHelper, false, b.i32(c.nextPc));
       c.exit(ExitReason.mode, c.nextPc);
       return;
