@@ -1236,7 +1236,8 @@ export class Engine {
   /** `PredecodedBlock.marks` for interpreter code `address`, whose addresses count from `from`. `block`: the last before it. */
   private marksAt(address: number, block: PredecodedBlock | undefined): { marks: readonly number[]; from: number } {
     const page = this.placedPages.findLast(({ base }) => base >= 0 && base <= address);
-    if (!page || (block && block.address > page.base)) return { marks: block!.marks, from: 0 };
+    const isNearer = block !== undefined && block.address <= address && block.address > (page?.base ?? -1);
+    if (!page || isNearer) return { marks: block!.marks, from: 0 };
     const { stored, base } = page;
     const index = stored!.blockWith(address - base);
     return { marks: stored!.block(index).marks, from: base + stored!.offsets[index]! };

@@ -15,6 +15,7 @@ import { openMonitors } from '#system/monitor/monitors.ts';
 import { Networks } from '#system/net/networks.ts';
 import { OptionError } from '#system/option-string.ts';
 import { randomSource } from '#system/random.ts';
+import { MachineSnapshots } from '#system/snapshots.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import { generateInterpreter } from '#tcg/interpreter-module.ts';
 import { FileCodeStore } from './code-store.ts';
@@ -104,23 +105,31 @@ async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives
       onException: (name: string, { pc, core }: Machine) => log(exceptionText(name, pc, core.cpsr)),
     }),
   });
-  const control = new MachineControl(machine, {
-    version: manifest.version,
-    chardevs: () => chardevs.list,
-    blocks: () => drives.info,
-    network: () => networks.text,
-    connections: () => networks.connectionsText,
-    snapshots: null,
-  });
+  const snapshots = new MachineSnapshots(machine, () => drives.images, config.vmstate);
+  const control = new MachineControl(
+    machine,
+    {
+      version: manifest.version,
+      chardevs: () => chardevs.list,
+      blocks: () => drives.info,
+      network: () => networks.text,
+      connections: () => networks.connectionsText,
+      snapshots,
+    },
+    config.startStopped,
+  );
   startMonitors(control);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => control.quit('host-signal'));
   const started = process.hrtime.bigint();
   try {
     await Promise.all([chardevs.ready(), networks.start(machine.clock)]);
+    let resume = config.loadvm;
     const boot = (): void => {
       machine.reset();
       networks.reset();
       loadLinux(machine, config, files);
+      if (resume !== null) snapshots.load(resume);
+      resume = null;
     };
     await control.run({ boot, reboot: config.reboot, stay: config.stay });
     // A monitor's last answer may be under way.

@@ -1,6 +1,14 @@
 import { cpuHeader } from '#tcg/cpu-page.ts';
 import type { ArmCore, CoreControl } from './core.ts';
-import { PageTableWalker, type TranslationControl, type WalkResult } from './page-walk.ts';
+import { LongStatus } from './long-descriptor.ts';
+import {
+  FaultStatus,
+  longFormat,
+  PageTableWalker,
+  type TranslationControl,
+  ttbcrEae,
+  type WalkResult,
+} from './page-walk.ts';
 import { systemState } from './system-state.ts';
 
 /*
@@ -49,10 +57,11 @@ interface Register {
   readonly read?: () => number;
   readonly write?: (value: number) => void;
 }
-interface WideRegister {
-  readonly read: () => number;
-  readonly write?: (value: number) => void;
-}
+/** A counter, or a pair of words. */
+type WideRegister =
+  | { readonly read: () => number; readonly write?: (value: number) => void }
+  | { readonly low: WideField; readonly high: WideField; readonly written: () => void };
+type WideField = 'ttbr0' | 'ttbr0High' | 'ttbr1' | 'ttbr1High' | 'par' | 'parHigh';
 
 /** Cortex-A15 r2p1 identification (DDI 0438). No Security or Virtualization Extensions: what they name is not there. */
 const identification: readonly (readonly [number, number])[] = [
@@ -89,6 +98,9 @@ const identification: readonly (readonly [number, number])[] = [
 ];
 /** CCSIDR by CSSELR: L1 data, L1 instruction, L2. */
 const cacheSizes = [0x701fe00a, 0x201fe00a, 0x711fe07a];
+
+/** PAR.LPAE. */
+const parLong = 1 << 11;
 
 const resetSctlr = 0x00c50078;
 /** SCTLR bits that a write cannot change: RES1 and RES0. */
@@ -144,6 +156,8 @@ export class ControlRegisters implements TranslationControl, CoreControl {
   readonly walker: PageTableWalker;
   /** The privilege that address translation operations ask for, else the mode's. */
   private asUser: boolean | undefined;
+  /** High word of the 64-bit register read last. */
+  high = 0;
   private readonly core: ArmCore;
   private readonly host: ControlHost;
   private readonly index: number;
@@ -215,7 +229,17 @@ export class ControlRegisters implements TranslationControl, CoreControl {
     this.updateFp();
   }
 
+  /** TTBCR.EAE. */
+  get longDescriptors(): boolean {
+    return (this.ttbcr & ttbcrEae) !== 0;
+  }
+
   // ---- faults
+
+  /** The fault status of what is no failed walk, in the format in force. */
+  statusOf(fault: 'alignment' | 'debug' | 'externalAbort'): number {
+    return this.longDescriptors ? longFormat | LongStatus[fault] : FaultStatus[fault];
+  }
 
   dataAbort(address: number, status: number): void {
     this.dfsr = status;
@@ -239,7 +263,7 @@ export class ControlRegisters implements TranslationControl, CoreControl {
   has(key: number, write: boolean): boolean {
     if (key >>> 24 !== 0) {
       const wide = this.wide.get(key);
-      return wide !== undefined && (!write || wide.write !== undefined);
+      return wide !== undefined && (!write || 'low' in wide || wide.write !== undefined);
     }
     const register = this.registers.get(key);
     return (write ? register?.write : register?.read) !== undefined;
@@ -268,13 +292,25 @@ export class ControlRegisters implements TranslationControl, CoreControl {
     this.registers.get(key)!.write!(value);
   }
 
-  /** 64-bit registers, as numbers. */
+  /** A 64-bit register: returns its low word, and leaves the high one in `high`. */
   readWide(key: number): number {
-    return this.wide.get(key)!.read();
+    const register = this.wide.get(key)!;
+    if ('low' in register) {
+      this.high = this[register.high];
+      return this[register.low];
+    }
+    const value = register.read();
+    this.high = Math.floor(value / 2 ** 32) | 0;
+    return value | 0;
   }
 
-  writeWide(key: number, value: number): void {
-    this.wide.get(key)!.write!(value);
+  writeWide(key: number, low: number, high: number): void {
+    const register = this.wide.get(key)!;
+    if ('low' in register) {
+      this[register.low] = low;
+      this[register.high] = high;
+      register.written();
+    } else register.write!((low >>> 0) + (high >>> 0) * 2 ** 32);
   }
 
   private describeRegisters(): Map<number, Register> {
@@ -322,7 +358,7 @@ export class ControlRegisters implements TranslationControl, CoreControl {
     map.set(cp15(2, 0, 0, 2), {
       read: () => this.ttbcr,
       write: (value) => {
-        this.ttbcr = value & 0x37;
+        this.ttbcr = value & ttbcrEae ? value : value & 0x37;
         translations.flush();
       },
     });
@@ -347,9 +383,9 @@ export class ControlRegisters implements TranslationControl, CoreControl {
     }
     for (const crm of [3, 5, 6, 7]) {
       map.set(cp15(8, 0, crm, 0), { write: () => translations.flush() });
-      map.set(cp15(8, 0, crm, 1), { write: (address) => translations.flushPage(address) });
+      map.set(cp15(8, 0, crm, 1), { write: (address) => this.flushAddress(address) });
       map.set(cp15(8, 0, crm, 2), { write: (asid) => this.flushAsid(asid) });
-      map.set(cp15(8, 0, crm, 3), { write: (address) => translations.flushPage(address) });
+      map.set(cp15(8, 0, crm, 3), { write: (address) => this.flushAddress(address) });
     }
     for (const [crm, opc2] of performanceRegisters) plain(cp15(9, 0, crm, opc2));
     map.set(cp15(9, 1, 0, 2), { read: () => (host.cpuCount - 1) << 24, write: ignore }); // L2CTLR
@@ -404,6 +440,9 @@ export class ControlRegisters implements TranslationControl, CoreControl {
       [wideKey(15, 14, 1), { read: () => timer.count() }],
       [wideKey(15, 14, 2), compare(timer.physical)],
       [wideKey(15, 14, 3), compare(timer.virtual)],
+      [wideKey(15, 2, 0), { low: 'ttbr0', high: 'ttbr0High', written: () => this.host.translations.flushLocal() }],
+      [wideKey(15, 2, 1), { low: 'ttbr1', high: 'ttbr1High', written: () => this.host.translations.flushLocal() }],
+      [wideKey(15, 7, 0), { low: 'par', high: 'parHigh', written() {} }],
       [wideKey(14, 1, 0), { read: () => 0 }], // DBGDRAR
       [wideKey(14, 2, 0), { read: () => 0 }], // DBGDSAR
     ]);
@@ -414,9 +453,19 @@ export class ControlRegisters implements TranslationControl, CoreControl {
     this.host.translations.flush();
   }
 
+  private flushAddress(address: number): void {
+    const { translations } = this.host;
+    if (!this.walker.huge) {
+      translations.flushPage(address);
+      return;
+    }
+    translations.flush();
+    this.walker.huge = false;
+  }
+
   private flushAsid(asid: number): void {
     const { cpuCount, translations } = this.host;
-    if (cpuCount > 1 || ((asid ^ this.contextidr) & 0xff) === 0) translations.flushLocal(true);
+    if (cpuCount > 1 || this.longDescriptors || ((asid ^ this.contextidr) & 0xff) === 0) translations.flushLocal(true);
   }
 
   /** ATS1CPR, CPW, CUR, CUW (B4.2.4): the result goes to PAR. */
@@ -427,7 +476,9 @@ export class ControlRegisters implements TranslationControl, CoreControl {
     const ok = this.walker.walk(address >>> 0, access, result, true);
     this.asUser = undefined;
     const { fault } = this.walker;
-    this.par = ok ? result.physical : 1 | ((fault & 15) << 1) | ((fault & 0x10) << 2);
+    this.parHigh = 0;
+    if (this.longDescriptors) this.par = parLong | (ok ? result.physical : 1 | (fault << 1));
+    else this.par = ok ? result.physical : 1 | ((fault & 15) << 1) | ((fault & 0x10) << 2);
   }
 }
 

@@ -57,7 +57,6 @@ export interface RunningCore {
 
 /** The helpers of a machine's cores, in the order of `SystemHelpers`. */
 export function systemHelpers(running: () => RunningCore): Helper[] {
-  const high = (value: number): number => Math.floor(value / 2 ** 32) | 0;
   return [
     { name: 'cp_read', call: (_cpu, key) => running().control.read(key) },
     {
@@ -70,16 +69,16 @@ export function systemHelpers(running: () => RunningCore): Helper[] {
     {
       name: 'cp_read_wide',
       call({ i32 }, key, rt, rt2) {
-        const value = running().control.readWide(key);
-        i32[wordR + rt] = value;
-        i32[wordR + rt2] = high(value);
+        const { control } = running();
+        i32[wordR + rt] = control.readWide(key);
+        i32[wordR + rt2] = control.high;
         return 0;
       },
     },
     {
       name: 'cp_write_wide',
       call(_cpu, key, low, top) {
-        running().control.writeWide(key, (low >>> 0) + (top >>> 0) * 2 ** 32);
+        running().control.writeWide(key, low, top);
         return 0;
       },
     },
