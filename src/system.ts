@@ -10,7 +10,7 @@ import { type BootFiles, buildDeviceTree, loadLinux } from '#system/boot/load.ts
 import { Chardevs } from '#system/char/chardevs.ts';
 import { createDevices } from '#system/devices/table.ts';
 import { Machine } from '#system/machine.ts';
-import { MachineControl } from '#system/monitor/control.ts';
+import { MachineControl, MonitorError } from '#system/monitor/control.ts';
 import { openMonitors } from '#system/monitor/monitors.ts';
 import { Networks } from '#system/net/networks.ts';
 import { OptionError } from '#system/option-string.ts';
@@ -39,7 +39,7 @@ export async function runSystemCommand(command: string, args: readonly string[])
 }
 
 /** What the user can cause. */
-const expectedErrors = [UsageError, BootError, OptionError, ImageError];
+const expectedErrors = [UsageError, BootError, OptionError, ImageError, MonitorError];
 
 /** A host file's bytes; a failure is one line. */
 function read(option: string, path: string): Uint8Array {
