@@ -5,8 +5,10 @@ import type { CodeReader } from '#tcg/target.ts';
 import type { CpuModel } from './cpu-models.ts';
 import { Cond, Flags } from './flags.ts';
 import type { Insn } from './insn.ts';
+import { Mode } from './modes.ts';
 import { Method, type Operand, sizeA, sizeP, sizeV } from './operand.ts';
-import { Reg, Seg, slotBase, slotR, slotSt, slotXmm, Vector } from './state.ts';
+import { i386State, Reg, Seg, slotBase, slotR, slotSegment, slotSt, slotXmm, Vector } from './state.ts';
+import { accessBytes, checkAccess } from './strict.ts';
 
 /**
  * What translate functions get: the builder, the instruction's operands as IR values, the flags, and the ways to go on
@@ -32,6 +34,8 @@ export class X86Context {
   /** The memory operand's address without `addressOffset`, −1 while it has not been computed. */
   private addressValue: Value = -1;
   private addressOffset = 0;
+  /** Bytes that the memory operand was moved by, −1 for none. */
+  private movedBy: Value = -1;
   /** A value and its highest unsigned value from here on, known from a branch not taken. */
   private boundedValue: Value = -1;
   private bound = 0;
@@ -59,6 +63,7 @@ export class X86Context {
   start(): void {
     this.ended = false;
     this.addressValue = -1;
+    this.movedBy = -1;
   }
 
   /** Address of this and of the next instruction. */
@@ -68,6 +73,31 @@ export class X86Context {
 
   get nextPc(): number {
     return (this.insn.pc + this.insn.length) | 0;
+  }
+
+  /** Is EFLAGS.TF set? */
+  get isStepping(): boolean {
+    return (this.mode & Mode.step) !== 0;
+  }
+
+  /** Are segments and alignment to be checked? */
+  get isStrict(): boolean {
+    return (this.mode & Mode.strict) !== 0;
+  }
+
+  /** Begins an instruction under TF: raises the exception of the one before it. */
+  step(): void {
+    const { b } = this;
+    b.if(b.get32(slotStepped));
+    this.setStepped(0);
+    b.exit(ExitReason.exception, this.pc, singleStep);
+    b.endif();
+    this.setStepped(1);
+  }
+
+  /** 0: this instruction is followed by no debug exception. */
+  setStepped(stepped: number): void {
+    this.b.set32(slotStepped, this.b.i32(stepped));
   }
 
   // ---- operands
@@ -188,6 +218,7 @@ export class X86Context {
    */
   exchangeIf(bytes: number, expected: Value, replacement: Value): void {
     const { b } = this;
+    this.checkMemory(bytes, true);
     const address = this.address();
     if (bytes > 1) b.if(b.eqz(b.andImm(address, bytes - 1)));
     const seen = b.cmpxchg(exchanges[bytes]!, address, expected, replacement);
@@ -275,10 +306,37 @@ export class X86Context {
     if (near) insn.displacement = displacement;
   }
 
-  /** A linear address from an offset in the segment of the prefix, or in DS, which is flat. */
-  withBase(offset: Value): Value {
-    const { segment } = this.insn;
-    return segment === Seg.fs || segment === Seg.gs ? this.b.add(this.b.get32(slotBase(segment)), offset) : offset;
+  /** The segment of the memory operand: that of the prefix, or SS with a base of ESP or EBP, or DS. */
+  private get operandSegment(): number {
+    const { segment, base, isMemory } = this.insn;
+    if (segment >= 0) return segment;
+    return isMemory && (base === Reg.esp || base === Reg.ebp) ? Seg.ss : Seg.ds;
+  }
+
+  /** A linear address from an offset in the segment of the memory operand; only FS and GS are not flat, mostly. */
+  withBase(offset: Value, segment = this.operandSegment): Value {
+    const { b } = this;
+    // It is empty in all programs but few, whose accesses are few.
+    if (segment === Seg.fs && !this.isStrict) {
+      this.raiseIf(b.eqz(b.andImm(b.get32(slotSegment(segment)), 0xfffc)), Vector.protection);
+    }
+    const based = segment === Seg.fs || segment === Seg.gs || this.isStrict;
+    return based ? b.add(b.get32(slotBase(segment)), offset) : offset;
+  }
+
+  /** A linear address for an access of `bytes` at an offset in a segment, whose limit is checked. */
+  linear(segment: number, offset: Value, bytes: number, write: boolean): Value {
+    if (this.isStrict) checkAccess(this, segment, offset, bytes, write);
+    return this.withBase(offset, segment);
+  }
+
+  /** Checks an access of `bytes`, `plus` after the memory operand's start, against its segment. */
+  private checkMemory(bytes: number, write: boolean, plus = 0): void {
+    if (this.isStrict) {
+      const start = this.effectiveAddress();
+      const offset = this.b.addImm(this.movedBy < 0 ? start : this.b.add(start, this.movedBy), plus);
+      checkAccess(this, this.operandSegment, offset, bytes, write);
+    } else if (write && this.insn.segment === Seg.cs) this.raiseIf(this.b.i32(1), Vector.protection);
   }
 
   /** Moves the memory operand by `bytes`. */
@@ -287,22 +345,26 @@ export class X86Context {
     const offset = b.add(this.effectiveAddress(), bytes);
     this.addressValue = this.withBase(insn.addressBytes === 2 ? b.andImm(offset, 0xffff) : offset);
     this.addressOffset = 0;
+    this.movedBy = bytes;
   }
 
   /** Loads the memory operand, or what is `plus` bytes after its start, with a load op. */
   loadMemory(op: number, plus = 0): Value {
+    this.checkMemory(accessBytes(op), false, plus);
     this.computeAddress();
     return this.b.load(op, this.addressValue, this.addressOffset + plus);
   }
 
   /** Stores into the memory operand, or `plus` bytes after its start, with a store op. */
   storeMemory(op: number, value: Value, plus = 0): void {
+    this.checkMemory(accessBytes(op), true, plus);
     this.computeAddress();
     this.b.store(op, this.addressValue, value, this.addressOffset + plus);
   }
 
   /** Faults now if the memory operand's first `bytes` refuse `access` (1 read, 2 write, 3 both). */
   probeMemory(bytes: number, access: number): void {
+    this.checkMemory(bytes, (access & 2) !== 0);
     this.b.probe(this.address(), bytes, access);
   }
 
@@ -365,13 +427,13 @@ export class X86Context {
   push(value: Value, bytes = 4): void {
     const { b } = this;
     const top = b.addImm(this.reg(Reg.esp), -bytes);
-    b.store(stores[bytes]!, top, value);
+    b.store(stores[bytes]!, this.linear(Seg.ss, top, bytes, true), value);
     this.setReg(Reg.esp, top);
   }
 
   /** What is on top of the stack, sign-extended; ESP stays. */
   peek(bytes = 4): Value {
-    return this.b.load(signedLoads[bytes]!, this.reg(Reg.esp));
+    return this.b.load(signedLoads[bytes]!, this.linear(Seg.ss, this.reg(Reg.esp), bytes, false));
   }
 
   /** Adds to ESP. */
@@ -440,6 +502,14 @@ export class X86Context {
     b.endif();
   }
 
+  /** Raises the exception in `value` (vector, error code from bit 8 on) if it is not 0. */
+  raiseValue(value: Value): void {
+    const { b } = this;
+    b.if(value);
+    b.exitWith(ExitReason.exception, this.pc, value);
+    b.endif();
+  }
+
   /** #UD. */
   undefined(): void {
     this.exit(ExitReason.undefined, this.pc, this.insn.opcode);
@@ -503,6 +573,10 @@ const laneOfReplace: Readonly<Record<number, LaneType | undefined>> = {
 /** Do lane m of `size` bytes and lane n of `bytes` have bytes in common? */
 const overlap = (size: number, m: number, bytes: number, n: number): boolean =>
   size * m < bytes * (n + 1) && bytes * n < size * (m + 1);
+
+const slotStepped = i386State.offset('stepped');
+/** DR6.BS as the error code of a debug exception. */
+export const singleStep: number = Vector.debug | (0x4000 << 8);
 
 /** By size in bytes. */
 const exchanges = [-1, Op.cmpxchg8, Op.cmpxchg16, -1, Op.cmpxchg_i32, -1, -1, -1, Op.cmpxchg_i64];

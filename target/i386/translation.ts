@@ -32,11 +32,14 @@ export function insn(context: X86Disas): void {
   const decoded = record.decode(context.code, context.pc);
   c.b.insn(context.pc);
   c.start();
+  if (c.isStepping) c.step();
   if (decoded === Decoded.ok) translate(c);
   else if (decoded === Decoded.fetchFault) c.fetchFault(record.faultAddress);
   else if (decoded === Decoded.tooLong) c.protectionFault();
   else c.undefined();
   context.pc = (context.pc + record.length) >>> 0;
+  // Where the next instruction begins the step is told.
+  context.stop ||= c.isStepping;
   context.done = c.ended;
 }
 

@@ -19,11 +19,14 @@ export function rowCoverage(sequences: number): Map<X86Row, number> {
  * way, or ask the system. Which tests run them.
  */
 export const metByPrograms: readonly (readonly [names: RegExp, tests: string])[] = [
-  [/^(CALL|JMP|RET)$/, 'every test with a program; far ones: i386-cpu'],
-  [/^(RETF|IRET|INT|INT1|SYSENTER|SYSEXIT|POPF|CPUID|RDTSC|RDTSCP|RDPMC)$/, 'i386-cpu, i386-models'],
-  [/^(SLDT|STR|SMSW|SGDT|SIDT|LMSW|INVLPG)$/, 'i386-cpu'],
-  [/^(LAR|LSL|VERR|VERW|LDS|LES|LSS|LFS|LGS|PUSH|POP|MOV)$/, 'i386-cpu (segments)'],
-  [/^(FXSAVE|FXRSTOR|FNSAVE|FNSTENV|STMXCSR|LDMXCSR)$/, 'random-i386 (the rig itself), x87-arithmetic, i386-cpu'],
+  [/^(CALL|JMP|RET)$/, 'every test with a program; far ones: i386-programs (cpu)'],
+  [/^(RETF|IRET|INT|INT1|SYSENTER|SYSEXIT|POPF|CPUID|RDTSC|RDTSCP|RDPMC)$/, 'i386-programs (cpu), i386-models'],
+  [/^(SLDT|STR|SMSW|SGDT|SIDT|LMSW|INVLPG)$/, 'i386-programs (cpu)'],
+  [/^(LAR|LSL|VERR|VERW|LDS|LES|LSS|LFS|LGS|PUSH|POP|MOV)$/, 'i386-programs (cpu) (segments)'],
+  [
+    /^(FXSAVE|FXRSTOR|FNSAVE|FNSTENV|STMXCSR|LDMXCSR)$/,
+    'random-i386 (the rig itself), x87-arithmetic, i386-programs (cpu)',
+  ],
 ];
 
 export const programsOf = (name: string): string | undefined => metByPrograms.find(([names]) => names.test(name))?.[1];
