@@ -4,6 +4,7 @@ import { type PageWalk, type PageWalker, VirtualMemory } from '#accel/virtual-me
 import type { SerialPort } from '#hw/char/pl011.ts';
 import type { ControlRegisters } from '#target/arm/control-registers.ts';
 import type { ArmCore } from '#target/arm/core.ts';
+import type { CoreModel } from '#target/arm/core-identity.ts';
 import { cpuModels } from '#target/arm/cpu-models.ts';
 import { armState } from '#target/arm/state.ts';
 import { Psr, systemState } from '#target/arm/system-state.ts';
@@ -35,7 +36,7 @@ export interface MachineConfig {
 }
 
 /** Models that a machine may have. */
-export type MachineCpu = Extract<keyof typeof cpuModels, 'cortex-a7' | 'cortex-a15'>;
+export type MachineCpu = CoreModel;
 
 /** Why a machine stopped for good. */
 export type MachineEnd = 'off' | 'reset' | 'quit';
@@ -84,6 +85,7 @@ export class Machine {
     const walker: PageWalker = {
       walk: (address, access, into, peek) => this.control.walker.walk(address, access, into, peek),
     };
+    this.cpuModel = config.cpuModel ?? 'cortex-a15';
     const count = config.cpus ?? 1;
     this.memory = new VirtualMemory(map.ram, map.ram + config.ramSize, this.bus, walker, count);
     const numbers = Array.from({ length: count }, (_, index) => index);
@@ -102,12 +104,12 @@ export class Machine {
         translations: this.memory,
         timer: this.board.timers[index]!,
         cpuCount: count,
+        model: this.cpuModel,
         word: (physical: number) => this.memory.physicalWord(physical),
         unimplemented: config.unimplemented,
       };
       return new Cpu(this.memory, host, index);
     });
-    this.cpuModel = config.cpuModel ?? 'cortex-a15';
     this.current = this.cpus[0]!;
     this.current.enter(null, (cpu) => this.memory.select(cpu));
     this.target = createSystemTarget(() => this.current, cpuModels[this.cpuModel]) as Target;

@@ -68,6 +68,13 @@ describe.skipIf(reason !== undefined)('two cores', () => {
     expect([none.status, none.errors]).toEqual([1, "tsemu-arm: Snapshot 'two' does not exist\n"]);
   });
 
+  test('a kernel sees which core it is', { timeout: 100_000 }, async () => {
+    const args = [...machine(image, 'earlycon=pl011,0x9000000'), '-nographic', '-cpu', 'cortex-a7'];
+    const words = args.map((word) => word.replace('quiet ', ''));
+    const { output, errors } = await runMachine(words, [['[410fc075]', '\x01x']]);
+    expect([output.includes('ARMv7 Processor [410fc075]'), errors]).toEqual([true, '']);
+  });
+
   test('a reset boots again, or ends the machine', { timeout: 300_000 }, async () => {
     const args = [...machine(image, 'ts.reboot'), '-nographic'];
     const twice = await runMachine(args, [

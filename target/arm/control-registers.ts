@@ -1,5 +1,7 @@
 import { cpuHeader } from '#tcg/cpu-page.ts';
+import { cp14, cp15, wideKey } from './control-keys.ts';
 import type { ArmCore, CoreControl } from './core.ts';
+import { type CoreModel, coreIdentities } from './core-identity.ts';
 import { LongStatus } from './long-descriptor.ts';
 import {
   FaultStatus,
@@ -27,6 +29,7 @@ export interface ControlHost {
   /** The generic timer (B8). */
   readonly timer: TimerRegisters;
   readonly cpuCount: number;
+  readonly model: CoreModel;
   word(physical: number): number | undefined;
   /** Told of registers that are not there. */
   unimplemented(what: string): void;
@@ -45,14 +48,6 @@ export interface TimerChannel {
   control: number;
 }
 
-/** Number of a register: `cp15(c7, 0, c5, 4)`, or of a 64-bit one: `wide(c14, 1)`. */
-export const registerKey = (coprocessor: number, crn: number, opc1: number, crm: number, opc2: number): number =>
-  (coprocessor << 16) | (crn << 12) | (crm << 8) | (opc1 << 4) | opc2;
-export const wideKey = (coprocessor: number, crm: number, opc1: number): number =>
-  (1 << 24) | (coprocessor << 16) | (crm << 8) | opc1;
-const cp15 = (crn: number, opc1: number, crm: number, opc2: number): number => registerKey(15, crn, opc1, crm, opc2);
-const cp14 = (crn: number, opc1: number, crm: number, opc2: number): number => registerKey(14, crn, opc1, crm, opc2);
-
 interface Register {
   readonly read?: () => number;
   readonly write?: (value: number) => void;
@@ -62,42 +57,6 @@ type WideRegister =
   | { readonly read: () => number; readonly write?: (value: number) => void }
   | { readonly low: WideField; readonly high: WideField; readonly written: () => void };
 type WideField = 'ttbr0' | 'ttbr0High' | 'ttbr1' | 'ttbr1High' | 'par' | 'parHigh';
-
-/** Cortex-A15 r2p1 identification (DDI 0438). No Security or Virtualization Extensions: what they name is not there. */
-const identification: readonly (readonly [number, number])[] = [
-  [cp15(0, 0, 0, 0), 0x412fc0f1], // MIDR
-  [cp15(0, 0, 0, 1), 0x8444c004], // CTR
-  [cp15(0, 0, 0, 2), 0], // TCMTR
-  [cp15(0, 0, 0, 3), 0], // TLBTR
-  [cp15(0, 0, 0, 6), 0], // REVIDR
-  [cp15(0, 0, 1, 0), 0x00001131], // ID_PFR0
-  [cp15(0, 0, 1, 1), 0x00010001], // ID_PFR1: generic timer
-  [cp15(0, 0, 1, 2), 0x02010555], // ID_DFR0
-  [cp15(0, 0, 1, 3), 0], // ID_AFR0
-  [cp15(0, 0, 1, 4), 0x10201105], // ID_MMFR0
-  [cp15(0, 0, 1, 5), 0x20000000], // ID_MMFR1
-  [cp15(0, 0, 1, 6), 0x01240000], // ID_MMFR2
-  [cp15(0, 0, 1, 7), 0x02102211], // ID_MMFR3
-  [cp15(0, 0, 2, 0), 0x02101110], // ID_ISAR0
-  [cp15(0, 0, 2, 1), 0x13112111], // ID_ISAR1
-  [cp15(0, 0, 2, 2), 0x21232041], // ID_ISAR2
-  [cp15(0, 0, 2, 3), 0x11112131], // ID_ISAR3
-  [cp15(0, 0, 2, 4), 0x10011142], // ID_ISAR4
-  [cp15(0, 0, 2, 5), 0], // ID_ISAR5
-  [cp15(0, 0, 2, 6), 0],
-  [cp15(0, 0, 2, 7), 0],
-  [cp15(0, 1, 0, 1), 0x0a200023], // CLIDR
-  [cp15(0, 1, 0, 7), 0], // AIDR
-  [cp15(15, 4, 0, 0), 0], // CBAR
-  [cp14(0, 0, 0, 0), 0x3515f021], // DBGDIDR
-  [cp14(1, 0, 0, 0), 0], // DBGDRAR
-  [cp14(2, 0, 0, 0), 0], // DBGDSAR
-  [cp14(1, 0, 1, 4), 0x0a], // DBGOSLSR
-  [cp14(0, 0, 1, 0), 0], // DBGDSCRint
-  [cp14(0, 7, 0, 0), 0], // JIDR
-];
-/** CCSIDR by CSSELR: L1 data, L1 instruction, L2. */
-const cacheSizes = [0x701fe00a, 0x201fe00a, 0x711fe07a];
 
 /** PAR.LPAE. */
 const parLong = 1 << 11;
@@ -229,6 +188,10 @@ export class ControlRegisters implements TranslationControl, CoreControl {
     this.updateFp();
   }
 
+  get fpsid(): number {
+    return coreIdentities[this.host.model].fpsid;
+  }
+
   /** TTBCR.EAE. */
   get longDescriptors(): boolean {
     return (this.ttbcr & ttbcrEae) !== 0;
@@ -317,7 +280,8 @@ export class ControlRegisters implements TranslationControl, CoreControl {
     const { host } = this;
     const { translations, timer } = host;
     const map = new Map<number, Register>();
-    for (const [key, value] of identification) map.set(key, { read: () => value });
+    const { registers, cacheSizes } = coreIdentities[host.model];
+    for (const [key, value] of registers) map.set(key, { read: () => value });
     const ignore = (): void => {};
     const plain = (key: number, value = 0): void => {
       this.plain.set(key, value);
