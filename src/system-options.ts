@@ -25,6 +25,7 @@ export interface SystemConfig {
   /** Values of `-netdev` and `-nic`. */
   readonly netdevs: readonly string[];
   readonly nics: readonly string[];
+  readonly fwCfg: readonly string[];
   readonly serial: string;
   /** `none`, or where the human monitor is. */
   readonly monitor: string;
@@ -87,6 +88,7 @@ const options: Readonly<Record<string, Option>> = {
   initrd: { value: 'FILE', help: 'initial RAM disk' },
   append: { value: 'WORDS', help: 'the kernel’s command line' },
   dtb: { value: 'FILE', help: 'device tree instead of the machine’s own' },
+  fw_cfg: { value: 'NAME,…', help: 'an item the guest finds in fw_cfg: file=F or string=TEXT' },
   serial: {
     value: 'DEV',
     help: 'the serial line: stdio, pty, null, file:F, tcp:HOST:PORT[,server][,nowait], unix:F[,…], mon:DEV',
@@ -209,6 +211,7 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
       dtb: given.get('dtb') ?? null,
       dumpdtb,
       chardevs: given.all('chardev'),
+      fwCfg: given.all('fw_cfg'),
       netdevs: given.all('netdev'),
       nics: given.all('nic'),
       ...terminalUsers(given),

@@ -2,6 +2,7 @@
 import { openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { cpuBase, memoryPages } from '#accel/guest-memory.ts';
 import { translatedMemory } from '#accel/translation-tables.ts';
+import { type FwCfgFile, longestName } from '#hw/nvram/fw-cfg.ts';
 import manifest from '#package' with { type: 'json' };
 import { Drives } from '#system/block/drives.ts';
 import { ImageError } from '#system/block/host-file.ts';
@@ -13,7 +14,7 @@ import { Machine } from '#system/machine.ts';
 import { MachineControl, MonitorError } from '#system/monitor/control.ts';
 import { openMonitors } from '#system/monitor/monitors.ts';
 import { Networks } from '#system/net/networks.ts';
-import { OptionError } from '#system/option-string.ts';
+import { OptionError, OptionString } from '#system/option-string.ts';
 import { randomSource } from '#system/random.ts';
 import { MachineSnapshots } from '#system/snapshots.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
@@ -50,6 +51,18 @@ function read(option: string, path: string): Uint8Array {
   }
 }
 
+/** `-fw_cfg [name=]opt/NAME,file=F|string=TEXT` */
+function fwCfgFile(value: string): FwCfgFile {
+  const options = new OptionString('-fw_cfg', value.startsWith('name=') ? value.slice('name='.length) : value);
+  const { first: name } = options;
+  const [path, text] = [options.get('file'), options.get('string')];
+  options.finish();
+  if (name === '' || name.length > longestName)
+    throw options.wrong(`a name of up to ${longestName} characters is needed`);
+  if ((path === undefined) === (text === undefined)) throw options.wrong('either file or string is needed');
+  return { name, bytes: path === undefined ? new TextEncoder().encode(text) : read('fw_cfg', path) };
+}
+
 async function runSystem(config: SystemConfig): Promise<number> {
   if (config.dumpdtb !== null) {
     writeFileSync(config.dumpdtb, buildDeviceTree(config, null));
@@ -59,6 +72,7 @@ async function runSystem(config: SystemConfig): Promise<number> {
     kernel: { name: config.kernel, bytes: read('kernel', config.kernel) },
     initrd: config.initrd === null ? null : read('initrd', config.initrd),
     deviceTree: config.dtb === null ? null : { name: config.dtb, bytes: read('dtb', config.dtb) },
+    named: config.fwCfg.map(fwCfgFile),
   };
   const drives = new Drives(config.drives, config.snapshot, (text) => writeSync(2, `${config.command}: ${text}\n`));
   try {

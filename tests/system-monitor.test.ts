@@ -1,12 +1,16 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { constants, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { createConnection, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ReadStream } from 'node:tty';
 import { afterAll, expect, test } from 'vitest';
 import { powerOff } from './support/bare-machine.ts';
+import { repoRoot } from './support/cache.ts';
+import { onPath } from './support/debian.ts';
 import { runMachine } from './support/linux-machine.ts';
 import { QmpClient } from './support/qmp-client.ts';
 import { counterAddress, counting, smallKernel } from './support/small-kernel.ts';
+import { onTerminal, shellCommand } from './support/terminal.ts';
 
 // Paths of unix sockets must be short.
 const folder = mkdtempSync(join(tmpdir(), 'tsemu-'));
@@ -27,7 +31,7 @@ function countingMachine(name: string, args: readonly string[] = []) {
 
 const counted = async (client: QmpClient): Promise<number> => {
   const text = await client.human(`xp /1dw ${counterAddress}`);
-  return Number(/: (\d+)/.exec(text)?.[1]);
+  return Number(/: +(\d+)/.exec(text)?.[1]);
 };
 
 /** Asks until `done`. */
@@ -133,6 +137,41 @@ test('the human monitor shares the terminal with the serial line', { timeout: 60
   expect({ errors, status }).toEqual({ errors: '', status: 0 });
   expect(output).toContain('mach-virt.ram');
   expect(output).toMatch(/R15=400080[\da-f]{2}/);
+});
+
+test.skipIf(onPath('script') === undefined)(
+  'the terminal is what it was when the machine has ended',
+  async () => {
+    const command = shellCommand([process.execPath, join(repoRoot, 'bin', 'tsemu-arm.cjs'), '--system']);
+    const machineOf = (more: string): string => `${command} ${shellCommand([...machine, countingKernel])} ${more}`;
+    // Ended by a key, by a signal, and by a wrong option after the terminal was taken.
+    const script = [
+      `${machineOf('-nographic')}; stty -a`,
+      `(sleep 4; kill -TERM $(cat ${folder}/pid)) & sh -c 'echo $$ >${folder}/pid; exec ${machineOf('-nographic')}'; stty -a`,
+      `${machineOf('-nographic -device frob')}; stty -a`,
+    ].join('; ');
+    const { screen } = await onTerminal(script, repoRoot, ['\x01x']);
+    expect(screen).toContain('no such device');
+    expect(screen.match(/[ -]icanon/g)).toEqual([' icanon', ' icanon', ' icanon']);
+  },
+  60_000,
+);
+
+test.skipIf(process.platform !== 'linux')('a monitor on a pseudoterminal', { timeout: 60_000 }, async () => {
+  const { path, ended } = countingMachine('pty', ['-monitor', 'pty']);
+  const client = await QmpClient.connect(path);
+  const chardevs = (await client.execute('query-chardev')) as { label: string; filename: string }[];
+  const terminal = chardevs.find(({ label }) => label === 'compat_monitor0')!.filename.replace(/^pty:/, '');
+  const fd = openSync(terminal, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK);
+  const screen = new ReadStream(fd);
+  let text = '';
+  screen.on('data', (bytes: Buffer) => (text += bytes.toString()));
+  await until(async () => text.endsWith('(qemu) '));
+  writeSync(fd, 'info status\r');
+  await until(async () => text.includes('VM status: running'));
+  screen.destroy();
+  await client.execute('quit');
+  expect((await ended).status).toBe(0);
 });
 
 test('serial lines go to files, sockets and named devices', { timeout: 60_000 }, async () => {

@@ -75,26 +75,38 @@ export class HostFile implements ImageFile {
 
   read(offset: number, into: Uint8Array): void {
     let at = 0;
-    while (at < into.length) {
-      const got = readSync(this.fd, into, at, into.length - at, offset + at);
-      if (got === 0) break;
-      at += got;
-    }
+    this.call('read', () => {
+      while (at < into.length && offset + at < this.end) {
+        const got = readSync(this.fd, into, at, into.length - at, offset + at);
+        if (got === 0) break;
+        at += got;
+      }
+    });
     into.fill(0, at);
   }
 
   write(offset: number, from: Uint8Array): void {
-    for (let at = 0; at < from.length; ) at += writeSync(this.fd, from, at, from.length - at, offset + at);
+    this.call('write', () => {
+      for (let at = 0; at < from.length; ) at += writeSync(this.fd, from, at, from.length - at, offset + at);
+    });
     this.end = Math.max(this.end, offset + from.length);
   }
 
   truncate(size: number): void {
-    ftruncateSync(this.fd, size);
+    this.call('resize', () => ftruncateSync(this.fd, size));
     this.end = size;
   }
 
   sync(): void {
-    fdatasyncSync(this.fd);
+    this.call('write', () => fdatasyncSync(this.fd));
+  }
+
+  private call(what: string, use: () => void): void {
+    try {
+      use();
+    } catch (error) {
+      throw new ImageError(`Could not ${what} '${this.path}': ${reason(error)}`);
+    }
   }
 
   close(): void {

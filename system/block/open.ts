@@ -13,6 +13,8 @@ export interface OpenOptions {
   /** Null: found by the first bytes. */
   readonly format?: ImageFormat | null;
   readonly readOnly?: boolean;
+  /** Leave an image that needs repair as it is, and do without the backing file. */
+  readonly alone?: boolean;
   /** Told where the format was guessed to be raw, which a guest could change by what it writes. */
   readonly warn?: (text: string) => void;
 }
@@ -27,7 +29,7 @@ export function openImage(path: string, options: OpenOptions = {}): DiskImage {
 /** `chain`: the images that this one is the backing file of. */
 function open(
   path: string,
-  { format = null, readOnly = false, warn }: OpenOptions,
+  { format = null, readOnly = false, alone = false, warn }: OpenOptions,
   chain: readonly string[],
 ): DiskImage {
   const file = new HostFile(path, readOnly);
@@ -40,7 +42,9 @@ function open(
       if (format === null) warn?.(guessedRaw(path));
       return new RawImage(file, format === null);
     }
-    return new Qcow2Image(file, (name, backingFormat) => openBacking(path, name, backingFormat, [...chain, real]));
+    const below = (name: string, backingFormat: string | null): DiskImage =>
+      openBacking(path, name, backingFormat, [...chain, real]);
+    return new Qcow2Image(file, alone ? null : below, alone);
   } catch (error) {
     file.close();
     throw error instanceof ImageError ? error : new ImageError(`Could not open '${path}': ${reason(error)}`);

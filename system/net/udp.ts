@@ -39,6 +39,7 @@ export class UdpNat {
 
   /** A datagram of the guest. */
   send(source: number, target: number, { sourcePort, targetPort, data }: Datagram): void {
+    if (targetPort === 0) return;
     const port = this.ports.get(`${source}:${sourcePort}`) ?? this.open(source, sourcePort);
     port.used = this.network.now();
     if (port.socket.getSendQueueSize() > mostUnsent) return;

@@ -3,6 +3,8 @@ import { readEntries } from './cluster-map.ts';
 import { copied, decodeEntry, offsetMask } from './format.ts';
 import type { Qcow2Image } from './image.ts';
 
+export type Repair = 'none' | 'leaks' | 'all';
+
 /** What there is to say about an image. */
 export interface CheckResult {
   /** What is wrong, a line each, in `qemu-img check`'s words. */
@@ -24,21 +26,22 @@ export interface CheckResult {
  * Compares reference counts with what refers to clusters, and `copied` flags with counts. `repair`: counts that are too
  * high are set right (`leaks`), or all that can be (`all`).
  */
-export function checkImage(image: Qcow2Image, file: ImageFile, repair: 'none' | 'leaks' | 'all' = 'none'): CheckResult {
+export function checkImage(image: Qcow2Image, file: ImageFile, repair: Repair = 'none'): CheckResult {
   return new Check(image, file, repair).run();
 }
 
 class Check {
   private readonly image: Qcow2Image;
   private readonly file: ImageFile;
-  private readonly repair: 'none' | 'leaks' | 'all';
+  private readonly repair: Repair;
   private readonly clusterBytes: number;
   /** By cluster of the file: how many refer to it. */
   private readonly expected = new Map<number, number>();
   private readonly result: CheckResult;
+  /** Where the L2 table's entry before leads. */
   private before = -1;
 
-  constructor(image: Qcow2Image, file: ImageFile, repair: 'none' | 'leaks' | 'all') {
+  constructor(image: Qcow2Image, file: ImageFile, repair: Repair) {
     this.image = image;
     this.file = file;
     this.repair = repair;
@@ -99,16 +102,16 @@ class Check {
   private referTable(l1: BigUint64Array, offset: number, active: boolean): void {
     const { header } = this.image;
     for (let at = 0; at < l1.length * 8; at += this.clusterBytes) this.refer(offset + at, 'L1 table');
-    for (const [index, entry] of l1.entries()) {
+    for (const entry of l1) {
       const table = Number(entry & offsetMask);
       if (table === 0 || !this.refer(table, 'L2 table')) continue;
       if (active) this.checkCopied('L2 table', `l1_entry=${entry.toString(16)}`, entry, table);
       const entries = readEntries(this.file, table, this.clusterBytes / 8);
-      for (const [i, word] of entries.entries()) {
+      this.before = -1;
+      for (const word of entries) {
         const mapping = decodeEntry(word, header.version, header.clusterBits);
         const hosts = this.image.hostClusters(mapping);
-        const within = index * entries.length + i < this.result.clusters;
-        if (active && within && hosts.length > 0) this.tally(mapping.kind === 'compressed', hosts[0]!);
+        if (active && hosts.length > 0) this.tally(mapping.kind === 'compressed', hosts[0]!);
         for (const host of hosts) {
           if (!this.refer(host, 'data cluster') || !active || mapping.kind === 'compressed') continue;
           this.checkCopied('data cluster', `l2_entry=${word.toString(16)}`, word, host);
@@ -120,10 +123,13 @@ class Check {
   private tally(compressed: boolean, host: number): void {
     const { result } = this;
     result.allocated++;
-    if (compressed) result.compressed++;
-    else if (this.before >= 0 && host !== this.before + this.clusterBytes) result.fragmented++;
-    if (compressed) result.fragmented++;
-    this.before = compressed ? -1 : host;
+    if (compressed) {
+      result.compressed++;
+      result.fragmented++;
+      return;
+    }
+    if (this.before >= 0 && host !== this.before + this.clusterBytes) result.fragmented++;
+    this.before = host;
   }
 
   private checkCopied(what: string, shown: string, entry: bigint, offset: number): void {

@@ -1,7 +1,7 @@
 import type { BlockBackend } from '#hw/block/backend.ts';
 import { ImageError, type ImageFile } from '../host-file.ts';
 import { type DiskImage, zeroes } from '../image.ts';
-import { checkImage } from './check.ts';
+import { type CheckResult, checkImage, type Repair } from './check.ts';
 import { ClusterMap } from './cluster-map.ts';
 import { compress, decompress } from './compression.ts';
 import {
@@ -17,7 +17,7 @@ import {
   zeroFlag,
 } from './format.ts';
 import { Refcounts } from './refcounts.ts';
-import { Snapshots } from './snapshots.ts';
+import { type Snapshot, Snapshots } from './snapshots.ts';
 
 /**
  * A qcow2 image. Data go to the file at once, what leads to them with `flush`: reference counts, then L2 tables, then the
@@ -268,6 +268,17 @@ export class Qcow2Image implements DiskImage {
   }
 
   // ---- metadata
+
+  /** From now on the disk is read as it was at a snapshot; for images that are not written to. */
+  showSnapshot({ l1Offset, l1Size, diskSize }: Snapshot): void {
+    Object.assign(this.header, { l1Offset, l1Size, size: diskSize });
+    this.map.reload();
+  }
+
+  /** Compares reference counts with references (`checkImage`). */
+  check(repair: Repair): CheckResult {
+    return checkImage(this, this.file, repair);
+  }
 
   flush(): void {
     const { refcounts, map, file } = this;

@@ -15,6 +15,7 @@ export interface Snapshot {
   readonly clock: bigint;
   readonly stateBytes: number;
   readonly diskSize: number;
+  /** That the guest has run, if it counts them; else `noInstructions`. */
   readonly instructions: bigint;
 }
 
@@ -30,7 +31,7 @@ export interface NewSnapshot {
 const fixedBytes = 40;
 /** Bytes of extra data that we write: long state size, disk size, instruction count. */
 const extraBytes = 24;
-const noInstructions = 2n ** 64n - 1n;
+export const noInstructions = 2n ** 64n - 1n;
 /** A table of more bytes is a damaged one. */
 const maxTableBytes = 64 << 20;
 
@@ -168,7 +169,7 @@ export class Snapshots {
         clock,
         stateBytes: state.length,
         diskSize: image.size,
-        instructions: noInstructions,
+        instructions: state.length > 0 ? noInstructions : 0n,
       };
       this.list.push(made);
       this.writeTable();
