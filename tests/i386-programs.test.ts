@@ -17,6 +17,7 @@ const reason = 'reason' in found ? found.reason : tsemuIsBuilt() ? undefined : '
 
 const programs: readonly (readonly [name: string, tiers: readonly Tier[]])[] = [
   ['i386/cpu', ['interp', 'auto']],
+  ['i386/kernel', ['auto']],
   ['c/ptrace', ['auto']],
   ['c/aliases', ['auto']],
   ['c/clone-flags', ['auto']],
@@ -30,6 +31,7 @@ const flags = [
   '-no-pie',
   '-fno-stack-protector',
   '-fno-omit-frame-pointer',
+  '-msse2',
   '-pthread',
 ];
 

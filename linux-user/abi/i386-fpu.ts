@@ -139,16 +139,19 @@ export class I386Fpu {
 
   /** The ten bytes of ST(i). */
   private st(cpu: CpuView, i: number): Uint8Array {
-    const at = this.registers.st + 16 * i;
+    return this.physical(cpu, (this.registers.slot(cpu, 'ftop') + i) & 7);
+  }
+
+  private physical(cpu: CpuView, n: number): Uint8Array {
+    const at = this.registers.st + 16 * n;
     return cpu.u8.subarray(at, at + 10);
   }
 
   /** The tag word of FSAVE: 0 valid, 1 zero, 2 special, 3 empty, by physical register. */
   private fullTag(cpu: CpuView): number {
     const empty = this.registers.slot(cpu, 'ftag');
-    const top = this.registers.slot(cpu, 'ftop');
     let word = 0;
-    for (let n = 0; n < 8; n++) word |= ((empty >> n) & 1 ? 3 : tagOf(this.st(cpu, (n - top) & 7))) << (2 * n);
+    for (let n = 0; n < 8; n++) word |= ((empty >> n) & 1 ? 3 : tagOf(this.physical(cpu, n))) << (2 * n);
     return word;
   }
 }
