@@ -13,7 +13,8 @@ import manifest from '../package.json' with { type: 'json' };
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
-const system = join(dist, 'system.js');
+/** Modules of src that are bundles of their own, which programs never load: machine mode and the tool for disk images. */
+const ownBundles = ['system', 'img'];
 
 /**
  * Modules of Node that take milliseconds to load and are hardly ever used: loaded by the first call of a function of
@@ -147,7 +148,8 @@ const lazy: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     loadMemoryModels: 'accel/checked-memory.ts',
     loadCompiler: 'accel/region/compiler.ts',
   },
-  'syscalls/lazy.ts': { loadSockets: 'syscalls/sockets.ts' },
+  'linux-user/lazy.ts': { loadHostAlias: 'linux-user/mm/host-alias.ts' },
+  'syscalls/lazy.ts': { loadSockets: 'syscalls/sockets.ts', loadPtrace: 'syscalls/ptrace-requests.ts' },
   'target/arm/lazy.ts': { loadTranslation: 'target/arm/translation.ts' },
   'target/i386/lazy.ts': { loadTranslation: 'target/i386/translation.ts' },
 };
@@ -198,12 +200,12 @@ function withoutImports(code: string): string {
   });
 }
 
-/** Machine mode is a bundle of its own: the launcher resolves its name from bin/. */
-const systemBundle: Plugin = {
-  name: 'system-bundle',
+/** The launcher resolves their names from bin/. */
+const separateBundles: Plugin = {
+  name: 'separate-bundles',
   setup(setup) {
-    setup.onResolve({ filter: /^\.\/system\.ts$/ }, ({ kind }) =>
-      kind === 'dynamic-import' ? { path: `../dist/${basename(system)}`, external: true } : undefined,
+    setup.onResolve({ filter: new RegExp(`^\\./(${ownBundles.join('|')})\\.ts$`) }, ({ kind, path }) =>
+      kind === 'dynamic-import' ? { path: `../dist/${chunkName(path)}.js`, external: true } : undefined,
     );
   },
 };
@@ -232,12 +234,14 @@ const { outputFiles, metafile } = await build({
   // Only for the asm dumps of -d: large, so they stay in node_modules.
   external: ['capstone-wasm', 'wabt'],
   define: { 'import.meta': '__meta' },
-  plugins: [constants, lazyScripts, prebuiltInterpreter, plainStringWidth, lazyBuiltins, systemBundle],
+  plugins: [constants, lazyScripts, prebuiltInterpreter, plainStringWidth, lazyBuiltins, separateBundles],
   logLevel: 'warning',
 });
-const systemOutput = await build({
+/** Stands in these bundles for their own hash. */
+const ownBuild = '@build@';
+const ownOutput = await build({
   absWorkingDir: root,
-  entryPoints: ['src/system.ts'],
+  entryPoints: ownBundles.map((name) => `src/${name}.ts`),
   outdir: 'dist',
   bundle: true,
   platform: 'node',
@@ -248,6 +252,7 @@ const systemOutput = await build({
   legalComments: 'none',
   write: false,
   external: ['debug'],
+  define: { 'import.meta.build': `'${ownBuild}'` },
   plugins: [constants],
   logLevel: 'warning',
 });
@@ -262,6 +267,7 @@ function scripts(): Map<string, string[]> {
     translate: ['accel-translator', 'arm-translation'],
     compile: ['region-compiler', 'accel-checked-memory'],
     sockets: ['syscalls-sockets'],
+    ptrace: ['syscalls-ptrace-requests'],
     i386: ['i386-translation'],
     rest: outputFiles.map(({ path }) => chunkName(path)),
   };
@@ -296,9 +302,16 @@ const header = `/*${id} ${places.map((place) => place.join(':')).join()}*/`;
 await mkdir(dist, { recursive: true });
 await replaceFile(join(dist, interpreterFile), buildInterpreter());
 for (const [script, text] of texts) await replaceFile(join(dist, `${script}.js`), `${header}${text}`);
-await replaceFile(system, systemOutput.outputFiles[0].text);
+for (const { path, text } of ownOutput.outputFiles) {
+  const hash = createHash('sha256').update(text).digest('hex').slice(0, 16);
+  await replaceFile(path, text.replace(ownBuild, hash));
+}
 train();
-const kept = [...[...texts.keys()].map((script) => `${script}.js`), basename(system), interpreterFile];
+const kept = [
+  ...[...texts.keys()].map((script) => `${script}.js`),
+  ...ownBundles.map((name) => `${name}.js`),
+  interpreterFile,
+];
 for (const name of await readdir(dist)) {
   if (!kept.includes(name) && !name.includes(id)) await rm(join(dist, name), { recursive: true });
 }

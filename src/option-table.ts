@@ -1,5 +1,6 @@
 // The command line of the user-mode commands: one row per option. Help, environment names and parsing all read it.
-import type { CpuModelName } from '#target/arm/cpu-models.ts';
+import type { CpuModelName as ArmModelName } from '#target/arm/cpu-models.ts';
+import type { CpuModelName as I386ModelName } from '#target/i386/cpu-models.ts';
 
 /** A mistake on the command line. Its message is one line for the user, without the program's name. */
 export class UsageError extends Error {}
@@ -22,13 +23,14 @@ export const LOG_ITEMS = {
   cpu: 'CPU registers before each block that runs (long)',
   fpu: "floating-point registers too, in what 'cpu' shows",
   nochain: "leave generated code after every block, so that 'exec' and 'cpu' miss none",
-  nosimplify: 'do without folding and forwarding (these eight change no result, only the speed)',
+  nosimplify: 'do without folding and forwarding (these nine change no result, only the speed)',
   nodeadcode: 'do without removing dead code',
   noinline: 'do without calls inside compiled regions',
   nosplit: 'do without splitting blocks of loops with several entries',
   nosink: 'do without putting flags off to where they are needed',
   noentry: 'store all flags before calls, also those the callee sets anew',
   nogroup: 'test permissions for each access by itself',
+  noforward: 'load from memory what was stored there just before',
   noreturn: 'compare where inlined functions return, also where it is known',
   int: 'exceptions: system calls, faults, undefined instructions',
   unimp: 'what the guest asked for and tsemu does not have',
@@ -38,18 +40,31 @@ export const LOG_ITEMS = {
 } as const;
 export type LogItem = keyof typeof LOG_ITEMS;
 
-/** The models of `-cpu`, with their line in `-cpu help`. */
+/** The models of `-cpu` by architecture, with their line in `-cpu help`. */
 export const CPU_MODELS = {
-  max: 'everything tsemu has: ARMv7-A and what ARMv8 adds to AArch32 (the default)',
-  any: 'the same as max',
-  'cortex-a7': 'ARMv7-A with VFPv4, NEON and divide',
-  'cortex-a8': 'ARMv7-A with VFPv3 and NEON',
-  'cortex-a9': 'ARMv7-A with VFPv3, half precision and NEON',
-  'cortex-a15': 'ARMv7-A with VFPv4, NEON and divide',
-  'cortex-a53': 'ARMv8-A in AArch32, with CRC32, AES, SHA-1 and SHA-256',
-  arm1176: 'ARMv6K with VFPv2',
-  arm926: 'ARMv5TEJ with VFPv2; words at unaligned addresses are rotated',
-} as const satisfies Record<CpuModelName, string>;
+  arm: {
+    max: 'everything tsemu has: ARMv7-A and what ARMv8 adds to AArch32 (the default)',
+    any: 'the same as max',
+    'cortex-a7': 'ARMv7-A with VFPv4, NEON and divide',
+    'cortex-a8': 'ARMv7-A with VFPv3 and NEON',
+    'cortex-a9': 'ARMv7-A with VFPv3, half precision and NEON',
+    'cortex-a15': 'ARMv7-A with VFPv4, NEON and divide',
+    'cortex-a53': 'ARMv8-A in AArch32, with CRC32, AES, SHA-1 and SHA-256',
+    arm1176: 'ARMv6K with VFPv2',
+    arm926: 'ARMv5TEJ with VFPv2; words at unaligned addresses are rotated',
+  },
+  i386: {
+    max: 'everything tsemu has: SSE4.2, AES, SHA, BMI, but no AVX (the default)',
+    qemu32: 'SSE3',
+    n270: 'Atom: SSSE3 and MOVBE',
+    core2duo: 'SSSE3',
+    coreduo: 'SSE3',
+    pentium3: 'SSE',
+    pentium2: 'MMX and CMOV',
+    pentium: 'MMX; no CMOV, no long NOP',
+    '486': 'x87; no RDTSC, no CMPXCHG8B',
+  },
+} as const satisfies { arm: Record<ArmModelName, string>; i386: Record<I386ModelName, string> };
 
 /** Guest addresses, both ends included. */
 export interface AddressRange {
@@ -357,10 +372,11 @@ function readNames(text: string): string[] {
   return names;
 }
 
-function readCpu(text: string): CpuModelName | 'help' {
-  if (text === 'help' || text === '?') return 'help';
-  if (!Object.hasOwn(CPU_MODELS, text)) throw new UsageError(`unknown CPU model '${text}'; -cpu help lists them`);
-  return text as CpuModelName;
+function readCpu(text: string): string {
+  if (text === '?') return 'help';
+  const isKnown = text === 'help' || Object.values(CPU_MODELS).some((models) => Object.hasOwn(models, text));
+  if (!isKnown) throw new UsageError(`unknown CPU model '${text}'; -cpu help lists them`);
+  return text;
 }
 
 function readTier(text: string): Tier {

@@ -38,6 +38,7 @@ import { pidfdCalls } from './pidfd.ts';
 import { pollCalls } from './poll.ts';
 import { prctlCalls } from './prctl.ts';
 import { processCalls } from './process.ts';
+import { ptraceCalls } from './ptrace.ts';
 import { refusedCalls } from './refused.ts';
 import { refusedFileCalls } from './refused-files.ts';
 import type { Refusal, Row, Rows } from './row.ts';
@@ -110,6 +111,7 @@ function rowsBySubject(release: string | null, entropy: Entropy): readonly Rows[
     futex2Calls,
     adjtimeCalls,
     inspectCalls,
+    ptraceCalls,
     unshareCalls,
     timeCalls,
     timerCalls,

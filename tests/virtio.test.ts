@@ -44,7 +44,7 @@ describe('virtio-mmio', () => {
   });
 
   test('a slot without a device reads as device 0, and keeps nothing', () => {
-    const slot = new VirtioMmio('virtio-mmio-bus.0', rig().transport.ram, () => {}, null);
+    const slot = new VirtioMmio('virtio-mmio-bus.0', rig().transport, () => {}, null);
     slot.write(0x70, 4, 3);
     expect([0, 4, 8, 0x70, 0x100].map((at) => slot.read(at, 4))).toEqual([0x74726976, 2, 0, 0, 0]);
   });

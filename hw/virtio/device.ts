@@ -1,3 +1,4 @@
+import type { Clock } from '../device.ts';
 import type { QueueHost, Virtqueue } from './virtqueue.ts';
 
 /** Device IDs (Virtual I/O Device 1.2, section 5). */
@@ -6,6 +7,7 @@ export const virtioIds = { net: 1, block: 2, console: 3, entropy: 4, balloon: 5,
 /** What a device needs of its transport. */
 export interface VirtioTransport extends QueueHost {
   readonly queues: readonly Virtqueue[];
+  readonly clock: Clock;
   /** Between DRIVER_OK and the next reset. */
   readonly running: boolean;
   /** Tells the driver that the configuration space has changed. */

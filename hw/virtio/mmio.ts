@@ -1,4 +1,4 @@
-import type { Device, Line, Ram } from '../device.ts';
+import type { Clock, Device, Line, Ram } from '../device.ts';
 import type { VirtioDevice, VirtioTransport } from './device.ts';
 import { type QueueState, ringFeatures, Virtqueue } from './virtqueue.ts';
 
@@ -60,9 +60,16 @@ const addresses: Readonly<Record<number, readonly ['descriptors' | 'available' |
   [registers.QueueDeviceHigh]: ['used', true],
 };
 
+/** What a transport is built from. */
+export interface VirtioParts {
+  readonly ram: Ram;
+  readonly clock: Clock;
+}
+
 export class VirtioMmio implements Device, VirtioTransport {
   readonly name: string;
   readonly ram: Ram;
+  readonly clock: Clock;
   readonly queues: readonly Virtqueue[];
   private readonly device: VirtioDevice | null;
   private readonly irq: Line;
@@ -70,9 +77,10 @@ export class VirtioMmio implements Device, VirtioTransport {
   private state = { ...resetState };
 
   /** `name`: that of the bus it is, `virtio-mmio-bus.0`. */
-  constructor(name: string, ram: Ram, irq: Line, device: VirtioDevice | null) {
+  constructor(name: string, { ram, clock }: VirtioParts, irq: Line, device: VirtioDevice | null) {
     this.name = name;
     this.ram = ram;
+    this.clock = clock;
     this.irq = irq;
     this.device = device;
     this.queues = (device?.queueSizes ?? []).map((size) => new Virtqueue(size, this));

@@ -1,8 +1,16 @@
-import { Access } from '#accel/guest-memory.ts';
+import { Access, type GuestMemory } from '#accel/guest-memory.ts';
 import type { CpuView } from '#tcg/target.ts';
 import { Errno } from '#util/errno.ts';
 import type { Task } from '../task.ts';
-import { type I386Registers, Selector } from './i386-registers.ts';
+import {
+  baseOf,
+  type DescriptorWords,
+  flatCode,
+  flatData,
+  type I386Registers,
+  noDescriptor,
+  Selector,
+} from './i386-registers.ts';
 
 /* Segment descriptors as programs describe them (arch/x86/include/uapi/asm/ldt.h, arch/x86/kernel/tls.c). */
 
@@ -20,8 +28,7 @@ export interface UserDesc {
   readonly flags: number;
 }
 
-export function loadUserDesc(task: Task, at: number): UserDesc {
-  const { memory } = task;
+export function loadUserDesc({ memory }: { readonly memory: GuestMemory }, at: number): UserDesc {
   memory.require(at, userDescBytes, Access.read);
   return {
     entry: memory.load32(at),
@@ -36,7 +43,7 @@ export const isEmptyDesc = ({ base, limit, flags }: UserDesc): boolean =>
   base === 0 && limit === 0 && ((flags & 0x7f) === (Desc.readExecOnly | Desc.notPresent) || flags === 0);
 
 /** The descriptor as the CPU has it (fill_ldt). */
-export function encodeDescriptor(desc: UserDesc): readonly [low: number, high: number] {
+export function encodeDescriptor(desc: UserDesc): DescriptorWords {
   if (isEmptyDesc(desc)) return [0, 0];
   const { base, limit, flags } = desc;
   const type = ((flags & Desc.readExecOnly) !== 0 ? 0 : 2) | ((flags & Desc.contents) << 1) | 1;
@@ -65,10 +72,6 @@ function decodeDescriptor(low: number, high: number): readonly [base: number, li
     ((high >>> 20) & 1 ? Desc.useable : 0);
   return [baseOf(low, high), (low & 0xffff) | (high & 0xf_0000), flags];
 }
-
-/** The base of a descriptor. */
-const baseOf = (low: number, high: number): number =>
-  ((low >>> 16) | ((high & 0xff) << 16) | (high & 0xff00_0000)) >>> 0;
 
 /** Refuses what would not be a flat 32-bit data segment (tls_desc_okay). */
 function checkTls(desc: UserDesc): void {
@@ -113,11 +116,23 @@ export class I386Tls {
 
   /** get_thread_area(2). Throws EFAULT, EINVAL. */
   get(task: Task, at: number): void {
-    const { memory, cpu } = task;
-    const index = tlsIndex(memory.load32(at));
+    this.getOf(task, task.memory.load32(at), task.memory, at);
+  }
+
+  /** PTRACE_GET_THREAD_AREA: entry `entry` of `task`, to a user_desc in `memory`. */
+  getOf({ cpu }: Task, entry: number, memory: GuestMemory, at: number): void {
+    const index = tlsIndex(entry);
     memory.require(at, userDescBytes, Access.write);
+    memory.store32(at, entry);
     const [low, high] = this.registers.descriptor(cpu, index);
     decodeDescriptor(low, high).forEach((word, i) => memory.store32(at + 4 + 4 * i, word));
+  }
+
+  /** PTRACE_SET_THREAD_AREA. */
+  setOf({ cpu }: Task, entry: number, memory: GuestMemory, at: number): void {
+    const desc = loadUserDesc({ memory }, at);
+    checkTls(desc);
+    this.put(cpu, tlsIndex(entry), desc);
   }
 
   /** CLONE_SETTLS: `tls` points at a user_desc, which is of the child. */
@@ -136,7 +151,7 @@ export class I386Tls {
     const selector = ((n + Selector.firstTls) << 3) | 3;
     for (let segment = 0; segment < 6; segment++) {
       if (registers.selector(cpu, segment) === selector) {
-        registers.setSegment(cpu, segment, selector, baseOf(low, high));
+        registers.setSegment(cpu, segment, selector, [low, high]);
       }
     }
   }
@@ -145,13 +160,14 @@ export class I386Tls {
   restore(task: Task, segment: number, selector: number): void {
     const { cpu } = task;
     const descriptor = this.find(task, selector);
-    if (descriptor === null) this.registers.setSegment(cpu, segment, 0, 0);
-    else this.registers.setSegment(cpu, segment, selector, baseOf(...descriptor));
+    if (descriptor === null) this.registers.setSegment(cpu, segment, 0, noDescriptor);
+    else this.registers.setSegment(cpu, segment, selector, descriptor);
   }
 
-  private find({ cpu, memory }: Task, selector: number): readonly [number, number] | null {
+  private find({ cpu, memory }: Task, selector: number): DescriptorWords | null {
     const { registers } = this;
-    if (selector === Selector.userData || selector === Selector.userCode) return [0xffff, 0];
+    if (selector === Selector.userData) return flatData;
+    if (selector === Selector.userCode) return flatCode;
     if ((selector & 4) !== 0) {
       const offset = selector & 0xfff8;
       if (offset >= registers.slot(cpu, 'ldtLimit')) return null;

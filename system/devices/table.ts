@@ -1,11 +1,46 @@
+import { VirtioBlock } from '#hw/virtio/blk.ts';
 import type { VirtioDevice } from '#hw/virtio/device.ts';
+import { VirtioNet } from '#hw/virtio/net.ts';
 import { VirtioRng } from '#hw/virtio/rng.ts';
+import { macProperty } from '../net/networks.ts';
 import { describeProperties, property, readProperties } from '../option-properties.ts';
 import { OptionString } from '../option-string.ts';
 import { type Backends, type DeviceType, deviceType } from './types.ts';
 
 /** What `-device` knows, by QEMU's names. */
 export const deviceTypes: Readonly<Record<string, DeviceType>> = {
+  'virtio-net-device': deviceType({
+    help: 'network card',
+    properties: { netdev: property.text('the network it is plugged into (-netdev)'), mac: macProperty },
+    create({ netdev, mac }, { networks }, options) {
+      const card = networks.card(netdev, mac, options);
+      return new VirtioNet(card.mac, card.link);
+    },
+  }),
+  'virtio-blk-device': deviceType({
+    help: 'disk',
+    properties: {
+      drive: property.text('ID of a -drive'),
+      serial: property.text('what the guest reads as its serial number'),
+      'queue-size': property.number('entries of its queue', 4, 1024),
+      logical_block_size: property.number('bytes of its smallest access', 512, 32768),
+      physical_block_size: property.number('bytes of its smallest write in one piece', 512, 32768),
+    },
+    create(values, backends, options) {
+      if (values.drive === undefined) throw options.wrong('drive property not set');
+      const sizes = [values['queue-size'], values.logical_block_size, values.physical_block_size];
+      if (sizes.some((size = 1) => (size & (size - 1)) !== 0)) throw options.wrong('sizes are powers of 2');
+      const logical = values.logical_block_size ?? 512;
+      const physical = values.physical_block_size ?? logical;
+      if (physical < logical) throw options.wrong('logical_block_size > physical_block_size not supported');
+      return new VirtioBlock(backends.drive(values.drive), {
+        serial: values.serial ?? '',
+        queueSize: values['queue-size'] ?? 256,
+        logicalBlockSize: logical,
+        physicalBlockSize: physical,
+      });
+    },
+  }),
   'virtio-rng-device': deviceType({
     help: 'source of random numbers',
     properties: {},
@@ -14,7 +49,11 @@ export const deviceTypes: Readonly<Record<string, DeviceType>> = {
 };
 
 /** Other names for them: those that QEMU maps to a machine's own bus. */
-const aliases: Readonly<Record<string, string>> = { 'virtio-rng': 'virtio-rng-device' };
+const aliases: Readonly<Record<string, string>> = {
+  'virtio-net': 'virtio-net-device',
+  'virtio-blk': 'virtio-blk-device',
+  'virtio-rng': 'virtio-rng-device',
+};
 
 /** Properties that every device has. */
 const common = {

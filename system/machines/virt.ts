@@ -2,6 +2,7 @@ import { Pl011, type SerialPort } from '#hw/char/pl011.ts';
 import type { Clock, Device, Line, Ram } from '#hw/device.ts';
 import { Pl061 } from '#hw/gpio/pl061.ts';
 import { GicV2 } from '#hw/intc/gicv2.ts';
+import { FwCfg } from '#hw/nvram/fw-cfg.ts';
 import { Pl031 } from '#hw/rtc/pl031.ts';
 import { GenericTimer } from '#hw/timer/generic-timer.ts';
 import type { VirtioDevice } from '#hw/virtio/device.ts';
@@ -17,6 +18,7 @@ export const map = {
   gicCpu: [0x08010000, 0x10000],
   uart: [0x09000000, 0x1000],
   rtc: [0x09010000, 0x1000],
+  fwCfg: [0x09020000, 0x18],
   gpio: [0x09030000, 0x1000],
   virtio: [0x0a000000, 0x200],
   ram: 0x40000000,
@@ -53,6 +55,7 @@ export class VirtMachine {
   readonly devices: readonly Device[];
   /** The power key: down while the line is up. */
   readonly powerKey: Line;
+  readonly fwCfg: FwCfg;
 
   /** Throws OptionError where there is no slot for a device. */
   constructor({ bus, clock, irqLines, currentCpu, serial, startTime, ram, devices }: VirtParts) {
@@ -64,14 +67,16 @@ export class VirtMachine {
     const rtc = new Pl031(clock, startTime, gic.spi(spi.rtc));
     const gpio = new Pl061(gic.spi(spi.gpio));
     this.powerKey = gpio.pin(powerPin);
+    this.fwCfg = new FwCfg(ram);
     const virtio = virtioDevices(devices).map(
-      (device, slot) => new VirtioMmio(`virtio-mmio-bus.${slot}`, ram, gic.spi(spi.virtio + slot), device),
+      (device, slot) => new VirtioMmio(`virtio-mmio-bus.${slot}`, { ram, clock }, gic.spi(spi.virtio + slot), device),
     );
-    this.devices = [gic.distributor, gic.cpuInterface, uart, rtc, gpio, ...virtio];
+    this.devices = [gic.distributor, gic.cpuInterface, uart, rtc, this.fwCfg, gpio, ...virtio];
     bus.add(...map.gicDistributor, gic.distributor);
     bus.add(...map.gicCpu, gic.cpuInterface);
     bus.add(...map.uart, uart);
     bus.add(...map.rtc, rtc);
+    bus.add(...map.fwCfg, this.fwCfg);
     bus.add(...map.gpio, gpio);
     for (const [slot, transport] of virtio.entries()) {
       bus.add(map.virtio[0] + slot * map.virtio[1], map.virtio[1], transport);
@@ -219,6 +224,9 @@ export function virtTree({ ramSize, cpus, cpuModel, bootargs, initrd }: VirtTree
           clocks: [phandle.clock],
           'clock-names': 'apb_pclk',
         },
+      },
+      [`fw-cfg@${hex(map.fwCfg[0])}`]: {
+        properties: { compatible: 'qemu,fw-cfg-mmio', reg: wide(map.fwCfg), 'dma-coherent': true },
       },
       [`pl061@${hex(map.gpio[0])}`]: {
         properties: {

@@ -2,6 +2,8 @@ import type { Value } from '#tcg/builder.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import { Op, Reg, type X86Context } from './context.ts';
 import { Cond } from './flags.ts';
+import { callThunk, maxTableEntries, offsetJump } from './pic.ts';
+import { faultOf } from './segment.ts';
 import { setEflags } from './stack.ts';
 import { i386State, Seg, slotSegment, Vector } from './state.ts';
 
@@ -23,6 +25,7 @@ export function jcc(c: X86Context): void {
 /** CALL rel */
 export function call(c: X86Context): void {
   const target = relative(c);
+  if (callThunk(c, target)) return;
   c.push(c.b.i32(c.nextPc), c.insn.operandBytes);
   c.ended = true;
   // A call of the next instruction reads the PC.
@@ -50,7 +53,9 @@ export function ret(c: X86Context): void {
 
 /** JMP r/m */
 export function jmpIndirect(c: X86Context): void {
-  if (!jumpTable(c)) c.jumpIndirect(c.loadUnsigned(0));
+  const { table } = c;
+  if (jumpTable(c) || (table !== undefined && c.register(0) >= 0 && offsetJump(c, table))) return;
+  c.jumpIndirect(c.loadUnsigned(0));
 }
 
 /** JMP [table + reg × 4] with a table in constant memory, its register bounded by the comparison before. */
@@ -67,8 +72,6 @@ function jumpTable(c: X86Context): boolean {
   b.switch(c.reg(insn.index), targets, targets[0]!);
   return true;
 }
-
-const maxTableEntries = 1024;
 
 /** JECXZ, JCXZ rel */
 export const jecxz = (c: X86Context): void => c.branch(c.b.eqz(counter(c)), relative(c));
@@ -90,11 +93,12 @@ export const loopne = loopWhile(Cond.nz);
 
 // ---- far transfers, which user mode can make within its code segment
 
-/** Raises #GP unless the selector is that of the code segment. */
+/** Raises #GP with the selector unless it is that of the code segment. */
 function requireOwnCode(c: X86Context, selector: Value): void {
   const { b } = c;
   const own = b.get32(slotSegment(Seg.cs));
-  c.raiseIf(b.bin(Op.ne_i32, c.unsigned(selector, 2), own), Vector.protection);
+  const differs = b.bin(Op.ne_i32, c.unsigned(selector, 2), own);
+  c.raiseValue(b.select(differs, faultOf(c, selector, Vector.protection), b.i32(0)));
 }
 
 /** The far pointer in the instruction or in memory. */
@@ -152,10 +156,13 @@ export function iret(c: X86Context): void {
 
 // ---- interrupts
 
-/** INT n: 0x80 is the system call, the rest is #GP */
+/** INT n: 0x80 is the system call, 3 and 4 are INT3 and an INTO that is taken, the rest is #GP */
 export function int(c: X86Context): void {
   const vector = c.insn.immediate & 0xff;
+  // The way into the kernel and back ends a single step untold.
+  if (c.isStepping) c.setStepped(0);
   if (vector === 0x80) c.exit(ExitReason.syscall, c.nextPc, vector);
+  else if (vector === Vector.breakpoint || vector === Vector.overflow) c.exit(ExitReason.exception, c.nextPc, vector);
   else c.raise(Vector.protection, vector * 8 + 2);
 }
 

@@ -1,8 +1,15 @@
 import { Op } from '#tcg/ops.ts';
 import { Reg, type X86Context } from './context.ts';
+import { tableLoad } from './pic.ts';
+import { Seg } from './state.ts';
 
 /** MOV dst, src */
-export const mov = (c: X86Context): void => c.store(0, c.loadAny(1));
+export function mov(c: X86Context): void {
+  const value = c.loadAny(1);
+  const load = tableLoad(c, value);
+  if (load) c.table = load;
+  c.store(0, value);
+}
 /** MOVZX dst, src */
 export const movzx = (c: X86Context): void => c.store(0, c.loadUnsigned(1));
 /** MOVSX dst, src */
@@ -58,5 +65,9 @@ export function xlat(c: X86Context): void {
   const { b, insn } = c;
   const sum = b.add(c.reg(Reg.ebx), c.unsigned(c.reg(Reg.eax), 1));
   const offset = insn.addressBytes === 2 ? b.andImm(sum, 0xffff) : sum;
-  c.setRegister(Reg.eax, 1, b.load(Op.load8_u, c.withBase(offset)));
+  c.setRegister(
+    Reg.eax,
+    1,
+    b.load(Op.load8_u, c.linear(c.insn.segment < 0 ? Seg.ds : c.insn.segment, offset, 1, false)),
+  );
 }

@@ -1,6 +1,7 @@
 import type { Ram } from '#hw/device.ts';
 import type { VirtioDevice } from '#hw/virtio/device.ts';
 import { VirtioMmio } from '#hw/virtio/mmio.ts';
+import { InstructionClock } from '#system/clock.ts';
 
 /** RAM of a rig: from `ramBase` on. */
 export const ramBase = 0x40000000;
@@ -35,6 +36,7 @@ interface Ring {
  */
 export class VirtioDriver {
   readonly transport: VirtioMmio;
+  readonly clock = new InstructionClock(0);
   readonly memory: Uint8Array;
   readonly view: DataView;
   readonly rings: Ring[] = [];
@@ -58,7 +60,7 @@ export class VirtioDriver {
       if (level && !this.line) this.interrupts++;
       this.line = level;
     };
-    this.transport = new VirtioMmio('virtio-mmio-bus.0', ram, irq, device);
+    this.transport = new VirtioMmio('virtio-mmio-bus.0', { ram, clock: this.clock }, irq, device);
     this.transport.reset();
     this.start(device, features, queueSize);
   }
