@@ -14,7 +14,7 @@ export const sysrootEnvironment: Record<string, string> = {
 
 /** Runs a case's script by the sysroot's shell, stdout and stderr in one; tsemu's own log goes to stderr. */
 export async function runProgram(item: ProgramCase, sysroot: string, guest: Guest = guests.armhf): Promise<Outcome> {
-  const cwd = freshWorkdir(`program-${guest.arch}-${item.name.replace(/\W+/g, '-')}`, item.files ?? {});
+  const cwd = freshWorkdir(`${guest.arch}-${item.name.replace(/\W+/g, '-')}`, item.files ?? {});
   const temporary = join(cwd, '..', 'tmp');
   mkdirSync(temporary, { recursive: true });
   const debug = { DEBUG: 'tsemu:process' };
