@@ -16,7 +16,7 @@ const log = createLog('process');
 export function endTask(task: Task): void {
   const { process } = task;
   leaveMemory(task);
-  process.kernel.ipc.semaphores.leave(task);
+  process.kernel.leaveIpc(task);
   process.tasks.delete(task.tid);
   process.kernel.scheduler.remove();
   process.space.leave(task);

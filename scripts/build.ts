@@ -10,6 +10,7 @@ import { build, type Plugin } from 'esbuild';
 import { buildInterpreter } from '#accel/interpreter.ts';
 import { interpreterFile } from '#src/interpreter.ts';
 import manifest from '../package.json' with { type: 'json' };
+import { lateChunkOf, lateModules, lateModulesPlugin } from './late-modules.ts';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
@@ -215,6 +216,7 @@ const { outputFiles, metafile } = await build({
     ...Object.values(lazy)
       .flatMap((functions) => Object.values(functions))
       .map((module) => ({ in: module, out: lateChunk(module) })),
+    ...Object.keys(lateModules).map((script) => ({ in: `late:${script}`, out: lateChunkOf(script) })),
   ],
   outdir: 'dist',
   entryNames: '[name]',
@@ -232,7 +234,15 @@ const { outputFiles, metafile } = await build({
   // Only for the asm dumps of -d: large, so they stay in node_modules.
   external: ['capstone-wasm', 'wabt'],
   define: { 'import.meta': '__meta' },
-  plugins: [constants, lazyScripts, prebuiltInterpreter, plainStringWidth, lazyBuiltins, systemBundle],
+  plugins: [
+    lateModulesPlugin(root),
+    constants,
+    lazyScripts,
+    prebuiltInterpreter,
+    plainStringWidth,
+    lazyBuiltins,
+    systemBundle,
+  ],
   logLevel: 'warning',
 });
 const systemOutput = await build({
@@ -262,7 +272,8 @@ function scripts(): Map<string, string[]> {
     translate: ['accel-translator', 'arm-translation'],
     compile: ['region-compiler', 'accel-checked-memory'],
     sockets: ['syscalls-sockets'],
-    i386: ['i386-translation'],
+    ...Object.fromEntries(Object.keys(lateModules).map((script) => [script, [lateChunkOf(script)]])),
+    i386: [lateChunkOf('i386'), 'i386-translation'],
     rest: outputFiles.map(({ path }) => chunkName(path)),
   };
   const taken = new Set<string>();
@@ -305,10 +316,14 @@ for (const name of await readdir(dist)) {
 
 /** Makes the code cache. Without it all works, only slower. */
 function train(): void {
-  const { status, stderr } = spawnSync(process.execPath, [join(root, 'scripts', 'code-cache.cjs')], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    encoding: 'utf8',
-  });
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    [join(root, 'scripts', 'code-cache.cjs'), 'sockets', ...Object.keys(lateModules)],
+    {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      encoding: 'utf8',
+    },
+  );
   if (status !== 0) console.error(`no code cache: ${stderr}`);
 }
 

@@ -35,9 +35,9 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
     const arch = config.arch ?? detectArchitecture(config.program, fs.programs(null));
     const target = targetFor(arch, config.cpu);
     if (!target) throw new UsageError(`${config.program}: no translator for ${arch} in this build`);
-    const others = otherTargets(arch);
+    const others = () => otherTargets(arch);
     const dump =
-      config.log.size === 0 ? null : await (await import('./dump.ts')).createDump(config, [target, ...others]);
+      config.log.size === 0 ? null : await (await import('./dump.ts')).createDump(config, [target, ...others()]);
     const log = dump?.log;
     let busy = onBusy === undefined;
     let hasMuchCode = false;

@@ -291,12 +291,18 @@ describe('launcher', () => {
     load('accel-translator');
     load('region-compiler');
     load('syscalls-sockets');
+    load('late-calls');
+    load('late-processes');
+    load('late-i386');
     const rejected = [...scripts].map(([name, { compiled }]) => [name, compiled.cachedDataRejected]);
     expect(rejected).toEqual([
       ['main', false],
       ['translate', false],
       ['compile', false],
       ['sockets', false],
+      ['calls', false],
+      ['processes', false],
+      ['i386', false],
     ]);
   });
 
