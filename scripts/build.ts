@@ -263,17 +263,17 @@ const systemOutput = await build({
 });
 
 /**
- * The chunks of each script: what `main` needs at once, what translating a block needs, what compiling a region needs,
+ * The chunks of each script, what two of them need in the first: what `main` needs at once, what translating a block needs, what compiling a region needs,
  * and the rest.
  */
 function scripts(): Map<string, string[]> {
   const groups: Readonly<Record<string, readonly string[]>> = {
     main: ['main'],
     translate: ['accel-translator', 'arm-translation'],
-    compile: ['region-compiler', 'accel-checked-memory'],
-    sockets: ['syscalls-sockets'],
     ...Object.fromEntries(Object.keys(lateModules).map((script) => [script, [lateChunkOf(script)]])),
     i386: [lateChunkOf('i386'), 'i386-translation'],
+    compile: ['region-compiler', 'accel-checked-memory'],
+    sockets: ['syscalls-sockets'],
     rest: outputFiles.map(({ path }) => chunkName(path)),
   };
   const taken = new Set<string>();

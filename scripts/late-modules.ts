@@ -7,20 +7,26 @@ import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Plugin } from 'esbuild';
 
-/** By script, modules that no short program needs. What only they import comes with them. */
+/**
+ * By script, from common to rare, modules that a program can do without. What only they import comes with them; what two
+ * scripts need is in the first.
+ */
 export const lateModules: Readonly<Record<string, readonly string[]>> = {
-  calls: [
-    'linux-user/classic-bpf.ts',
-    'linux-user/ipc/ipc-space.ts',
-    'linux-user/mm/advice.ts',
-    'linux-user/mm/remap.ts',
-    'linux-user/seccomp.ts',
-    'linux-user/signal/async-io.ts',
-    'linux-user/signal/signal-file.ts',
-    'linux-user/vfs/event-counter.ts',
-    'syscalls/pty-ioctl.ts',
-    'syscalls/rare-calls.ts',
-    'syscalls/seccomp.ts',
+  common: [
+    'linux-user/vfs/host-operations.ts',
+    'linux-user/vfs/mounts.ts',
+    'linux-user/vfs/open-place.ts',
+    'linux-user/vfs/ptys.ts',
+    'syscalls/common-calls.ts',
+  ],
+  processes: [
+    'linux-user/clone.ts',
+    'linux-user/exec.ts',
+    'linux-user/host-guard.ts',
+    'linux-user/host-program.ts',
+    'linux-user/vfs/pipe.ts',
+    'linux-user/wait.ts',
+    'syscalls/process-calls.ts',
   ],
   files: [
     'linux-user/vfs/fifo.ts',
@@ -35,17 +41,21 @@ export const lateModules: Readonly<Record<string, readonly string[]>> = {
     'linux-user/vfs/statfs.ts',
     'linux-user/vfs/tmpfs.ts',
   ],
+  calls: [
+    'linux-user/classic-bpf.ts',
+    'linux-user/ipc/ipc-space.ts',
+    'linux-user/mm/advice.ts',
+    'linux-user/mm/remap.ts',
+    'linux-user/seccomp.ts',
+    'linux-user/signal/async-io.ts',
+    'linux-user/signal/signal-file.ts',
+    'linux-user/vfs/event-counter.ts',
+    'syscalls/pty-ioctl.ts',
+    'syscalls/rare-calls.ts',
+    'syscalls/seccomp.ts',
+  ],
   i386: ['linux-user/abi/i386.ts', 'src/i386.ts', 'syscalls/i386.ts'],
   pages: ['linux-user/mm/host-pages.ts'],
-  processes: [
-    'linux-user/clone.ts',
-    'linux-user/exec.ts',
-    'linux-user/host-guard.ts',
-    'linux-user/host-program.ts',
-    'linux-user/vfs/pipe.ts',
-    'linux-user/wait.ts',
-    'syscalls/process-calls.ts',
-  ],
   reports: [
     'linux-user/abi/arm-unwind.ts',
     'linux-user/exceptions.ts',

@@ -7,28 +7,17 @@ import type { Task } from '#linux-user/task.ts';
 import { errnoNumbers, errnoOf } from '#util/errno.ts';
 import { createLog } from '#util/log.ts';
 import { armCalls } from './arm.ts';
+import { commonSubjects } from './common-calls.ts';
 import { CountTracer } from './count-tracer.ts';
-import { directoryCalls } from './directory.ts';
-import { fcntlCalls } from './fcntl.ts';
 import { fileCalls } from './file.ts';
-import { futexCalls } from './futex.ts';
 import { i386Calls, i386Names } from './i386.ts';
-import { identityCalls } from './identity.ts';
-import { ioctlCalls } from './ioctl.ts';
 import { JsonTracer } from './json-tracer.ts';
 import { loadSockets } from './lazy.ts';
-import { limitCalls } from './limits.ts';
-import { memoryCalls } from './memory.ts';
 import { armSyscallNames } from './nr/arm.ts';
-import { prctlCalls } from './prctl.ts';
 import { processCalls } from './process.ts';
 import { processSubjects } from './process-calls.ts';
 import { rareSubjects } from './rare-calls.ts';
 import type { Refusal, Row, Rows } from './row.ts';
-import { signalCalls } from './signal.ts';
-import { statCalls } from './stat.ts';
-import { systemCalls } from './system.ts';
-import { timeCalls } from './time.ts';
 import { type CallTracer, LineTracer, type TraceForm } from './tracer.ts';
 
 const log = createLog('syscalls');
@@ -53,41 +42,23 @@ const syscallNames: Readonly<Record<SyscallArch, () => Readonly<Record<number, s
   i386: i386Names,
 };
 
-/** The calls that have a handler, by subject and name, but for those that are loaded late. */
-function rowsBySubject(release: string | null, entropy: Entropy): readonly Rows[] {
-  return [
-    fileCalls,
-    directoryCalls,
-    statCalls,
-    fcntlCalls,
-    ioctlCalls,
-    memoryCalls,
-    processCalls,
-    prctlCalls,
-    signalCalls,
-    futexCalls,
-    timeCalls,
-    identityCalls,
-    limitCalls,
-    systemCalls({ release, entropy }),
-    armCalls,
-  ];
-}
+/** The calls that have a handler, by subject and name, of which no program does without one. */
+const firstSubjects: readonly Rows[] = [fileCalls, processCalls, armCalls];
 
 /** The other subjects, loaded in this order until a call is found. */
-const lateSubjects: readonly (() => readonly Rows[])[] = [
+const lateSubjects = (release: string | null, entropy: Entropy): readonly (() => readonly Rows[])[] => [
+  () => commonSubjects({ release, entropy }),
   processSubjects,
   rareSubjects,
   () => loadSockets().socketSubjects,
 ];
 
-function rowsOfAll(subjects: readonly Rows[]): Rows {
-  const rows: Rows = Object.assign({}, ...subjects, ...lateSubjects.flatMap((load) => load()));
+/** All calls that have a handler, by name. */
+export function allRows(release: string | null, entropy: Entropy): Rows {
+  const late = lateSubjects(release, entropy).flatMap((load) => load());
+  const rows: Rows = Object.assign({}, ...firstSubjects, ...late);
   return { ...rows, ...i386Calls(rows) };
 }
-
-/** All calls that have a handler, by name. */
-export const allRows = (release: string | null, entropy: Entropy): Rows => rowsOfAll(rowsBySubject(release, entropy));
 
 /** Node's own refusals of arguments that a kernel would refuse too. */
 const nodeRefusals: Readonly<Record<string, number>> = {
@@ -118,7 +89,8 @@ interface NumberedCalls {
 }
 
 class Table implements SyscallTable {
-  private readonly subjects: readonly Rows[];
+  private readonly late: ReturnType<typeof lateSubjects>;
+  private readonly every: () => Rows;
   /** Those of all architectures, made when one other than ARM asks. */
   private all: Rows | null = null;
   private readonly byArchitecture = new Map<string, NumberedCalls>();
@@ -130,7 +102,10 @@ class Table implements SyscallTable {
   private calls: NumberedCalls = { names: {}, rows: [] };
 
   constructor(options: SyscallTableOptions) {
-    this.subjects = rowsBySubject(options.release ?? null, options.entropy ?? createEntropy(null));
+    const { release = null } = options;
+    const entropy = options.entropy ?? createEntropy(null);
+    this.late = lateSubjects(release, entropy);
+    this.every = () => allRows(release, entropy);
     this.tracer = options.strace ? new tracers[options.traceForm ?? 'lines'](options.strace) : null;
     this.unimplemented = options.unimplemented ?? null;
   }
@@ -176,11 +151,11 @@ class Table implements SyscallTable {
   private rowOf(name: string): Row | undefined {
     const has = (each: Rows): boolean => Object.hasOwn(each, name);
     if (this.last === 'arm') {
-      let found = this.subjects.find(has);
-      for (let i = 0; found === undefined && i < lateSubjects.length; i++) found = lateSubjects[i]().find(has);
+      let found = firstSubjects.find(has);
+      for (let i = 0; found === undefined && i < this.late.length; i++) found = this.late[i]().find(has);
       return found?.[name];
     }
-    this.all ??= rowsOfAll(this.subjects);
+    this.all ??= this.every();
     return has(this.all) ? this.all[name] : undefined;
   }
 
