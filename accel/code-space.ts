@@ -2,6 +2,7 @@ import type { PredecodedBlock } from '#tcg/predecode.ts';
 import type { CodeReader } from '#tcg/target.ts';
 import { pageShift } from './guest-memory.ts';
 import type { BlockOutline } from './region/discovery.ts';
+import type { Unit } from './stored/unit.ts';
 
 /** Translations of one CPU mode. */
 export interface CodeSpace {
@@ -21,6 +22,8 @@ export interface CodeSpace {
   readonly indirectCalls: Map<number, number>;
   /** Machine mode: physical page | 1 of the virtual pages (numbers) it has code of. */
   readonly pages: Map<number, number>;
+  /** Machine mode: what was made of its virtual pages (numbers). */
+  readonly pageCode: Map<number, PageCode>;
   /** Machine mode: physical page | 1 of the second page of the blocks (by PC) that run on into another. */
   readonly crossing: Map<number, number>;
 }
@@ -66,6 +69,7 @@ export const newCodeSpace = (mode: number): CodeSpace => ({
   incoming: new LinkWords(),
   indirectCalls: new Map(),
   pages: new Map(),
+  pageCode: new Map(),
   crossing: new Map(),
 });
 
@@ -77,6 +81,17 @@ export type Translation = {
 } & (
   | { readonly kind: 'block'; readonly pc: number; readonly code: PredecodedBlock }
   | { readonly kind: 'outline'; readonly pc: number }
+  /** Machine mode: all blocks and outlines of a virtual page that do not run on into another. */
+  | {
+      readonly kind: 'page';
+      /** Of the virtual page. */
+      readonly number: number;
+      blocks: PageBlock[];
+      readonly outlines: number[];
+      /** Its code of earlier runs, and where that is in memory 1 (byte address; −1: nowhere). Undefined: there is none. */
+      stored: Unit | undefined;
+      base: number;
+    }
   /** A module is dropped as a whole: its regions call one another directly. */
   | {
       readonly kind: 'module';
@@ -87,6 +102,39 @@ export type Translation = {
       readonly sites: readonly [start: number, end: number];
     }
 );
+
+export type PageCode = Extract<Translation, { readonly kind: 'page' }>;
+
+/** A block as it is known by its page. */
+export interface PageBlock {
+  readonly code: PredecodedBlock;
+  readonly outline: BlockOutline;
+  /** Byte ranges [start, end) read as constant. */
+  readonly constants: readonly (readonly [number, number])[];
+}
+
+/** The T0 code address of `pc`, if it has code. */
+export function codeAt({ addresses, pageCode }: CodeSpace, pc: number): number | undefined {
+  const known = addresses.get(pc);
+  if (known !== undefined) return known;
+  const page = pageCode.get(pc >>> pageShift);
+  if (page?.stored === undefined || page.base < 0) return undefined;
+  const index = page.stored.indexOf(pc);
+  return index < 0 ? undefined : page.base + page.stored.offsets[index]!;
+}
+
+/** The outline of the block at `pc`, if it has been translated. */
+export function outlineAt({ outlines, pageCode }: CodeSpace, pc: number): BlockOutline | undefined {
+  const known = outlines.get(pc);
+  if (known !== undefined) return known;
+  const page = pageCode.get(pc >>> pageShift);
+  const index = page?.stored?.indexOf(pc) ?? -1;
+  if (index < 0) return undefined;
+  const outline: BlockOutline = { ...page!.stored!.block(index), executed: true, inRegion: false };
+  outlines.set(pc, outline);
+  page!.outlines.push(pc);
+  return outline;
+}
 
 /** Guest code as translations read it, with a list of what they took for constant besides their own instructions. */
 export class TranslationReader implements CodeReader {
@@ -185,7 +233,13 @@ export class CodePages {
   /** Takes the blocks of the interpreter out of all lists. */
   forgetBlocks(): void {
     for (const [page, list] of this.lists)
-      for (const translation of list) if (translation.kind === 'block') this.remove(page, translation);
+      for (const translation of list) {
+        if (translation.kind === 'block') this.remove(page, translation);
+        else if (translation.kind === 'page') {
+          translation.blocks = [];
+          translation.base = -1;
+        }
+      }
   }
 
   /** Entries in all lists. */

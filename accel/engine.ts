@@ -6,7 +6,16 @@ import type { CodeKeys, PredecodedBlock } from '#tcg/predecode.ts';
 import { t0AccessBytes, t0AccessKind } from '#tcg/predecode-tables.ts';
 import type { CpuView, Target } from '#tcg/target.ts';
 import { createLog } from '#util/log.ts';
-import { CodePages, type CodeSpace, newCodeSpace, type Translation, TranslationReader } from './code-space.ts';
+import {
+  CodePages,
+  type CodeSpace,
+  codeAt,
+  newCodeSpace,
+  outlineAt,
+  type PageCode,
+  type Translation,
+  TranslationReader,
+} from './code-space.ts';
 import type { EngineMemory, VirtualAddresses } from './engine-memory.ts';
 import { cpuBase, memoryPages, pageShift, pageSize } from './guest-memory.ts';
 import { cacheEntry, clearJumpCaches, forgetJump } from './jump-caches.ts';
@@ -25,7 +34,8 @@ import {
   type Text,
   type UnitLoops,
 } from './stored/stored-code.ts';
-import type { StoredBlock } from './stored/unit.ts';
+import { StoredPages } from './stored/stored-pages.ts';
+import type { StoredBlock, Unit } from './stored/unit.ts';
 import type { Translator } from './translator.ts';
 import { trapPlace } from './trap-place.ts';
 import {
@@ -34,6 +44,7 @@ import {
   functionEntries,
   hotThreshold,
   interpreterBlockInstructions,
+  knownHotFraction,
   machineHotThreshold,
   manyCalls,
   maxDeadCode,
@@ -88,6 +99,8 @@ export interface EngineOptions {
   readonly without?: ReadonlySet<Optimization>;
   /** Where interpreter code is kept from run to run. Only if none of the options before changes it. */
   readonly store?: CodeStore;
+  /** Machine mode: the name it has there; what translation depends on besides the guest's code. */
+  readonly storeName?: string;
 }
 
 /** What an engine did, for `--stats`. What a run of the dispatcher or a system call adds is not worth a switch. */
@@ -218,6 +231,9 @@ export class Engine {
   private sorted = true;
   /** Interpreter code of earlier runs; null without a store. */
   private readonly stored: StoredCode | null;
+  /** The same in machine mode; and the pages whose units have been placed, by ascending address. */
+  private placedPages: PageCode[] = [];
+  private readonly storedPages: StoredPages | null = null;
   /** By number, which compiled code knows; those of dropped modules are undefined. */
   private sites: (FaultSite | undefined)[] = [];
   /** The unchecked accesses of live modules, by name. */
@@ -257,7 +273,13 @@ export class Engine {
     this.interpreter = instance.exports as unknown as InterpreterExports;
     this.table.set(0, this.interpreter.miss);
     const { store } = options;
-    this.stored = store === undefined ? null : new StoredCode(store, memory, this.engineWords, this.interpreter);
+    this.stored =
+      store === undefined || this.virtual ? null : new StoredCode(store, memory, this.engineWords, this.interpreter);
+    if (store && this.virtual) {
+      const physical = new Int32Array(memory.memory.buffer);
+      const name = options.storeName ?? target.name;
+      this.storedPages = new StoredPages(store, name, this.engineWords, physical, this.interpreter);
+    }
     this.space = this.spaceOf(0);
     this.clearCaches();
     memory.onUnprotected = () => this.flush();
@@ -297,6 +319,13 @@ export class Engine {
     this.adoptExecuted();
     this.profile.beginAt(this.virtual ? machineHotThreshold : hotThreshold, this.predecoded);
     for (const unit of this.stored?.placed ?? []) this.beginProfile(unit);
+    for (const { stored, base } of this.placedPages) {
+      if (base >= 0)
+        this.profile.beginAt(
+          machineHotThreshold,
+          Array.from(stored!.offsets, (at) => ({ address: base + at })),
+        );
+    }
   }
 
   /** The same with one block to each visit of the dispatcher. */
@@ -423,6 +452,9 @@ export class Engine {
       case 'outline':
         space.outlines.delete(translation.pc);
         return;
+      case 'page':
+        this.dropPage(translation);
+        return;
       case 'module':
         this.trapSites.delete(translation.name);
         this.sites.fill(undefined, ...translation.sites);
@@ -451,7 +483,7 @@ export class Engine {
     if (slot !== undefined) this.table.set(slot, this.interpreter.miss);
     space.compiled.delete(pc);
     forgetJump(this.engineWords, pc);
-    const address = space.addresses.get(pc);
+    const address = codeAt(space, pc);
     if (address === undefined) return;
     this.engineWords[address >> 2] = t0Opcodes.enter!;
     this.profile.set(address, this.profile.threshold);
@@ -496,9 +528,11 @@ export class Engine {
   }
 
   private forgetPredecoded(): void {
+    this.keepPages();
     this.codeEnd = engineMemory.code;
     this.deadBytes = 0;
     this.predecoded = [];
+    this.placedPages = [];
     this.stored?.clear();
   }
 
@@ -625,7 +659,7 @@ export class Engine {
 
   /** The interpreter code for `pc`, translating it if need be. */
   private codeAddress(pc: number): number {
-    return this.space.addresses.get(pc) ?? this.storedAddress(pc) ?? this.translate(pc);
+    return codeAt(this.space, pc) ?? this.storedAddress(pc) ?? this.translate(pc);
   }
 
   private translate(pc: number): number {
@@ -670,6 +704,11 @@ export class Engine {
     this.stats.blocks++;
     this.stats.blockInstructions += block.instructions;
     const constants = reader.takeConstants();
+    if (this.virtual && !crosses(block)) {
+      this.pageCode(this.virtual, block.start).blocks.push({ code, outline, constants });
+      this.connect(space, code);
+      return code;
+    }
     this.know(space, code, { start: block.start, end: block.end, constants }, watch);
     if (text !== null && !cutShort) this.stored!.add(code, outline, constants, reader.narrowed);
     return code;
@@ -678,7 +717,7 @@ export class Engine {
   /** The outline of a block as translated; kept if the region compiler would find nothing more in it. */
   private outlineFor(block: IrBlock, narrowed: boolean, watch: boolean): BlockOutline {
     if (!narrowed) return this.keepOutline(block, watch);
-    return this.translator.outlineOf(block, [...this.reader.newConstants]);
+    return this.translator.outlineOf(block, [...this.reader.newConstants], this.exactState);
   }
 
   /** Lists T0 code by what it was made from, and links it. */
@@ -690,6 +729,10 @@ export class Engine {
   ): void {
     const translation: Translation = { kind: 'block', pages: [], space, pc: code.pc, code };
     this.note(source.start, source.end, translation, watch, source.constants);
+    this.connect(space, code);
+  }
+
+  private connect(space: CodeSpace, code: PredecodedBlock): void {
     this.link(space, code);
     for (const { pc, address } of code.indirectCalls) space.indirectCalls.set(pc, address);
   }
@@ -734,6 +777,8 @@ export class Engine {
 
   /** Keeps what was translated for later runs. */
   keepCode(): void {
+    this.keepPages();
+    this.storedPages?.save();
     const { addresses } = this.spaceOf(0);
     this.stored?.save(({ pc, address }) => addresses.get(pc) === address, this.codeEnd, codeLimit);
   }
@@ -794,7 +839,7 @@ export class Engine {
 
   private outline(pc: number): BlockOutline {
     const { space } = this;
-    const known = space.outlines.get(pc);
+    const known = outlineAt(space, pc);
     if (known) return known;
     this.readFrom(pc);
     const maxInstructions = this.options.oneInstruction ? 1 : interpreterBlockInstructions;
@@ -807,13 +852,17 @@ export class Engine {
 
   /** Makes the outline of a block as translated, which outlives its T0 code. */
   private keepOutline(block: IrBlock, watch: boolean): BlockOutline {
-    const outline = this.translator.outlineOf(block, [...this.reader.newConstants]);
+    const outline = this.translator.outlineOf(block, [...this.reader.newConstants], this.exactState);
     return this.noteOutline(this.space, outline, watch);
   }
 
   private noteOutline(space: CodeSpace, outline: BlockOutline, watch: boolean): BlockOutline {
     const { pc, start, end } = outline;
     space.outlines.set(pc, outline);
+    if (this.virtual && !crosses(outline)) {
+      this.pageCode(this.virtual, start).outlines.push(pc);
+      return outline;
+    }
     const translation: Translation = { kind: 'outline', pages: [], space, pc };
     if (this.virtual) this.noteVirtual(this.virtual, start, end, translation);
     else {
@@ -828,14 +877,14 @@ export class Engine {
     this.adoptExecuted();
     const { profile, space } = this;
     const entry = profile.functionOf(space, pc);
-    const outline = space.outlines.get(pc);
+    const outline = outlineAt(space, pc);
     if (entry === pc || space.compiled.has(entry) || profile.entered(space, entry) < functionEntries) {
       if (entry === pc || !outline?.inRegion || profile.threshold <= 1) this.compile(pc);
     } else this.compile(entry);
     if (!outline || this.space.compiled.has(pc)) return;
     // A region runs through it, but is entered elsewhere: what runs now may come there soon, or never.
     outline.inRegion = false;
-    const address = this.space.addresses.get(pc);
+    const address = codeAt(this.space, pc);
     if (address !== undefined) profile.set(address, profile.threshold * onStackFactor);
   }
 
@@ -866,7 +915,7 @@ export class Engine {
       countInstructions: this.options.count === 'all',
       maxBlockInstructions: this.options.oneInstruction ? 1 : Infinity,
       outline: (pc) => this.outline(pc),
-      knownOutline: (pc) => (this.options.tier === 'region' ? this.outline(pc) : this.space.outlines.get(pc)),
+      knownOutline: (pc) => (this.options.tier === 'region' ? this.outline(pc) : outlineAt(this.space, pc)),
       isFunction: (pc) => this.space.functions.has(pc),
       isHot: (pc) => this.profile.isHot(this.space, pc),
       without: this.without,
@@ -1002,8 +1051,11 @@ export class Engine {
     const page = virtual.codePage(address);
     if (page === 0) return -1;
     this.chooseSpace(address >>> pageShift, page);
-    const known = this.space.addresses.get(pc);
-    if (known === undefined) return this.translate(pc);
+    let known = this.space.addresses.get(pc);
+    if (known === undefined) {
+      this.pageCode(virtual, address);
+      known = codeAt(this.space, pc) ?? this.translate(pc);
+    }
     const second = this.space.crossing.get(pc);
     if (second !== undefined) {
       const page = virtual.codePage(endOfPage(address));
@@ -1012,6 +1064,67 @@ export class Engine {
     }
     this.cacheJump(pc, known);
     return known;
+  }
+
+  /** What was made of the page of `address` in the space at hand; at first what earlier runs have left. */
+  private pageCode(virtual: VirtualAddresses, address: number): PageCode {
+    const { space } = this;
+    const number = address >>> pageShift;
+    const known = space.pageCode.get(number);
+    if (known) return known;
+    const page = space.pages.get(number) ?? virtual.peekCodePage(address);
+    const physical = (page & -pageSize) >>> 0;
+    const stored = this.storedPages?.find(space.mode, number, physical);
+    const made: PageCode = { kind: 'page', pages: [], space, number, blocks: [], outlines: [], stored, base: -1 };
+    space.pageCode.set(number, made);
+    virtual.protectCode(physical);
+    this.codePages.note(physical, physical, made);
+    if (stored) this.placePage(made, stored, this.storedPages!, page ^ this.cpu.i32[modeKeyWord]!);
+    return made;
+  }
+
+  private placePage(page: PageCode, stored: Unit, pages: StoredPages, key: number): void {
+    const { space } = page;
+    const { threshold } = this.profile;
+    const begun = Math.floor(machineHotThreshold * (1 - knownHotFraction));
+    page.base = pages.place(stored, this.codeEnd, codeLimit, key, threshold, threshold - begun);
+    if (page.base < 0) {
+      page.stored = undefined;
+      return;
+    }
+    this.codeEnd = page.base + stored.codeWords * 4;
+    this.placedPages.push(page);
+    stored.forEachCall(
+      (callee) => space.functions.add(callee),
+      (returnPc, offset) => space.indirectCalls.set(returnPc, page.base + offset),
+    );
+  }
+
+  private dropPage(page: PageCode): void {
+    const { space, stored, base } = page;
+    this.keepPage(page);
+    space.pageCode.delete(page.number);
+    for (const { code } of page.blocks) this.dropBlock(space, code.pc, code);
+    for (const pc of page.outlines) space.outlines.delete(pc);
+    if (!stored || base < 0) return;
+    this.deadBytes += stored.codeWords * 4;
+    this.storedPages!.disable(stored, base);
+    for (const pc of stored.pcs) forgetJump(this.engineWords, pc);
+  }
+
+  /** Keeps what was made of a page for later runs; its bytes must not have changed yet. */
+  private keepPage(page: PageCode): void {
+    const { space, pages } = page;
+    if (this.storedPages === null) return;
+    const wasHot = (pc: number): boolean => space.compiled.has(pc) || space.outlines.get(pc)?.inRegion === true;
+    const physical = pages[0]! * pageSize;
+    const kept = this.storedPages.keep(space.mode, page, physical, wasHot, this.codeEnd, codeLimit);
+    if (page.base < 0) page.stored = kept;
+  }
+
+  private keepPages(): void {
+    if (this.storedPages === null) return;
+    for (const { pageCode } of this.allSpaces) for (const page of pageCode.values()) this.keepPage(page);
   }
 
   /** Makes a space the current one in which virtual page `number` is physical `page`, or which does not know it. */
@@ -1133,6 +1246,15 @@ export class Engine {
     return virtual.access(address >>> 0, t0AccessBytes[code]!, t0AccessKind[code]!, this.engineWords[word + 1]! >>> 0);
   }
 
+  /** `PredecodedBlock.marks` for interpreter code `address`, whose addresses count from `from`. `block`: the last before it. */
+  private marksAt(address: number, block: PredecodedBlock | undefined): { marks: readonly number[]; from: number } {
+    const page = this.placedPages.findLast(({ base }) => base >= 0 && base <= address);
+    if (!page || (block && block.address > page.base)) return { marks: block!.marks, from: 0 };
+    const { stored, base } = page;
+    const index = stored!.blockWith(address - base);
+    return { marks: stored!.block(index).marks, from: base + stored!.offsets[index]! };
+  }
+
   /** The access at interpreter code `address`. */
   private interpreterSite(address: number): FaultSite {
     if (this.stored?.placed.length) this.adoptAll();
@@ -1145,9 +1267,9 @@ export class Engine {
       if (this.predecoded[middle]!.address <= address) low = middle;
       else high = middle - 1;
     }
-    const { marks } = this.predecoded[low]!;
+    const { marks, from } = this.marksAt(address, this.predecoded[low]);
     let mark = 0;
-    while (mark + 3 < marks.length && marks[mark + 3]! <= address) mark += 3;
+    while (mark + 3 < marks.length && marks[mark + 3]! + from <= address) mark += 3;
     const word = address >> 2;
     const code = this.engineWords[word]!;
     const pc = marks[mark + 1]!;

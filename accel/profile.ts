@@ -1,6 +1,6 @@
 import { t0Opcodes } from '#tcg/interpreter-ops.ts';
 import type { PredecodedBlock } from '#tcg/predecode.ts';
-import type { CodeSpace } from './code-space.ts';
+import { type CodeSpace, codeAt, outlineAt } from './code-space.ts';
 import { batchFraction, inlineFraction, maxBatch } from './tunables.ts';
 
 /** Counter value that is never used up. */
@@ -18,7 +18,7 @@ export class Profile {
   }
 
   /** From now on what has been entered `threshold` times is hot; what `blocks` have run so far counts. */
-  beginAt(threshold: number, blocks: readonly PredecodedBlock[]): void {
+  beginAt(threshold: number, blocks: readonly Pick<PredecodedBlock, 'address'>[]): void {
     this.threshold = threshold;
     for (const { address } of blocks) {
       if (this.words[address >> 2] !== t0Opcodes.enter) continue;
@@ -33,8 +33,8 @@ export class Profile {
   }
 
   /** How often the block at `pc`, which is not compiled, has been entered, as far as its counter tells. */
-  entered({ addresses }: CodeSpace, pc: number): number {
-    const address = addresses.get(pc);
+  entered(space: CodeSpace, pc: number): number {
+    const address = codeAt(space, pc);
     return address === undefined ? 0 : Math.max(0, this.threshold - this.words[(address >> 2) + 1]!);
   }
 
@@ -52,7 +52,8 @@ export class Profile {
   }
 
   /** The known function whose executed code leads to `pc`: the nearest before it; `pc` itself if there is none. */
-  functionOf({ functions, outlines }: CodeSpace, pc: number): number {
+  functionOf(space: CodeSpace, pc: number): number {
+    const { functions } = space;
     let nearest: number | undefined;
     for (const entry of functions) {
       if (entry >>> 0 > pc >>> 0) continue;
@@ -62,21 +63,22 @@ export class Profile {
     const reached = new Set([nearest]);
     for (const at of reached) {
       if (at === pc) return nearest;
-      for (const successor of outlines.get(at)?.successors ?? []) if (!functions.has(successor)) reached.add(successor);
+      for (const successor of outlineAt(space, at)?.successors ?? [])
+        if (!functions.has(successor)) reached.add(successor);
     }
     return pc;
   }
 
   /** `entry` and the functions it calls, directly or not, that are on their way to being hot themselves. */
   batch(space: CodeSpace, entry: number): number[] {
-    const { outlines, functions, compiled } = space;
+    const { functions, compiled } = space;
     const entries = [entry];
     const seen = new Set(entries);
     if (this.threshold <= 1) return entries;
     for (let at = 0; at < entries.length && entries.length < maxBatch; at++) {
       const reached = new Set<number>([entries[at]!]);
       for (const pc of reached) {
-        const outline = outlines.get(pc);
+        const outline = outlineAt(space, pc);
         if (!outline || reached.size > 200) continue;
         for (const successor of outline.successors) if (!functions.has(successor)) reached.add(successor);
         for (const callee of outline.calls) {

@@ -18,11 +18,12 @@ import { cpuBase, pageShift, pageSize } from './guest-memory.ts';
 
 const entryShift = 4;
 const tableBytes = 1 << (32 - pageShift + entryShift);
+/** Tables of a core. */
 const tableCount = 4;
 const pages = 1 << (32 - pageShift);
 
-/** wasm address of the tables: the end of what physical memory may take of memory 0. */
-export const tablesBase = cpuBase - tableCount * tableBytes;
+/** wasm address of the tables of so many cores: the end of what physical memory may take of memory 0. */
+export const tablesBase = (cpus: number): number => cpuBase - cpus * tableCount * tableBytes;
 const storeOffset = 4;
 const fetchOffset = 8;
 
@@ -78,50 +79,43 @@ class PageList {
   }
 
   clear(words: Int32Array): void {
-    for (let i = 0; i < this.length; i++) {
-      const at = this.pages[i]! << 2;
-      words[at] = 0;
-      words[at + 1] = 0;
-      words[at + 2] = 0;
-    }
+    for (let i = 0; i < this.length; i++) clearEntry(words, this.pages[i]!);
     this.length = 0;
   }
 
   protect(words: Int32Array, address: number): void {
-    for (let i = 0; i < this.length; i++) {
-      const page = this.pages[i]!;
-      const store = words[(page << 2) + 1]!;
-      if (store !== 0 && ((store + translationBias + page * pageSize) | 0) === (address | 0))
-        words[(page << 2) + 1] = 0;
-    }
+    for (let i = 0; i < this.length; i++) protectEntry(words, this.pages[i]!, address);
   }
 }
 
-/** The tables, and which is in force: `cpuHeader.translation`. */
-export class TranslationTables {
-  /** Virtual pages filled so far: misses of the generated code. */
-  fills = 0;
-  private readonly tables: TranslationTable[];
-  private readonly header: Int32Array;
-  private current: TranslationTable;
+function clearEntry(words: Int32Array, page: number): void {
+  const at = page << 2;
+  words[at] = 0;
+  words[at + 1] = 0;
+  words[at + 2] = 0;
+}
+
+/** Takes the right to store in place away from virtual `page` if it leads to physical `address`. */
+function protectEntry(words: Int32Array, page: number, address: number): void {
+  const at = (page << 2) + 1;
+  const store = words[at]!;
+  if (store !== 0 && ((store + translationBias + page * pageSize) | 0) === (address | 0)) words[at] = 0;
+}
+
+const several = -1;
+
+/** The tables of one core. */
+class TableSet {
+  readonly tables: readonly TranslationTable[];
+  current: TranslationTable;
   /** Which table is replaced next. */
   private next = 0;
-  /** By virtual address >> largeShift: pages in there come from a larger translation. */
-  private readonly large = new Uint8Array(1 << (32 - largeShift));
-  /** By physical page: some table lets it be stored to in place, or has. */
-  private readonly stored = new Uint8Array(pages);
 
-  constructor(buffer: ArrayBufferLike) {
-    this.header = new Int32Array(buffer, cpuBase, 16);
-    this.tables = Array.from(
-      { length: tableCount },
-      (_, i) => new TranslationTable(buffer, tablesBase + i * tableBytes),
-    );
+  constructor(buffer: ArrayBufferLike, base: number) {
+    this.tables = Array.from({ length: tableCount }, (_, i) => new TranslationTable(buffer, base + i * tableBytes));
     this.current = this.tables[0]!;
-    this.use(0);
   }
 
-  /** Puts the table for `key` in force: translations are kept for as many keys as there are tables. */
   use(key: number): void {
     let table = this.tables.find((other) => other.key === key);
     if (table === undefined) {
@@ -131,7 +125,49 @@ export class TranslationTables {
       table.key = key;
     }
     this.current = table;
-    this.header[cpuHeader.offset('translation') >> 2] = table.base;
+  }
+}
+
+/** The tables, and which is in force: `cpuHeader.translation`. */
+export class TranslationTables {
+  /** Virtual pages filled so far: misses of the generated code. */
+  fills = 0;
+  private readonly sets: readonly TableSet[];
+  /** Those of all cores. */
+  private readonly tables: readonly TranslationTable[];
+  private readonly header: Int32Array;
+  private set: TableSet;
+  private current: TranslationTable;
+  /** By virtual address >> largeShift: pages in there come from a larger translation. */
+  private readonly large = new Uint8Array(1 << (32 - largeShift));
+  /** By physical page: the virtual page + 1 whose entries let it be stored to in place, or have; -1: several. */
+  private readonly stored = new Int32Array(pages);
+
+  constructor(buffer: ArrayBufferLike, cpus: number) {
+    this.header = new Int32Array(buffer, cpuBase, 16);
+    const base = (cpu: number): number => tablesBase(cpus) + cpu * tableCount * tableBytes;
+    this.sets = Array.from({ length: cpus }, (_, cpu) => new TableSet(buffer, base(cpu)));
+    this.tables = this.sets.flatMap(({ tables }) => tables);
+    this.set = this.sets[0]!;
+    this.current = this.set.current;
+    this.use(0);
+  }
+
+  /** Goes on with the tables of a core, as it has left them. */
+  select(cpu: number): void {
+    this.set = this.sets[cpu]!;
+    this.putInForce();
+  }
+
+  /** Puts the table for `key` in force: translations are kept for as many keys as there are tables. */
+  use(key: number): void {
+    this.set.use(key);
+    this.putInForce();
+  }
+
+  private putInForce(): void {
+    this.current = this.set.current;
+    this.header[cpuHeader.offset('translation') >> 2] = this.current.base;
   }
 
   /** The physical page of code at a virtual address, | 1; 0 if it has not been filled in. */
@@ -150,7 +186,8 @@ export class TranslationTables {
     if (kinds & 1) words[at] = addend;
     if (kinds & 2) {
       words[at + 1] = addend;
-      this.stored[physical >>> pageShift] = 1;
+      const known = this.stored[physical >>> pageShift]!;
+      this.stored[physical >>> pageShift] = known === 0 || known === page + 1 ? page + 1 : several;
     }
     if (kinds & 4) words[at + 2] = physical | 1;
     if (large) this.large[address >>> largeShift] = 1;
@@ -162,9 +199,9 @@ export class TranslationTables {
     this.large.fill(0);
   }
 
-  /** Forgets what is not global. */
-  flushLocal(): void {
-    for (const table of this.tables) table.flushLocal();
+  /** Forgets what is not global of the core that runs, or of all. */
+  flushLocal(all: boolean): void {
+    for (const table of all ? this.tables : this.set.tables) table.flushLocal();
   }
 
   /** Forgets the translation that a virtual address is part of. */
@@ -172,15 +209,22 @@ export class TranslationTables {
     const whole = this.large[address >>> largeShift] === 1;
     const span = whole ? 1 << (largeShift - pageShift) : 1;
     const first = (whole ? (address >>> largeShift) << (largeShift - pageShift) : address >>> pageShift) >>> 0;
-    for (const { words } of this.tables) words.fill(0, first << 2, (first + span) << 2);
+    for (const { words } of this.tables) {
+      if (span > 1) words.fill(0, first << 2, (first + span) << 2);
+      else clearEntry(words, first);
+    }
   }
 
   /** From now on stores to the physical page at `address` are not done in place. */
   protect(address: number): void {
     const page = address >>> pageShift;
-    if (this.stored[page] === 0) return;
+    const known = this.stored[page]!;
+    if (known === 0) return;
     this.stored[page] = 0;
-    for (const table of this.tables) table.protect(address);
+    for (const table of this.tables) {
+      if (known === several) table.protect(address);
+      else protectEntry(table.words, known - 1, address);
+    }
   }
 }
 

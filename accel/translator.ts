@@ -45,8 +45,8 @@ export class Translator {
     return this.predecoder.encode(block, address, threshold, count ? countingPoints(block) : undefined, keys);
   }
 
-  outlineOf(block: IrBlock, constants: BlockOutline['constants']): BlockOutline {
-    return outlineOf(block, this.target, constants);
+  outlineOf(block: IrBlock, constants: BlockOutline['constants'], exactState: boolean): BlockOutline {
+    return outlineOf(block, this.target, constants, exactState);
   }
 
   /** True if the block ends where nothing could be fetched. */

@@ -82,6 +82,12 @@ export const maxExactReturns = 4;
 export const maxStoredBlocks = 20_000;
 /** Units kept of one text before they are made one: each run that translates something adds one. */
 export const maxUnits = 8;
+/** Machine mode: what is kept of one virtual page in one CPU mode, by what it held. */
+export const maxPageUnits = 8;
+/** Machine mode: words kept of all pages. A kernel's boot to a shell takes 5 million. */
+export const maxPageWords = 15 << 20;
+/** Machine mode: a block that was compiled in an earlier run is hot after this part of the entries. */
+export const knownHotFraction = 1 / 16;
 /** Bytes of guest code after a block that its translation may have looked at. */
 export const translationLookAhead = 64;
 /** Machine mode: spaces of code of one CPU mode, one for each set of programs whose pages differ. Then all code goes. */

@@ -52,8 +52,8 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
   /** Address of the access that faulted last, and the `Access` bit it asked for. */
   faultAddress = 0;
   faultAccess = 0;
-  private readonly ramStart: number;
-  private readonly ramEnd: number;
+  readonly ramStart: number;
+  readonly ramEnd: number;
   private readonly bus: DeviceBus;
   private readonly walker: PageWalker;
   private readonly page: PageWalk = { physical: 0, allowed: 0, global: false, large: false };
@@ -62,9 +62,10 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
   /** By physical page: 1 if stores to it must be told of. */
   private readonly code = new Uint8Array(1 << (32 - pageShift));
 
-  /** RAM is the physical addresses [ramStart, ramEnd). */
-  constructor(ramStart: number, ramEnd: number, bus: DeviceBus, walker: PageWalker) {
-    if (ramEnd > tablesBase) throw new Error(`machine: no more than ${(tablesBase - ramStart) >>> 20} MiB of RAM`);
+  /** RAM is the physical addresses [ramStart, ramEnd); `cpus`: the number of cores. */
+  constructor(ramStart: number, ramEnd: number, bus: DeviceBus, walker: PageWalker, cpus = 1) {
+    if (ramEnd > tablesBase(cpus))
+      throw new Error(`machine: no more than ${(tablesBase(cpus) - ramStart) >>> 20} MiB of RAM`);
     this.ramStart = ramStart;
     this.ramEnd = ramEnd;
     this.bus = bus;
@@ -75,7 +76,7 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
     this.u8 = new Uint8Array(buffer);
     this.words = new Int32Array(buffer);
     this.cpu = cpuViewAt(buffer, cpuBase);
-    this.tables = new TranslationTables(buffer);
+    this.tables = new TranslationTables(buffer, cpus);
   }
 
   protectPages(): boolean {
@@ -151,8 +152,14 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
     this.verifySteady();
   }
 
-  flushLocal(): void {
-    this.tables.flushLocal();
+  /** What is not global goes, of the core that runs or of all. */
+  flushLocal(all = false): void {
+    this.tables.flushLocal(all);
+  }
+
+  /** Another core's turn: its translations are in force. */
+  select(cpu: number): void {
+    this.tables.select(cpu);
   }
 
   flushPage(address: number): void {
@@ -180,11 +187,17 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
   }
 
   fetch32(address: number): number {
+    if ((address & 3) === 0) {
+      const page = this.peekCodePage(address);
+      return page === 0 ? -1 : this.words[((page & -pageSize) + (address & (pageSize - 1))) >>> 2]!;
+    }
     return this.fetch16(address) | (this.fetch16(address + 2) << 16);
   }
 
   fetchable(address: number, bytes: number): boolean {
-    return this.peekCodePage(address) !== 0 && this.peekCodePage((address + bytes - 1) >>> 0) !== 0;
+    if (this.peekCodePage(address) === 0) return false;
+    const last = (address + bytes - 1) >>> 0;
+    return last >>> pageShift === address >>> pageShift || this.peekCodePage(last) !== 0;
   }
 
   /** The page of the code being translated: what is read there while translating is noted as made from it. */

@@ -13,6 +13,14 @@ export interface Device {
 /** An interrupt line, or any other wire: up or down. */
 export type Line = (level: boolean) => void;
 
+/** RAM as devices reach it (DMA), by physical address. */
+export interface Ram {
+  /** The bytes [physical, physical + length) themselves; undefined if any of them is not RAM. */
+  ram(physical: number, length: number): Uint8Array | undefined;
+  /** To be called where bytes are changed: code in there is dropped. */
+  aboutToWrite(physical: number, length: number): void;
+}
+
 /** Guest time. */
 export interface Clock {
   /** Nanoseconds since the machine was made. */

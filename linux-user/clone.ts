@@ -13,6 +13,8 @@ import { defaultSigAction, noAltStack, type SigAction } from './signal/signal-st
 import type { SyscallResult } from './syscall-table.ts';
 import { Task } from './task.ts';
 import { bytesPerProcess, leastProcesses } from './tunables.ts';
+import type { FileSystem } from './vfs/file-system.ts';
+import type { FileTable } from './vfs/file-table.ts';
 
 const log = createLog('process');
 
@@ -123,8 +125,8 @@ export function clone(parent: Task, request: CloneRequest): SyscallResult {
 }
 
 /** The child has its copy of the table by now: the descriptor is the parent's alone. */
-function givePidFile({ process, memory }: Task, child: Process, at: number): void {
-  memory.store32(at, process.files.add(new PidFile(child, 0), true));
+function givePidFile({ files, memory }: Task, child: Process, at: number): void {
+  memory.store32(at, files.add(new PidFile(child, 0), true));
 }
 
 /** vfork: the parent goes on when the child has execed or ended; only its own end wakes it before. */
@@ -136,11 +138,17 @@ async function waitForRelease(parent: Task, child: Process): Promise<number> {
   return pid;
 }
 
+const childFiles = ({ files }: Task, flags: number): FileTable =>
+  (flags & F.CLONE_FILES) !== 0 ? files.share() : files.fork();
+
+const childFs = ({ fs }: Task, flags: number): FileSystem => ((flags & F.CLONE_FS) !== 0 ? fs : fs.fork());
+
 function newThread(parent: Task, tid: number, { flags }: CloneRequest): Task {
   const { process } = parent;
-  if ((flags & F.CLONE_FILES) === 0 || (flags & F.CLONE_FS) === 0) throw new Errno('EINVAL');
   const task = new Task(tid, process, process.abi, process.kernel.scheduler.copyState(parent), parent.name);
   task.credentials = { ...parent.credentials };
+  task.files = childFiles(parent, flags);
+  task.fs = childFs(parent, flags);
   return task;
 }
 
@@ -158,8 +166,8 @@ function newProcess(parent: Task, pid: number, request: CloneRequest): Task {
     parent: sibling ? process.parent : process,
     abi,
     space,
-    files: has(F.CLONE_FILES) ? process.files.share() : process.files.fork(),
-    fs: has(F.CLONE_FS) ? process.fs : process.fs.fork(),
+    files: childFiles(parent, flags),
+    fs: childFs(parent, flags),
     network: process.network,
     credentials: { ...parent.credentials },
     limits,

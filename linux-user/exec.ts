@@ -35,7 +35,7 @@ export interface ExecRequest {
  * Returns what becomes the new program's first register, 0.
  */
 export function execute(task: Task, request: ExecRequest): SyscallResult {
-  const programs = task.process.fs.programs(task.process);
+  const programs = task.fs.programs(task.process);
   const native = hostRequest(task, request, programs);
   if (native !== null) {
     request.file.release();
@@ -57,7 +57,8 @@ export function execute(task: Task, request: ExecRequest): SyscallResult {
  * reach the host has none.
  */
 function hostRequest(task: Task, request: ExecRequest, programs: ProgramOpener): HostProgramRequest | null {
-  const { kernel, fs } = task.process;
+  const { kernel } = task.process;
+  const { fs } = task;
   if (fs.confined) return null;
   const isGuest = (program: Uint8Array): boolean => kernel.abis.some(({ elf }) => elf.machine === elfMachine(program));
   const { argv, environment, file } = request;
@@ -94,16 +95,25 @@ async function runOnHost(task: Task, request: HostProgramRequest): Promise<numbe
   const { process } = task;
   if (process.tasks.size > 1) await endOthers(task);
   leaveMemory(task);
+  takeFiles(task);
   const program = new HostProgram(process, request);
   process.hostProgram = program;
   process.exePath = request.hostPath;
   process.hasExeced = true;
   process.memoryReleased.wake();
-  process.files.exec();
+  task.files.exec();
   const end = await program.end;
   process.hostProgram = null;
   process.terminate(end);
   return 0;
+}
+
+/** The process's files are those of the thread that lives on, and nobody else's. */
+function takeFiles(task: Task): void {
+  const { process } = task;
+  task.unshareFiles();
+  process.files = task.files;
+  process.fs = task.fs;
 }
 
 function load(task: Task, request: ExecRequest, programs: ProgramOpener): ProgramImage {
@@ -149,12 +159,8 @@ function become(task: Task, { path }: ExecRequest, image: ProgramImage): void {
   abi.resetState(task.cpu);
   process.memoryReleased.wake();
 
-  if (process.files.shared) {
-    const own = process.files.fork();
-    process.files.release();
-    process.files = own;
-  }
-  process.files.exec();
+  takeFiles(task);
+  task.files.exec();
   resetSignals(task);
   task.rseq = null;
   process.timers.posix.deleteAll();

@@ -20,7 +20,8 @@ export function endTask(task: Task): void {
   process.tasks.delete(task.tid);
   process.kernel.scheduler.remove();
   process.space.leave(task);
-  if (process.tasks.size === 0) endProcess(process);
+  if (process.tasks.size === 0) endProcess(process, task);
+  else task.files.release();
   process.threadEnded.wake();
 }
 
@@ -41,7 +42,8 @@ export function leaveMemory(task: Task): void {
   task.robustList = { head: 0, length: 0 };
 }
 
-function endProcess(process: Process): void {
+/** `last`: its last thread. */
+function endProcess(process: Process, last: Task): void {
   process.termination ??= { kind: 'exit', code: process.leaderStatus };
   const { kernel, termination } = process;
   log(
@@ -52,7 +54,7 @@ function endProcess(process: Process): void {
   kernel.syscalls.ended?.(process);
   kernel.onProcessEnd(process);
   process.timers.stop();
-  process.files.release();
+  last.files.release();
   process.space.release();
   process.memoryReleased.wake();
   process.stopped = false;

@@ -69,7 +69,9 @@ export class Process implements TimerOwner {
   /** exec may change it. */
   abi: Abi;
   space: AddressSpace;
+  /** The leader's. */
   files: FileTable;
+  /** The leader's. */
   fs: FileSystem;
   readonly network: Network;
   /** The leader's. */

@@ -11,6 +11,8 @@ import type { RseqArea } from './rseq.ts';
 import type { Seccomp } from './seccomp.ts';
 import { TaskSignals } from './signal/signal-state.ts';
 import type { SyscallResult } from './syscall-table.ts';
+import type { FileSystem } from './vfs/file-system.ts';
+import type { FileTable } from './vfs/file-table.ts';
 
 /**
  * How an interrupted call goes on: errno names that only the kernel knows (see `Task.sleep`). A killable sleep ends
@@ -49,6 +51,10 @@ export class Task {
   semUndo: SemUndo | null = null;
   /** Linux has them per thread; the C library keeps those of a process alike. The leader's are the process's. */
   credentials: Credentials;
+  /** Descriptors; shared with others under CLONE_FILES. The leader's are the process's. */
+  files: FileTable;
+  /** Working directory, root and umask; shared with others under CLONE_FS. The leader's are the process's. */
+  fs: FileSystem;
   /** Filters of its system calls (seccomp(2)); null for none. */
   seccomp: Seccomp | null = null;
   /** PR_SET_TIMERSLACK, nanoseconds: kept for those who ask. */
@@ -70,6 +76,8 @@ export class Task {
     this.tid = tid;
     this.process = process;
     this.credentials = process.credentials;
+    this.files = process.files;
+    this.fs = process.fs;
     this.abi = abi;
     this.cpu = cpu;
     this.name = name;
@@ -137,6 +145,15 @@ export class Task {
       waiting.stop = begun;
       if (over) begun();
     });
+  }
+
+  /** unshare_files: others that had the table keep it. */
+  unshareFiles(): void {
+    const { files, process } = this;
+    if (!files.shared) return;
+    this.files = files.fork();
+    files.release();
+    if (this.tid === process.pid) process.files = this.files;
   }
 
   /** Ends the thread, now or when it would go on in user mode. */

@@ -14,7 +14,8 @@ import { lateChunkOf, lateModules, lateModulesPlugin } from './late-modules.ts';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
-const system = join(dist, 'system.js');
+/** Modules of src that are bundles of their own, which programs never load: machine mode and the tool for disk images. */
+const ownBundles = ['system', 'img'];
 
 /**
  * Modules of Node that take milliseconds to load and are hardly ever used: loaded by the first call of a function of
@@ -199,12 +200,12 @@ function withoutImports(code: string): string {
   });
 }
 
-/** Machine mode is a bundle of its own: the launcher resolves its name from bin/. */
-const systemBundle: Plugin = {
-  name: 'system-bundle',
+/** The launcher resolves their names from bin/. */
+const separateBundles: Plugin = {
+  name: 'separate-bundles',
   setup(setup) {
-    setup.onResolve({ filter: /^\.\/system\.ts$/ }, ({ kind }) =>
-      kind === 'dynamic-import' ? { path: `../dist/${basename(system)}`, external: true } : undefined,
+    setup.onResolve({ filter: new RegExp(`^\\./(${ownBundles.join('|')})\\.ts$`) }, ({ kind, path }) =>
+      kind === 'dynamic-import' ? { path: `../dist/${chunkName(path)}.js`, external: true } : undefined,
     );
   },
 };
@@ -241,13 +242,15 @@ const { outputFiles, metafile } = await build({
     prebuiltInterpreter,
     plainStringWidth,
     lazyBuiltins,
-    systemBundle,
+    separateBundles,
   ],
   logLevel: 'warning',
 });
-const systemOutput = await build({
+/** Stands in these bundles for their own hash. */
+const ownBuild = '@build@';
+const ownOutput = await build({
   absWorkingDir: root,
-  entryPoints: ['src/system.ts'],
+  entryPoints: ownBundles.map((name) => `src/${name}.ts`),
   outdir: 'dist',
   bundle: true,
   platform: 'node',
@@ -258,6 +261,7 @@ const systemOutput = await build({
   legalComments: 'none',
   write: false,
   external: ['debug'],
+  define: { 'import.meta.build': `'${ownBuild}'` },
   plugins: [constants],
   logLevel: 'warning',
 });
@@ -307,9 +311,16 @@ const header = `/*${id} ${places.map((place) => place.join(':')).join()}*/`;
 await mkdir(dist, { recursive: true });
 await replaceFile(join(dist, interpreterFile), buildInterpreter());
 for (const [script, text] of texts) await replaceFile(join(dist, `${script}.js`), `${header}${text}`);
-await replaceFile(system, systemOutput.outputFiles[0].text);
+for (const { path, text } of ownOutput.outputFiles) {
+  const hash = createHash('sha256').update(text).digest('hex').slice(0, 16);
+  await replaceFile(path, text.replace(ownBuild, hash));
+}
 train();
-const kept = [...[...texts.keys()].map((script) => `${script}.js`), basename(system), interpreterFile];
+const kept = [
+  ...[...texts.keys()].map((script) => `${script}.js`),
+  ...ownBundles.map((name) => `${name}.js`),
+  interpreterFile,
+];
 for (const name of await readdir(dist)) {
   if (!kept.includes(name) && !name.includes(id)) await rm(join(dist, name), { recursive: true });
 }

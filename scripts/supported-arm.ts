@@ -83,7 +83,7 @@ const namesOf = (rows: readonly ArmRow[]): string[] => [...new Set(rows.map(({ n
 export function supportedArm(): string {
   const models = Object.entries(cpuModels).map(([name, model]) => {
     const { machine, platform, features } = identityOf(model);
-    return `| ${name} | ${CPU_MODELS[name as CpuModelName]} | ${machine} | ${platform} | ${features.join(' ')} |`;
+    return `| ${name} | ${CPU_MODELS.arm[name as CpuModelName]} | ${machine} | ${platform} | ${features.join(' ')} |`;
   });
   const instructions = classes.flatMap(([title, a32, t32]) => [
     `### ${title}`,

@@ -1,27 +1,38 @@
-// Runs programs of Debian armhf (tests/programs/) and tells how each went. `npm run test:debian -- --jobs 2 PATTERN` runs
-// those whose names match, two at a time; `--patience 5` gives each five times as long, for a busy machine. The last
-// result of each is kept in the cache; docs/supported/programs.md tells all of them.
+// Runs programs of Debian (tests/programs/) and tells how each went. `npm run test:debian -- --jobs 2 PATTERN` runs those
+// whose names match, two at a time; `--arch i386` takes those of i386 instead of armhf; `--patience 5` gives each five
+// times as long, for a busy machine. The last result of each is kept in the cache; docs/supported/programs.md tells all
+// of them, and docs/supported/programs-i386.md those of i386.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { programCases } from '../tests/programs/all.ts';
+import { type Guest, guests, has } from '../tests/programs/guest.ts';
 import { complaint, runProgram } from '../tests/programs/run.ts';
 import { cachePath } from '../tests/support/cache.ts';
 import { debianSysroot, packageVersions } from '../tests/support/debian-sysroot.ts';
 
-const document = join(import.meta.dirname, '../docs/supported/programs.md');
-
 const { values, positionals } = parseArgs({
-  options: { jobs: { type: 'string', default: '1' }, patience: { type: 'string', default: '1' } },
+  options: {
+    arch: { type: 'string', default: 'armhf' },
+    jobs: { type: 'string', default: '1' },
+    patience: { type: 'string', default: '1' },
+  },
   allowPositionals: true,
 });
 const pattern = positionals[0] === undefined ? null : new RegExp(positionals[0]);
+const guest: Guest | undefined = Object.values(guests).find(({ arch }) => arch === values.arch);
+if (guest === undefined) throw new Error(`no --arch ${values.arch}: ${Object.keys(guests).join(', ')}`);
 
-const all = Object.values(programCases).flat();
+const suffix = guest.arch === 'armhf' ? '' : `-${guest.arch}`;
+const document = join(import.meta.dirname, `../docs/supported/programs${suffix}.md`);
+
+const all = Object.values(programCases)
+  .flat()
+  .filter((item) => has(item, guest));
 const chosen = all.filter(({ name }) => pattern?.test(name) ?? true);
-const sysroot = await debianSysroot('all', ['dash', ...all.flatMap(({ packages }) => packages)]);
+const sysroot = await debianSysroot('all', ['dash', ...all.flatMap(({ packages }) => packages)], guest.arch);
 
-const store = cachePath('program-results.json');
+const store = cachePath(`program-results${suffix}.json`);
 const results: Record<string, string> = existsSync(store) ? JSON.parse(readFileSync(store, 'utf8')) : {};
 const left = [...chosen];
 let done = 0;
@@ -30,10 +41,8 @@ let good = 0;
 async function work(): Promise<void> {
   for (let item = left.shift(); item !== undefined; item = left.shift()) {
     const start = performance.now();
-    const wrong = complaint(
-      item,
-      await runProgram({ ...item, timeout: (item.timeout ?? 60) * Number(values.patience) }, sysroot),
-    );
+    const patient = { ...item, timeout: (item.timeout ?? 60) * Number(values.patience) };
+    const wrong = complaint(item, await runProgram(patient, sysroot, guest));
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
     if (wrong === null) good++;
     results[item.name] = wrong === null ? 'works' : wrong.startsWith('does not end') ? 'does not end' : 'fails';
@@ -49,19 +58,22 @@ await Promise.all(Array.from({ length: Number(values.jobs) }, work));
 process.stdout.write(`${good} of ${chosen.length} work\n`);
 process.exitCode = good === chosen.length ? 0 : 1;
 
-const versions = await packageVersions([...new Set(all.map(({ packages }) => packages[0]))]);
+const versions = await packageVersions([...new Set(all.map(({ packages }) => packages[0]))], guest.arch);
 const lines = Object.entries(programCases).flatMap(([subject, cases]) => [
   ...['', `## ${subject}`, '', '| program | version | result |', '|---|---|---|'],
-  ...cases.map(
-    ({ name, packages }) => `| ${name} | ${versions.get(packages[0]) ?? ''} | ${results[name] ?? 'not run yet'} |`,
-  ),
+  ...cases
+    .filter((item) => has(item, guest))
+    .map(
+      ({ name, packages }) => `| ${name} | ${versions.get(packages[0]) ?? ''} | ${results[name] ?? 'not run yet'} |`,
+    ),
 ]);
 const working = all.filter(({ name }) => results[name] === 'works').length;
+const option = suffix === '' ? '' : ` -- --arch ${guest.arch}`;
 const head = [
-  '# Debian programs that are known to run',
+  `# Debian programs that are known to run${suffix === '' ? '' : `: ${guest.arch}`}`,
   '',
-  'Written by `npm run test:debian`, which fetches the programs (some 400 MB), runs each as an armhf guest with `-L` and',
-  'compares what it prints. What each is asked to do is in `tests/programs/`.',
+  `Written by \`npm run test:debian${option}\`, which fetches the programs (some 400 MB), runs each as an ${guest.arch}`,
+  'guest with `-L` and compares what it prints. What each is asked to do is in `tests/programs/`.',
   '',
   `${working} of ${all.length} work.`,
 ];

@@ -26,6 +26,7 @@ export async function runCommand(command: string, args: readonly string[], onBus
     if (args[0] === '--system' || args[0] === '-system') {
       return await (await import('./system.ts')).runSystemCommand(command, args.slice(1));
     }
+    if (command === 'tsemu-img') return (await import('./img.ts')).runImageCommand(command, args);
     const invocation = await readCommandLine(command, args, process.env);
     if (invocation.kind === 'print') {
       writeSync(1, invocation.text);

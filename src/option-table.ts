@@ -1,5 +1,6 @@
 // The command line of the user-mode commands: one row per option. Help, environment names and parsing all read it.
-import type { CpuModelName } from '#target/arm/cpu-models.ts';
+import type { CpuModelName as ArmModelName } from '#target/arm/cpu-models.ts';
+import type { CpuModelName as I386ModelName } from '#target/i386/cpu-models.ts';
 
 /** A mistake on the command line. Its message is one line for the user, without the program's name. */
 export class UsageError extends Error {}
@@ -38,18 +39,31 @@ export const LOG_ITEMS = {
 } as const;
 export type LogItem = keyof typeof LOG_ITEMS;
 
-/** The models of `-cpu`, with their line in `-cpu help`. */
+/** The models of `-cpu` by architecture, with their line in `-cpu help`. */
 export const CPU_MODELS = {
-  max: 'everything tsemu has: ARMv7-A and what ARMv8 adds to AArch32 (the default)',
-  any: 'the same as max',
-  'cortex-a7': 'ARMv7-A with VFPv4, NEON and divide',
-  'cortex-a8': 'ARMv7-A with VFPv3 and NEON',
-  'cortex-a9': 'ARMv7-A with VFPv3, half precision and NEON',
-  'cortex-a15': 'ARMv7-A with VFPv4, NEON and divide',
-  'cortex-a53': 'ARMv8-A in AArch32, with CRC32, AES, SHA-1 and SHA-256',
-  arm1176: 'ARMv6K with VFPv2',
-  arm926: 'ARMv5TEJ with VFPv2; words at unaligned addresses are rotated',
-} as const satisfies Record<CpuModelName, string>;
+  arm: {
+    max: 'everything tsemu has: ARMv7-A and what ARMv8 adds to AArch32 (the default)',
+    any: 'the same as max',
+    'cortex-a7': 'ARMv7-A with VFPv4, NEON and divide',
+    'cortex-a8': 'ARMv7-A with VFPv3 and NEON',
+    'cortex-a9': 'ARMv7-A with VFPv3, half precision and NEON',
+    'cortex-a15': 'ARMv7-A with VFPv4, NEON and divide',
+    'cortex-a53': 'ARMv8-A in AArch32, with CRC32, AES, SHA-1 and SHA-256',
+    arm1176: 'ARMv6K with VFPv2',
+    arm926: 'ARMv5TEJ with VFPv2; words at unaligned addresses are rotated',
+  },
+  i386: {
+    max: 'everything tsemu has: SSE4.2, AES, SHA, BMI, but no AVX (the default)',
+    qemu32: 'SSE3',
+    n270: 'Atom: SSSE3 and MOVBE',
+    core2duo: 'SSSE3',
+    coreduo: 'SSE3',
+    pentium3: 'SSE',
+    pentium2: 'MMX and CMOV',
+    pentium: 'MMX; no CMOV, no long NOP',
+    '486': 'x87; no RDTSC, no CMPXCHG8B',
+  },
+} as const satisfies { arm: Record<ArmModelName, string>; i386: Record<I386ModelName, string> };
 
 /** Guest addresses, both ends included. */
 export interface AddressRange {
@@ -357,10 +371,11 @@ function readNames(text: string): string[] {
   return names;
 }
 
-function readCpu(text: string): CpuModelName | 'help' {
-  if (text === 'help' || text === '?') return 'help';
-  if (!Object.hasOwn(CPU_MODELS, text)) throw new UsageError(`unknown CPU model '${text}'; -cpu help lists them`);
-  return text as CpuModelName;
+function readCpu(text: string): string {
+  if (text === '?') return 'help';
+  const isKnown = text === 'help' || Object.values(CPU_MODELS).some((models) => Object.hasOwn(models, text));
+  if (!isKnown) throw new UsageError(`unknown CPU model '${text}'; -cpu help lists them`);
+  return text;
 }
 
 function readTier(text: string): Tier {

@@ -1,6 +1,7 @@
 // From a command line and an environment to one typed configuration.
+
 import type { TraceForm } from '#syscalls/tracer.ts';
-import type { CpuModelName } from '#target/arm/cpu-models.ts';
+import { userCacheFolder } from './cache-folder.ts';
 import {
   type AddressRange,
   CPU_MODELS,
@@ -16,7 +17,6 @@ import {
   UsageError,
 } from './option-table.ts';
 
-export type { CpuModelName } from '#target/arm/cpu-models.ts';
 export { type AddressRange, type LogItem, type Tier, UsageError } from './option-table.ts';
 
 /** Everything that `runUser` needs to know about one run. */
@@ -46,7 +46,8 @@ export interface UserConfig {
   readonly cpuTime: number | null;
   /** Main stack, in bytes. */
   readonly stackSize: number;
-  readonly cpu: CpuModelName;
+  /** A model of at least one architecture. */
+  readonly cpu: string;
   /** Kernel release for uname, or null for ours. */
   readonly uname: string | null;
   /** End of the guest's address space in bytes, or null for the whole of it. */
@@ -101,7 +102,7 @@ export async function readCommandLine(command: string, args: readonly string[], 
   // Loading yargs costs more than running a small program.
   if (values.help) return { kind: 'print', text: await (await import('./options-help.ts')).helpText(command) };
   if (values.version) return { kind: 'print', text: await versionText(command) };
-  if (values.cpu === 'help') return { kind: 'print', text: list('CPU models', CPU_MODELS) };
+  if (values.cpu === 'help') return { kind: 'print', text: modelList(command) };
   if (values.d === 'help') return { kind: 'print', text: list('Log items (several with commas, or all)', LOG_ITEMS) };
   if (programAt === args.length) throw new UsageError(`no program to run; see ${command} --help`);
 
@@ -205,16 +206,17 @@ function guestEnvironment(env: Environment, given: readonly Given[]): string[] {
   return [...guest].map(([name, value]) => `${name}=${value}`);
 }
 
-/** The folder of the user's for what can be made again (XDG Base Directory Specification), or null. */
-function userCacheFolder({ XDG_CACHE_HOME, HOME }: Environment): string | null {
-  // A relative path is to be ignored.
-  if (XDG_CACHE_HOME?.startsWith('/')) return `${XDG_CACHE_HOME}/tsemu`;
-  return HOME?.startsWith('/') ? `${HOME}/.cache/tsemu` : null;
-}
-
 async function versionText(command: string): Promise<string> {
   const { default: manifest } = await import('#package', { with: { type: 'json' } });
   return `${command} ${manifest.version} (Node.js ${process.version})\n`;
+}
+
+/** The models that the command can run; of all architectures, if it looks into the file for its own. */
+function modelList(command: string): string {
+  return Object.entries(CPU_MODELS)
+    .filter(([arch]) => command === 'tsemu' || command === `tsemu-${arch}`)
+    .map(([arch, models]) => list(`CPU models of ${arch}`, models))
+    .join('\n');
 }
 
 function list(title: string, items: Readonly<Record<string, string>>): string {

@@ -2,12 +2,23 @@
 import { openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { cpuBase, memoryPages } from '#accel/guest-memory.ts';
 import { translatedMemory } from '#accel/translation-tables.ts';
+import { type FwCfgFile, longestName } from '#hw/nvram/fw-cfg.ts';
+import manifest from '#package' with { type: 'json' };
+import { Drives } from '#system/block/drives.ts';
+import { ImageError } from '#system/block/host-file.ts';
 import { BootError } from '#system/boot/linux.ts';
-import { buildDeviceTree, loadLinux } from '#system/boot/load.ts';
-import { ChardevError, openChardev } from '#system/chardev.ts';
+import { type BootFiles, buildDeviceTree, loadLinux } from '#system/boot/load.ts';
+import { Chardevs } from '#system/char/chardevs.ts';
+import { createDevices } from '#system/devices/table.ts';
 import { Machine } from '#system/machine.ts';
+import { MachineControl } from '#system/monitor/control.ts';
+import { openMonitors } from '#system/monitor/monitors.ts';
+import { Networks } from '#system/net/networks.ts';
+import { OptionError, OptionString } from '#system/option-string.ts';
+import { randomSource } from '#system/random.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import { generateInterpreter } from '#tcg/interpreter-module.ts';
+import { FileCodeStore } from './code-store.ts';
 import { UsageError } from './option-table.ts';
 import { readSystemCommandLine, type SystemConfig } from './system-options.ts';
 
@@ -21,12 +32,14 @@ export async function runSystemCommand(command: string, args: readonly string[])
     }
     return await runSystem(invocation.config);
   } catch (error) {
-    const expected = error instanceof UsageError || error instanceof BootError || error instanceof ChardevError;
-    if (!expected) throw error;
-    writeSync(2, `${command}: ${error.message}\n`);
+    if (!expectedErrors.some((kind) => error instanceof kind)) throw error;
+    writeSync(2, `${command}: ${(error as Error).message}\n`);
     return 1;
   }
 }
+
+/** What the user can cause. */
+const expectedErrors = [UsageError, BootError, OptionError, ImageError];
 
 /** A host file's bytes; a failure is one line. */
 function read(option: string, path: string): Uint8Array {
@@ -35,6 +48,18 @@ function read(option: string, path: string): Uint8Array {
   } catch (error) {
     throw new UsageError(`-${option} ${path}: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
   }
+}
+
+/** `-fw_cfg [name=]opt/NAME,file=F|string=TEXT` */
+function fwCfgFile(value: string): FwCfgFile {
+  const options = new OptionString('-fw_cfg', value.startsWith('name=') ? value.slice('name='.length) : value);
+  const { first: name } = options;
+  const [path, text] = [options.get('file'), options.get('string')];
+  options.finish();
+  if (name === '' || name.length > longestName)
+    throw options.wrong(`a name of up to ${longestName} characters is needed`);
+  if ((path === undefined) === (text === undefined)) throw options.wrong('either file or string is needed');
+  return { name, bytes: path === undefined ? new TextEncoder().encode(text) : read('fw_cfg', path) };
 }
 
 async function runSystem(config: SystemConfig): Promise<number> {
@@ -46,16 +71,44 @@ async function runSystem(config: SystemConfig): Promise<number> {
     kernel: { name: config.kernel, bytes: read('kernel', config.kernel) },
     initrd: config.initrd === null ? null : read('initrd', config.initrd),
     deviceTree: config.dtb === null ? null : { name: config.dtb, bytes: read('dtb', config.dtb) },
+    named: config.fwCfg.map(fwCfgFile),
   };
+  const drives = new Drives(config.drives, config.snapshot, (text) => writeSync(2, `${config.command}: ${text}\n`));
+  try {
+    return await runMachine(config, files, drives);
+  } finally {
+    drives.close();
+  }
+}
+
+async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives): Promise<number> {
   const fd = config.logFile === null ? 2 : openSync(config.logFile, 'w');
   const log = (line: string): void => void writeSync(fd, `${line}\n`);
-  const serial = openChardev(config.serial, { x: () => quit() }, config.nographic);
+  const store = codeStore(config);
+  const chardevs = new Chardevs(() => control.quit('host-ui'));
+  for (const value of config.chardevs) chardevs.add(value);
+  const serialId = chardevs.define('serial0', '-serial', config.serial);
+  const serial = chardevs.attach(serialId, '-serial');
+  const startMonitors = openMonitors(
+    { ...config, shared: config.serial.startsWith('mon:') ? serialId : null },
+    chardevs,
+  );
+  const networks = new Networks(config.netdevs, config.nics);
+  const devices = createDevices([...config.devices, ...networks.nics, ...drives.automaticDevices], {
+    random: randomSource(config.icount !== null),
+    networks,
+    drive: (id) => drives.take(id),
+  });
   const machine = new Machine({
     ramSize: config.ramSize,
+    cpus: config.cpus,
+    cpuModel: config.cpu,
     serial,
+    devices,
     icount: config.icount,
     startTime: config.startTime,
     engine: {
+      ...(store && { store, storeName: `machine-${config.cpu}` }),
       interpreter: generateInterpreter(translatedMemory, { cpuBase, memoryPages }),
       tier: config.icount === null ? config.tier : 'interp',
       ...(config.stats && { count: 'all' as const }),
@@ -65,22 +118,43 @@ async function runSystem(config: SystemConfig): Promise<number> {
       onException: (name: string, { pc, core }: Machine) => log(exceptionText(name, pc, core.cpsr)),
     }),
   });
-  const quit = (): void => {
-    machine.end = 'quit';
-    machine.notify();
-  };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, quit);
+  const control = new MachineControl(machine, {
+    version: manifest.version,
+    chardevs: () => chardevs.list,
+    blocks: () => drives.info,
+    network: () => networks.text,
+    connections: () => networks.connectionsText,
+    snapshots: null,
+  });
+  startMonitors(control);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => control.quit('host-signal'));
   const started = process.hrtime.bigint();
-  for (;;) {
-    machine.reset();
-    loadLinux(machine, config, files);
-    const end = await machine.run();
-    if (end !== 'reset' || !config.reboot) break;
-    machine.end = null;
+  try {
+    await Promise.all([chardevs.ready(), networks.start(machine.clock)]);
+    const boot = (): void => {
+      machine.reset();
+      networks.reset();
+      loadLinux(machine, config, files);
+    };
+    await control.run({ boot, reboot: config.reboot, stay: config.stay });
+    // A monitor's last answer may be under way.
+    await new Promise(setImmediate);
+  } finally {
+    networks.close();
+    await chardevs.close();
   }
-  serial.close();
+  machine.engine.keepCode();
+  store?.flush();
   if (config.stats) printStats(machine, Number(process.hrtime.bigint() - started) / 1e9, log);
   return 0;
+}
+
+/** Where translations are kept, if they are the usual ones. */
+function codeStore({ cache, stats, log }: SystemConfig): FileCodeStore | null {
+  // The bundle has it as a constant.
+  const build = (import.meta as { readonly build?: string }).build;
+  if (cache === null || build === undefined || stats || log.has('unimp')) return null;
+  return new FileCodeStore(cache, build);
 }
 
 const exceptionText = (name: string, pc: number, cpsr: number): string => `${name} at ${hex(pc)}, cpsr ${hex(cpsr)}`;

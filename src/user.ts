@@ -34,6 +34,7 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
     const { fs, credentials, networkGate } = confine(config, entropy);
     const arch = config.arch ?? detectArchitecture(config.program, fs.programs(null));
     const target = targetFor(arch, config.cpu);
+    if (target === null) throw new UsageError(`no CPU model '${config.cpu}' of ${arch}; -cpu help lists them`);
     if (!target) throw new UsageError(`${config.program}: no translator for ${arch} in this build`);
     const others = () => otherTargets(arch);
     const dump =

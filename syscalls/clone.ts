@@ -40,6 +40,8 @@ const CloneArgs = {
 /** CLONE_ARGS_SIZE_VER0, and that of the last version. */
 const firstSize = 64;
 const lastSize = 88;
+/** MAX_PID_NS_LEVEL. */
+const mostPidNamespaces = 32n;
 /** Flags that only clone3 has, beyond 32 bits: CLONE_CLEAR_SIGHAND, CLONE_INTO_CGROUP. */
 const clearSigHand = 1n << 32n;
 const intoCgroup = 1n << 33n;
@@ -57,7 +59,7 @@ function loadArgs(task: Task, at: number, size: number): CloneRequest {
   const known = 0xffffffffn | clearSigHand | intoCgroup;
   const refused = BigInt(CSIGNAL & ~CloneFlag.CLONE_NEWTIME) | BigInt(CloneFlag.CLONE_DETACHED);
   if ((all & ~known) !== 0n || (all & refused) !== 0n) throw new Errno('EINVAL');
-  if ((all & intoCgroup) !== 0n) throw new Errno('EBADF');
+  if ((all & intoCgroup) !== 0n) throw new Errno(size < lastSize ? 'EINVAL' : 'EBADF');
   const exitSignal = field(CloneArgs.exitSignal);
   if (exitSignal > BigInt(signalCount)) throw new Errno('EINVAL');
   const [stack, stackSize] = [field(CloneArgs.stack), field(CloneArgs.stackSize)];
@@ -65,7 +67,7 @@ function loadArgs(task: Task, at: number, size: number): CloneRequest {
   const silent = BigInt(CloneFlag.CLONE_THREAD | CloneFlag.CLONE_PARENT);
   if ((all & silent) !== 0n && exitSignal !== 0n) throw new Errno('EINVAL');
   const [setTid, setTidSize] = [field(CloneArgs.setTid), field(CloneArgs.setTidSize)];
-  if ((setTid === 0n) !== (setTidSize === 0n)) throw new Errno('EINVAL');
+  if (setTidSize > mostPidNamespaces || (setTid === 0n) !== (setTidSize === 0n)) throw new Errno('EINVAL');
   // Choosing pids needs privileges.
   if (setTid !== 0n) throw new Errno('EPERM');
   return {
@@ -108,7 +110,7 @@ const cloneArgs = structIn((memory, at) => {
   });
 });
 
-const missing = 'threads with their own files or working directory; namespaces are EPERM';
+const missing = 'namespaces are EPERM';
 
 /** kernel/fork.c. */
 export const cloneCalls: Rows = {

@@ -25,14 +25,14 @@ import { partial, type Rows, row } from './row.ts';
 import { loadTimespec, loadTimeval, printTimespecs, type Timespec } from './time-values.ts';
 
 function mkdir(task: Task, directory: number, name: Uint8Array, permissions: number): number {
-  task.process.fs.mkdir(task.process, locate(task, directory, name, false), permissions);
+  task.fs.mkdir(task.process, locate(task, directory, name, false), permissions);
   return 0;
 }
 
 const deviceNodes = 'devices and sockets: EPERM';
 
 function mknod(task: Task, directory: number, name: Uint8Array, bits: number): number {
-  task.process.fs.mknod(task.process, locate(task, directory, name, false), bits);
+  task.fs.mknod(task.process, locate(task, directory, name, false), bits);
   return 0;
 }
 
@@ -45,12 +45,12 @@ function rmdir(task: Task, directory: number, name: Uint8Array): number {
   const last = lastName(name);
   if (last === '.') throw new Errno('EINVAL');
   if (last === '..') throw new Errno('ENOTEMPTY');
-  task.process.fs.rmdir(locate(task, directory, name, false));
+  task.fs.rmdir(locate(task, directory, name, false));
   return 0;
 }
 
 function unlink(task: Task, directory: number, name: Uint8Array): number {
-  task.process.fs.unlink(locate(task, directory, name, false));
+  task.fs.unlink(locate(task, directory, name, false));
   return 0;
 }
 
@@ -65,13 +65,13 @@ function rename(task: Task, from: number, name: Uint8Array, to: number, newName:
   const destination = locate(task, to, newName, false);
   if ([name, newName].some((each) => ['.', '..', ''].includes(lastName(each)))) throw new Errno('EBUSY');
   if (how === RENAME_NOREPLACE && exists(task, to, newName)) throw new Errno('EEXIST');
-  process.fs.rename(process, source, destination, how);
+  task.fs.rename(process, source, destination, how);
   return 0;
 }
 
 function exists(task: Task, directory: number, name: Uint8Array): boolean {
   try {
-    task.process.fs.stat(task.process, locate(task, directory, name, false), false);
+    task.fs.stat(task.process, locate(task, directory, name, false), false);
     return true;
   } catch {
     return false;
@@ -81,7 +81,7 @@ function exists(task: Task, directory: number, name: Uint8Array): boolean {
 function link(task: Task, from: number, name: Uint8Array, to: number, newName: Uint8Array, how: number): number {
   checkFlags(how, AtFlag.AT_SYMLINK_FOLLOW | AtFlag.AT_EMPTY_PATH);
   const follow = (how & AtFlag.AT_SYMLINK_FOLLOW) !== 0;
-  const { fs } = task.process;
+  const { fs } = task;
   if (name.length === 0 && (how & AtFlag.AT_EMPTY_PATH) !== 0) {
     const file = target(task, from, name, how);
     if (file.kind !== 'file') throw new Errno('EPERM');
@@ -95,13 +95,13 @@ function link(task: Task, from: number, name: Uint8Array, to: number, newName: U
 
 function symlink(task: Task, contents: Uint8Array, directory: number, name: Uint8Array): number {
   if (contents.length === 0) throw new Errno('ENOENT');
-  task.process.fs.symlink(task.process, contents, locate(task, directory, name, false));
+  task.fs.symlink(task.process, contents, locate(task, directory, name, false));
   return 0;
 }
 
 function readlink(task: Task, directory: number, name: Uint8Array, to: number, size: number): number {
   if ((size | 0) <= 0) throw new Errno('EINVAL');
-  const found = task.process.fs.readlink(task.process, locate(task, directory, name, false));
+  const found = task.fs.readlink(task.process, locate(task, directory, name, false));
   const shown = found.subarray(0, Math.min(size, found.length));
   task.memory.write(to, shown);
   return shown.length;
@@ -112,7 +112,7 @@ function access(task: Task, directory: number, name: Uint8Array | null, wanted: 
   checkFlags(wanted, 7);
   checkFlags(how, AccessAtFlag.AT_SYMLINK_NOFOLLOW | AccessAtFlag.AT_EACCESS | AccessAtFlag.AT_EMPTY_PATH);
   const what = target(task, directory, name, how);
-  if (what.kind === 'place') process.fs.access(process, what.place, wanted);
+  if (what.kind === 'place') task.fs.access(process, what.place, wanted);
   return 0;
 }
 
@@ -121,19 +121,19 @@ function chmod(task: Task, directory: number, name: Uint8Array, permissions: num
   if (what.kind === 'file') what.file.chmod(permissions & 0o7777);
   // Linux has no mode for links.
   else if ((how & AtFlag.AT_SYMLINK_NOFOLLOW) !== 0 && isLink(task, directory, name)) throw new Errno('EOPNOTSUPP');
-  else task.process.fs.chmod(what.place, permissions);
+  else task.fs.chmod(what.place, permissions);
   return 0;
 }
 
 function isLink(task: Task, directory: number, name: Uint8Array): boolean {
-  const { mode: bits } = task.process.fs.stat(task.process, locate(task, directory, name, false), false);
+  const { mode: bits } = task.fs.stat(task.process, locate(task, directory, name, false), false);
   return (bits & 0o170000n) === 0o120000n;
 }
 
 function chown(task: Task, directory: number, name: Uint8Array, uid: number, gid: number, how: number): number {
   const what = target(task, directory, name, how);
-  if (what.kind === 'file') task.process.fs.chownFile(what.file, uid, gid);
-  else task.process.fs.chown(what.place, uid, gid, (how & AtFlag.AT_SYMLINK_NOFOLLOW) === 0);
+  if (what.kind === 'file') task.fs.chownFile(what.file, uid, gid);
+  else task.fs.chown(what.place, uid, gid, (how & AtFlag.AT_SYMLINK_NOFOLLOW) === 0);
   return 0;
 }
 
@@ -160,7 +160,7 @@ function setTimes(
     ? null
     : what.kind === 'file'
       ? what.file.stat()
-      : task.process.fs.stat(task.process, what.place, follow);
+      : task.fs.stat(task.process, what.place, follow);
   const value = (index: 0 | 1): bigint => {
     if (times === null || times[index].nanoseconds === UTIME_NOW) return now;
     if (times[index].nanoseconds === UTIME_OMIT) return index === 0 ? old!.atimeNs : old!.mtimeNs;
@@ -168,7 +168,7 @@ function setTimes(
   };
   if (times?.every(({ nanoseconds }) => nanoseconds === UTIME_OMIT)) return 0;
   if (what.kind === 'file') what.file.setTimes(value(0), value(1));
-  else task.process.fs.setTimes(what.place, value(0), value(1), follow);
+  else task.fs.setTimes(what.place, value(0), value(1), follow);
   return 0;
 }
 
@@ -238,7 +238,7 @@ const oldEntry: EntryLayout = {
 };
 
 function getdents(task: Task, which: number, to: number, count: number, layout: EntryLayout): number {
-  const file = task.process.files.get(which);
+  const file = task.files.get(which);
   if (!file.isDirectory) throw new Errno('ENOTDIR');
   const entries = file.entries();
   let at = to;
@@ -260,7 +260,7 @@ function getdents(task: Task, which: number, to: number, count: number, layout: 
 
 /** struct old_linux_dirent, of which readdir(2) gives one: ino, off, length of the name, name and NUL. */
 function readdir(task: Task, which: number, at: number): number {
-  const file = task.process.files.get(which);
+  const file = task.files.get(which);
   if (!file.isDirectory) throw new Errno('ENOTDIR');
   const entry = file.entries()[file.directoryOffset];
   if (entry === undefined) return 0;
@@ -278,7 +278,7 @@ function readdir(task: Task, which: number, at: number): number {
 const entriesOut = structOut((_memory, at, { result }) => `0x${at.toString(16)} /* ${result} bytes */`);
 
 function getcwd(task: Task, to: number, size: number): number {
-  const cwd = task.process.fs.shownCwd;
+  const cwd = task.fs.shownCwd;
   if (size < cwd.length + 1) throw new Errno('ERANGE');
   task.memory.write(to, Buffer.concat([cwd, Buffer.of(0)]));
   return cwd.length + 1;
@@ -294,17 +294,17 @@ const renameFlags = flags(RenameFlag);
 export const directoryCalls: Rows = {
   getcwd: row({ buffer: stringOut, size: uint }, (task, { buffer, size }) => getcwd(task, buffer, size)),
   chdir: row({ path }, (task, { path: name }) => {
-    task.process.fs.chdir(task.process, locate(task, base.cwd, name, true));
+    task.fs.chdir(task.process, locate(task, base.cwd, name, true));
     return 0;
   }),
   fchdir: row({ fd }, (task, { fd: which }) => {
-    const file = task.process.files.get(which);
+    const file = task.files.get(which);
     if (!file.isDirectory) throw new Errno('ENOTDIR');
-    task.process.fs.chdir(task.process, locate(task, which, Buffer.from('.'), true));
+    task.fs.chdir(task.process, locate(task, which, Buffer.from('.'), true));
     return 0;
   }),
   chroot: row({ path }, (task, { path: name }) => {
-    task.process.fs.chroot(task.process, locate(task, base.cwd, name, true));
+    task.fs.chroot(task.process, locate(task, base.cwd, name, true));
     return 0;
   }),
   mkdir: row({ path, mode }, (task, { path: name, mode: bits }) => mkdir(task, base.cwd, name, bits)),
@@ -377,7 +377,7 @@ export const directoryCalls: Rows = {
     },
   ),
   fchmod: row({ fd, mode }, (task, { fd: which, mode: bits }) => {
-    const file = task.process.files.get(which);
+    const file = task.files.get(which);
     if ((file.flags & Open.path) !== 0) throw new Errno('EBADF');
     file.chmod(bits & 0o7777);
     return 0;
@@ -395,11 +395,11 @@ export const directoryCalls: Rows = {
     chown(task, base.cwd, name, uid, gid, AtFlag.AT_SYMLINK_NOFOLLOW),
   ),
   fchown: row({ fd, uid: id, gid: id }, (task, { fd: which, uid, gid }) => {
-    task.process.fs.chownFile(task.process.files.get(which), wideId(uid), wideId(gid));
+    task.fs.chownFile(task.files.get(which), wideId(uid), wideId(gid));
     return 0;
   }),
   fchown32: row({ fd, uid: id, gid: id }, (task, { fd: which, uid, gid }) => {
-    task.process.fs.chownFile(task.process.files.get(which), uid, gid);
+    task.fs.chownFile(task.files.get(which), uid, gid);
     return 0;
   }),
   fchownat: row(
@@ -447,7 +447,7 @@ export const directoryCalls: Rows = {
   umask: row(
     { mask: mode },
     (task, { mask }) => {
-      const { fs } = task.process;
+      const { fs } = task;
       const old = fs.umask;
       fs.umask = mask & 0o777;
       return old;

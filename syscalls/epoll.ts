@@ -24,19 +24,19 @@ const layoutOf = ({ abi }: Task): EventLayout => (abi.align64 === 8 ? { bytes: 1
 const maxEvents = (task: Task): number => Math.floor(0x7fffffff / layoutOf(task).bytes);
 
 function epollOf(task: Task, which: number): Epoll {
-  const file = task.process.files.get(which);
+  const file = task.files.get(which);
   if (!(file instanceof Epoll)) throw new Errno('EINVAL');
   return file;
 }
 
 function create(task: Task, how: number): number {
   if ((how & ~Open.closeOnExec) !== 0) throw new Errno('EINVAL');
-  return task.process.files.add(new Epoll(), (how & Open.closeOnExec) !== 0);
+  return task.files.add(new Epoll(), (how & Open.closeOnExec) !== 0);
 }
 
 function control(task: Task, which: number, operation: number, target: number, at: number): number {
   const { memory } = task;
-  const { files } = task.process;
+  const { files } = task;
   const layout = layoutOf(task);
   const takesEvent = operation !== EpollOp.EPOLL_CTL_DEL;
   if (takesEvent) memory.require(at, layout.bytes, Access.read);

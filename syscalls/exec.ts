@@ -53,7 +53,7 @@ function execve(task: Task, name: Uint8Array, argv: number, environment: number)
 function program(task: Task, directory: number, name: Uint8Array, follow: boolean): ProgramFile {
   const { process } = task;
   const place = locate(task, directory, name, follow);
-  return process.fs.openProgram(process, place, Buffer.from(name).toString());
+  return task.fs.openProgram(process, place, Buffer.from(name).toString());
 }
 
 /** Calls `open`, whose LoadError is an errno here. */
@@ -76,7 +76,7 @@ function execveat(
   if ((how & ~(AtFlag.AT_EMPTY_PATH | AtFlag.AT_SYMLINK_NOFOLLOW)) !== 0) throw new Errno('EINVAL');
   if (name.length > 0) {
     const noFollow = (how & AtFlag.AT_SYMLINK_NOFOLLOW) !== 0;
-    if (noFollow && task.process.fs.stat(task.process, locate(task, directory, name, false), false).mode >> 12n === 10n)
+    if (noFollow && task.fs.stat(task.process, locate(task, directory, name, false), false).mode >> 12n === 10n)
       throw new Errno('ELOOP');
     const relative = directory !== AT_FDCWD && name[0] !== 0x2f;
     const shown = relative ? Buffer.concat([Buffer.from(`/dev/fd/${directory}/`), name]) : name;
@@ -84,10 +84,10 @@ function execveat(
   }
   if ((how & AtFlag.AT_EMPTY_PATH) === 0) throw new Errno('ENOENT');
   const { process } = task;
-  const file = process.files.get(directory);
+  const file = task.files.get(directory);
   const shown = Buffer.from(`/dev/fd/${directory}`);
   const place = { kind: 'file', path: Buffer.from(file.path), file } as const;
-  return exec(task, () => process.fs.openProgram(process, place, shown.toString()), shown, argv, environment);
+  return exec(task, () => task.fs.openProgram(process, place, shown.toString()), shown, argv, environment);
 }
 
 const strings: Argument<number> = {

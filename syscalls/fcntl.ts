@@ -28,16 +28,27 @@ const pathCommands: readonly number[] = [
 ];
 
 function duplicate(task: Task, file: OpenFile, from: number, closeOnExec: boolean): number {
-  const { files } = task.process;
+  const { files } = task;
   if (from >= files.limit) throw new Errno('EINVAL');
   return files.add(file, closeOnExec, from);
 }
 
-/** struct flock and flock64: where l_start, l_len and l_pid are, and how wide the first two. */
-const lockLayouts = {
-  narrow: { bytes: 16, start: 4, length: 8, pid: 12 },
-  wide: { bytes: 32, start: 8, length: 16, pid: 24 },
-} as const;
+/** Where l_start, l_len and l_pid are. */
+interface LockLayout {
+  readonly bytes: number;
+  readonly start: number;
+  readonly length: number;
+  readonly pid: number;
+}
+
+/** struct flock; struct flock64 by the alignment of its 64-bit fields. */
+const narrowLock: LockLayout = { bytes: 16, start: 4, length: 8, pid: 12 };
+const wideLocks: Readonly<Record<4 | 8, LockLayout>> = {
+  4: { bytes: 24, start: 4, length: 12, pid: 20 },
+  8: { bytes: 32, start: 8, length: 16, pid: 24 },
+};
+
+const layoutOf = ({ abi }: Task, wide: boolean): LockLayout => (wide ? wideLocks[abi.align64] : narrowLock);
 
 function loadOffset(memory: GuestMemory, at: number, wide: boolean): number {
   return wide ? Number(BigInt.asIntN(64, memory.load64(at))) : memory.load32(at) | 0;
@@ -62,10 +73,10 @@ const waits: readonly number[] = [Fcntl.F_SETLKW, Fcntl.F_SETLKW64, Fcntl.F_OFD_
 /** Record locks (fcntl_locking(2)). */
 function lock(task: Task, file: OpenFile, command: number, at: number, wide: boolean): SyscallResult {
   const { memory, process } = task;
-  const layout = wide ? lockLayouts.wide : lockLayouts.narrow;
+  const layout = layoutOf(task, wide);
   memory.require(at, layout.bytes, Access.read);
   const type = memory.load16(at);
-  const { locks } = process.fs.view;
+  const { locks } = task.fs.view;
   const ofd = ofdCommands.includes(command);
   if (ofd && memory.load32(at + layout.pid) !== 0) throw new Errno('EINVAL');
   const asks = questions.includes(command);
@@ -73,11 +84,11 @@ function lock(task: Task, file: OpenFile, command: number, at: number, wide: boo
   const offset = loadOffset(memory, at + layout.start, wide);
   const length = loadOffset(memory, at + layout.length, wide);
   const bytes = lockedBytes(file, (memory.load16(at + 2) << 16) >> 16, offset, length);
-  const owner = ofd ? file : process.files;
+  const owner = ofd ? file : task.files;
   const wanted = { ...bytes, owner, exclusive: type === F_WRLCK, pid: ofd ? -1 : process.pid };
   if (asks) {
     memory.require(at, layout.bytes, Access.write);
-    storeLock(memory, at, wide, locks.blocker(file, wanted));
+    storeLock(task, at, wide, locks.blocker(file, wanted));
     return 0;
   }
   if (type === F_UNLCK) {
@@ -92,12 +103,13 @@ function lock(task: Task, file: OpenFile, command: number, at: number, wide: boo
   return 0;
 }
 
-function storeLock(memory: GuestMemory, at: number, wide: boolean, held: RecordLock | null): void {
+function storeLock(task: Task, at: number, wide: boolean, held: RecordLock | null): void {
+  const { memory } = task;
   if (held === null) {
     memory.store16(at, F_UNLCK);
     return;
   }
-  const layout = wide ? lockLayouts.wide : lockLayouts.narrow;
+  const layout = layoutOf(task, wide);
   const length = held.end === Infinity ? 0 : held.end - held.start + 1;
   memory.store16(at, held.exclusive ? F_WRLCK : F_RDLCK);
   memory.store16(at + 2, Whence.SEEK_SET);
@@ -134,7 +146,7 @@ function pipeOf(file: OpenFile): Pipe {
 }
 
 function fcntl(task: Task, which: number, command: number, argument: number): SyscallResult {
-  const { files } = task.process;
+  const { files } = task;
   const file = files.get(which);
   if ((file.flags & Open.path) !== 0 && !pathCommands.includes(command)) throw new Errno('EBADF');
   switch (command) {
@@ -201,10 +213,10 @@ function fcntl(task: Task, which: number, command: number, argument: number): Sy
 }
 
 function flock(task: Task, which: number, operation: number): SyscallResult {
-  const file = task.process.files.get(which);
+  const file = task.files.get(which);
   if ((file.flags & Open.path) !== 0) throw new Errno('EBADF');
   const wait = (operation & FlockName.LOCK_NB) === 0;
-  return task.process.fs.view.locks.flock(task, file, operation & ~FlockName.LOCK_NB, wait);
+  return task.fs.view.locks.flock(task, file, operation & ~FlockName.LOCK_NB, wait);
 }
 
 const argument: Argument<number> = {

@@ -56,12 +56,12 @@ function open(task: Task, directory: number, name: Uint8Array, how: number, perm
 /** Opens a place; for the other side of a FIFO this waits. */
 export function openPlace(task: Task, place: Place, how: number, permissions: number): SyscallResult {
   const { process } = task;
-  const opened = process.fs.open(process, place, how, permissions).retain();
+  const opened = task.fs.open(process, place, how, permissions).retain();
   const enter = (file: OpenFile): number => {
     // What has arrived may be another object than what was waited for.
     file.retain();
     try {
-      return process.files.add(file, (how & Open.closeOnExec) !== 0);
+      return task.files.add(file, (how & Open.closeOnExec) !== 0);
     } finally {
       file.release();
       opened.release();
@@ -78,7 +78,7 @@ export function openPlace(task: Task, place: Place, how: number, permissions: nu
 }
 
 function seek(task: Task, descriptor: number, offset: number, whence: number): number {
-  const file = task.process.files.get(descriptor);
+  const file = task.files.get(descriptor);
   if (whence < 0 || whence > Whence.SEEK_HOLE) throw new Errno('EINVAL');
   return file.seek(offset, whence);
 }
@@ -270,7 +270,7 @@ function copyFileRange(
 function pipe(task: Task, pointer: number, how: number): number {
   if ((how & ~(Open.closeOnExec | Open.nonBlock | Open.direct)) !== 0) throw new Errno('EINVAL');
   task.memory.require(pointer, 8, Access.write);
-  const { files } = task.process;
+  const { files } = task;
   const [reader, writer] = createPipe(how & Open.nonBlock);
   const cloexec = (how & Open.closeOnExec) !== 0;
   const first = files.add(reader, cloexec);
@@ -287,7 +287,7 @@ function pipe(task: Task, pointer: number, how: number): number {
 }
 
 function dup3(task: Task, from: number, to: number, how: number): number {
-  const { files } = task.process;
+  const { files } = task;
   if (from === to || (how & ~Open.closeOnExec) !== 0) throw new Errno('EINVAL');
   files.set(to, files.get(from), (how & Open.closeOnExec) !== 0);
   return to;
@@ -320,20 +320,20 @@ function memfdCreate(task: Task, name: Uint8Array, how: number): number {
     Open.readWrite,
     new AnonymousMemory(new MemoryData(undefined, seals), noExec ? 0o666 : 0o777),
   );
-  return task.process.files.add(file, (how & MemfdFlag.MFD_CLOEXEC) !== 0);
+  return task.files.add(file, (how & MemfdFlag.MFD_CLOEXEC) !== 0);
 }
 
 function eventfd(task: Task, initial: number, how: number): number {
   const semaphore = 1;
   if ((how & ~(semaphore | Open.closeOnExec | Open.nonBlock)) !== 0) throw new Errno('EINVAL');
   const file = new EventCounter(initial, (how & semaphore) !== 0, how & Open.nonBlock);
-  return task.process.files.add(file, (how & Open.closeOnExec) !== 0);
+  return task.files.add(file, (how & Open.closeOnExec) !== 0);
 }
 
 function closeRange(task: Task, first: number, last: number, how: number): number {
   const closeOnExec = 4;
   if (first > last || (how & ~6) !== 0) throw new Errno('EINVAL');
-  const { files } = task.process;
+  const { files } = task;
   for (const each of files.descriptors()) {
     if (each < first || each > last) continue;
     if ((how & closeOnExec) !== 0) files.setCloseOnExec(each, true);
@@ -428,7 +428,7 @@ export const fileCalls: Rows = {
       open(task, directory, name, how, permissions),
   ),
   close: row({ fd }, (task, { fd: which }) => {
-    task.process.files.close(which);
+    task.files.close(which);
     return 0;
   }),
   close_range: row(
@@ -452,9 +452,9 @@ export const fileCalls: Rows = {
   pipe2: row({ pipefd: descriptorPair, flags: descriptorFlags }, (task, { pipefd, flags: how }) =>
     pipe(task, pipefd, how),
   ),
-  dup: row({ fd }, (task, { fd: from }) => task.process.files.add(task.process.files.get(from))),
+  dup: row({ fd }, (task, { fd: from }) => task.files.add(task.files.get(from))),
   dup2: row({ fd, to: fd }, (task, { fd: from, to }) => {
-    const { files } = task.process;
+    const { files } = task;
     if (from === to) files.get(from);
     else files.set(to, files.get(from));
     return to;
@@ -482,7 +482,7 @@ export const fileCalls: Rows = {
     ),
   ),
   arm_fadvise64_64: row({ fd, advice: int, offset: off64, length: off64 }, (task, { fd: which, advice }) => {
-    task.process.files.get(which);
+    task.files.get(which);
     if (advice < 0 || advice > 5) throw new Errno('EINVAL');
     return 0;
   }),
@@ -510,13 +510,13 @@ export const fileCalls: Rows = {
 function truncate(task: Task, name: Uint8Array, length: number): number {
   if (length < 0) throw new Errno('EINVAL');
   checkNewLength(task, length);
-  task.process.fs.truncate(locate(task, base.cwd, name, true), length);
+  task.fs.truncate(locate(task, base.cwd, name, true), length);
   return 0;
 }
 
 function ftruncate(task: Task, which: number, length: number): number {
   if (length < 0) throw new Errno('EINVAL');
-  const file = task.process.files.get(which);
+  const file = task.files.get(which);
   if ((file.flags & Open.path) !== 0) throw new Errno('EBADF');
   checkNewLength(task, length);
   file.truncate(length);
@@ -524,6 +524,6 @@ function ftruncate(task: Task, which: number, length: number): number {
 }
 
 function sync(task: Task, which: number, dataOnly: boolean): number {
-  task.process.files.get(which).sync(dataOnly);
+  task.files.get(which).sync(dataOnly);
   return 0;
 }

@@ -31,11 +31,11 @@ const allMask = Object.values(InotifyMask).reduce<number>((all, bit) => (all | b
 function init(task: Task, how: number): number {
   checkFlags(how, inotifyFlags);
   const file = new Inotify(how & Open.nonBlock);
-  return task.process.files.add(file, (how & Open.closeOnExec) !== 0);
+  return task.files.add(file, (how & Open.closeOnExec) !== 0);
 }
 
 function inotifyFile(task: Task, which: number): Inotify {
-  const file = task.process.files.get(which);
+  const file = task.files.get(which);
   if (!(file instanceof Inotify)) throw new Errno('EINVAL');
   return file;
 }

@@ -89,13 +89,13 @@ function objectOf(task: Task, type: number, index: number): object | null {
   const { process } = task;
   switch (type) {
     case Compare.KCMP_FILE:
-      return process.files.get(index);
+      return task.files.get(index);
     case Compare.KCMP_VM:
       return process.space;
     case Compare.KCMP_FILES:
-      return process.files;
+      return task.files;
     case Compare.KCMP_FS:
-      return process.fs;
+      return task.fs;
     case Compare.KCMP_SIGHAND:
       return process.signals.actions;
     case Compare.KCMP_IO:
@@ -140,7 +140,7 @@ function processMadvise(
 ): number {
   if (how !== 0) throw new Errno('EINVAL');
   const vectors = loadVectors(task.memory, at, count);
-  const { process, reaped } = pidFileOf(task.process.files.get(descriptor));
+  const { process, reaped } = pidFileOf(task.files.get(descriptor));
   if (reaped || process.zombie) throw new Errno('ESRCH');
   if (!remoteAdvice.has(advice)) throw new Errno('EINVAL');
   checkAccess(task.process, process);
@@ -160,7 +160,7 @@ function processMadvise(
 /** process_mrelease(2): the memory of a process that is about to end goes with it, soon enough. */
 function mrelease(task: Task, descriptor: number, how: number): number {
   if (how !== 0) throw new Errno('EINVAL');
-  const { process, reaped } = pidFileOf(task.process.files.get(descriptor));
+  const { process, reaped } = pidFileOf(task.files.get(descriptor));
   if (reaped || process.zombie) throw new Errno('ESRCH');
   if (process.termination === null) throw new Errno('EINVAL');
   return 0;

@@ -18,21 +18,21 @@ export const maxTransfer = 0x7ffff000;
 
 /** The file of `fd`, opened for reading; EBADF. */
 export function readableFile(task: Task, fd: number): OpenFile {
-  const file = task.process.files.get(fd);
+  const file = task.files.get(fd);
   if (!file.readable) throw new Errno('EBADF');
-  if (task.mm.sharesFiles && task.process.fs.view.pages.maps(file)) task.mm.storeShared();
+  if (task.mm.sharesFiles && task.fs.view.pages.maps(file)) task.mm.storeShared();
   return file;
 }
 
 /** `count` bytes have been written, at `offset` or (null) where the file was: whoever has it mapped sees them. */
 export function wroteFile(task: Task, file: OpenFile, count: number, offset: number | null): number {
-  if (task.process.fs.view.pages.written(file, count, offset)) task.mm.fetchShared();
+  if (task.fs.view.pages.written(file, count, offset)) task.mm.fetchShared();
   return count;
 }
 
 /** The file of `fd`, opened for writing; EBADF. */
 export function writableFile(task: Task, fd: number): OpenFile {
-  const file = task.process.files.get(fd);
+  const file = task.files.get(fd);
   if (!file.writable) throw new Errno('EBADF');
   return file;
 }

@@ -67,7 +67,7 @@ function fileRequest(task: Task, which: number, file: OpenFile, request: number,
   switch (request) {
     case Ioctl.FIOCLEX:
     case Ioctl.FIONCLEX:
-      task.process.files.setCloseOnExec(which, request === Ioctl.FIOCLEX);
+      task.files.setCloseOnExec(which, request === Ioctl.FIOCLEX);
       return 0;
     case Ioctl.FIONBIO:
       file.flags = memory.load32(at) === 0 ? file.flags & ~Open.nonBlock : file.flags | Open.nonBlock;
@@ -162,7 +162,7 @@ function terminalRequest(task: Task, terminal: Terminal, request: number, at: nu
 }
 
 function ioctl(task: Task, which: number, request: number, at: number): number {
-  const file = task.process.files.get(which);
+  const file = task.files.get(which);
   if ((file.flags & Open.path) !== 0) throw new Errno('EBADF');
   const done = fileRequest(task, which, file, request, at);
   if (done !== undefined) return done;

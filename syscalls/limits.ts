@@ -30,7 +30,7 @@ function change(task: Task, owner: Process, resource: number, limit: Limit): voi
   if (limit.soft > limit.hard) throw new Errno('EINVAL');
   if (limit.hard > old.hard && !capable(task.credentials, Capability.SYS_RESOURCE)) throw new Errno('EPERM');
   owner.limits.set(resource, limit);
-  if (resource === ResourceLimit.NOFILE) owner.files.limit = limit.soft;
+  if (resource === ResourceLimit.NOFILE) for (const { files } of owner.tasks.values()) files.limit = limit.soft;
 }
 
 function getrlimit(task: Task, resource: number, at: number, top: number): number {

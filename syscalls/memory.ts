@@ -26,7 +26,7 @@ function mmap2(
   descriptor: number,
   page: number,
 ): number {
-  const file = (how & MapFlags.ANONYMOUS) !== 0 ? null : task.process.files.get(descriptor);
+  const file = (how & MapFlags.ANONYMOUS) !== 0 ? null : task.files.get(descriptor);
   const stat = file?.stat();
   const zero = stat !== undefined && fileType(stat.mode) === Mode.character && stat.rdev === zeroDevice;
   const shared = (how & MapFlags.TYPE) !== MapFlags.PRIVATE;
@@ -39,7 +39,7 @@ function mmap2(
       file === null || zero
         ? null
         : shared
-          ? sharedBacking(file, (prot & Prot.WRITE) !== 0, task.process.fs.view.pages)
+          ? sharedBacking(file, (prot & Prot.WRITE) !== 0, task.fs.view.pages)
           : fileBacking(file),
     offset: file === null ? 0 : page * offsetUnit,
   });

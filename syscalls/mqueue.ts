@@ -37,8 +37,7 @@ function checkLimit(task: Task, { messages, bytes }: QueueShape): void {
 }
 
 function open(task: Task, name: Uint8Array, flags: number, mode: number, at: number): number {
-  const { process, memory, credentials } = task;
-  const { fs, files } = process;
+  const { process, memory, credentials, fs, files } = task;
   const text = Buffer.from(name).toString('latin1');
   if (text === '') throw new Errno('ENOENT');
   if (text.length > 255) throw new Errno('ENAMETOOLONG');
@@ -55,7 +54,7 @@ function open(task: Task, name: Uint8Array, flags: number, mode: number, at: num
 
 /** The queue of a descriptor that is open for `access`; EBADF. */
 function queueFile(task: Task, descriptor: number, access: 'read' | 'write' | null): PosixQueueFile {
-  const file = task.process.files.get(descriptor);
+  const file = task.files.get(descriptor);
   const open = access === null || (access === 'read' ? file.readable : file.writable);
   if (!(file instanceof PosixQueueFile) || !open) throw new Errno('EBADF');
   return file;

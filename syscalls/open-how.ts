@@ -48,7 +48,7 @@ function openat2(task: Task, at: number, name: Uint8Array, pointer: number, size
   const exclusive = Open.create | Open.exclusive;
   const follow = (flags & Open.noFollow) === 0 && (flags & exclusive) !== exclusive;
   const base = resolve === 0 ? directory(task, at, name) : directory(task, at, Buffer.alloc(0));
-  const place = process.fs.locate(process, base, name, follow, resolve);
+  const place = task.fs.locate(process, base, name, follow, resolve);
   return openPlace(task, place, flags, mode);
 }
 

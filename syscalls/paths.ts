@@ -11,14 +11,14 @@ const slash = 0x2f;
 
 /** The open directory that a relative path begins at; null for the working directory. EBADF. */
 export function directory(task: Task, dirfd: number, name: Uint8Array): OpenFile | null {
-  return dirfd === AT_FDCWD || name[0] === slash ? null : task.process.files.get(dirfd);
+  return dirfd === AT_FDCWD || name[0] === slash ? null : task.files.get(dirfd);
 }
 
 /** Where a path leads, relative to `dirfd`. EBADF, ENOTDIR, ENOENT. */
 export function locate(task: Task, dirfd: number, name: Uint8Array, follow: boolean): Place {
   const { process } = task;
   if (name.length === 0) throw new Errno('ENOENT');
-  return process.fs.locate(process, directory(task, dirfd, name), name, follow);
+  return task.fs.locate(process, directory(task, dirfd, name), name, follow);
 }
 
 /** What an *at call is about: an open file (AT_EMPTY_PATH), or a place. */
@@ -31,8 +31,8 @@ export function target(task: Task, dirfd: number, name: Uint8Array | null, flags
   const { process } = task;
   if (name === null || name.length === 0) {
     if ((flags & AtFlag.AT_EMPTY_PATH) === 0) throw new Errno(name === null ? 'EFAULT' : 'ENOENT');
-    if (dirfd !== AT_FDCWD) return { kind: 'file', file: process.files.get(dirfd) };
-    return { kind: 'place', place: process.fs.locate(process, null, Buffer.from('.'), true) };
+    if (dirfd !== AT_FDCWD) return { kind: 'file', file: task.files.get(dirfd) };
+    return { kind: 'place', place: task.fs.locate(process, null, Buffer.from('.'), true) };
   }
   const follow = (flags & AtFlag.AT_SYMLINK_NOFOLLOW) === 0;
   return { kind: 'place', place: locate(task, dirfd, name, follow) };

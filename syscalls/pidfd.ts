@@ -17,12 +17,12 @@ function pidfdOpen(task: Task, pid: number, how: number): number {
   const { processes } = task.process.kernel;
   const target = processes.get(pid);
   if (target === undefined) throw new Errno(processes.task(pid) === undefined ? 'ESRCH' : 'EINVAL');
-  return task.process.files.add(new PidFile(target, how), true);
+  return task.files.add(new PidFile(target, how), true);
 }
 
 /** The process of a descriptor, or of /proc/PID opened; EBADF, and ESRCH once it has been waited for. */
 function living(task: Task, descriptor: number): Process {
-  const file = pidFileOf(task.process.files.get(descriptor));
+  const file = pidFileOf(task.files.get(descriptor));
   if (file.reaped) throw new Errno('ESRCH');
   return file.process;
 }
@@ -49,7 +49,7 @@ function getfd(task: Task, descriptor: number, wanted: number, how: number): num
   const target = living(task, descriptor);
   checkAccess(process, target);
   if (target.zombie) throw new Errno('ESRCH');
-  return process.files.add(target.files.get(wanted), true);
+  return task.files.add(target.files.get(wanted), true);
 }
 
 /** kernel/pid.c. */

@@ -29,7 +29,7 @@ interface Watch {
 
 /** Looks at all files once; returns how many have something. An fd that is not open has POLLNVAL. */
 function scan(task: Task, watches: readonly Watch[]): number {
-  const { files } = task.process;
+  const { files } = task;
   let ready = 0;
   for (const watch of watches) {
     watch.found = 0;
@@ -49,8 +49,8 @@ async function waitFor(task: Task, watches: readonly Watch[], due: number, how: 
     if (ready > 0 || left <= 0) return ready;
     await task.sleep<void>((wake) => {
       const stops = watches
-        .filter(({ fd }) => task.process.files.has(fd))
-        .map(({ fd }) => task.process.files.get(fd).readiness.add(wake));
+        .filter(({ fd }) => task.files.has(fd))
+        .map(({ fd }) => task.files.get(fd).readiness.add(wake));
       const timer = left === Infinity ? undefined : setTimeout(wake, Math.min(Math.ceil(left), longestTimeout));
       return () => {
         clearTimeout(timer);
@@ -71,7 +71,8 @@ function watch(
   const ready = scan(task, watches);
   if (ready > 0) return finish(ready);
   if (timeout === 0) {
-    const { files, network } = task.process;
+    const { files } = task;
+    const { network } = task.process;
     const hostDriven = watches.some(({ fd }) => files.has(fd) && files.get(fd).hostDriven);
     const turn = hostDriven ? network.turn() : null;
     return turn === null ? finish(ready) : turn.then(() => finish(scan(task, watches)));
@@ -93,7 +94,7 @@ function watch(
 const pollfdBytes = 8;
 
 function loadPollfds(task: Task, at: number, count: number): Watch[] {
-  if (count > task.process.files.limit) throw new Errno('EINVAL');
+  if (count > task.files.limit) throw new Errno('EINVAL');
   task.memory.require(at, pollfdBytes * count, Access.read | Access.write);
   const watches: Watch[] = [];
   for (let i = 0; i < count; i++) {
@@ -179,7 +180,7 @@ function select(
 ): SyscallResult {
   if (count < 0) throw new Errno('EINVAL');
   const { memory } = task;
-  const { files } = task.process;
+  const { files } = task;
   const limit = Math.min(count, files.limit);
   const words = Math.ceil(limit / 32);
   const sets = [read, write, except].map((at) => loadSet(memory, at, words));

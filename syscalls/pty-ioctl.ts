@@ -49,7 +49,7 @@ function openPeer(task: Task, pty: Pty, flags: number): number {
     Buffer.from(`/dev/pts/${pty.index}`),
     flags & (Open.accessMode | Open.nonBlock | Open.noCtty),
   );
-  return process.files.add(file, (flags & Open.closeOnExec) !== 0);
+  return task.files.add(file, (flags & Open.closeOnExec) !== 0);
 }
 
 function signalGroup(pty: Pty, signo: number): number {
@@ -65,8 +65,7 @@ export function takeTerminal(task: Task, terminal: Terminal): number {
   const { process } = task;
   if (terminal.session === process.session) return 0;
   const leader = process.pid === process.session;
-  if (!leader || process.fs.terminals.controlling(process) !== null || terminal.session !== null)
-    throw new Errno('EPERM');
+  if (!leader || task.fs.terminals.controlling(process) !== null || terminal.session !== null) throw new Errno('EPERM');
   terminal.session = process.session;
   terminal.foregroundGroup = process.group;
   return 0;

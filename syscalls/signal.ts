@@ -182,7 +182,7 @@ function signalfd(task: Task, descriptor: number, at: number, size: number, how:
   if ((how & ~(Open.nonBlock | Open.closeOnExec)) !== 0) throw new Errno('EINVAL');
   checkSetSize(size);
   const mask = task.memory.load64(at);
-  const { files } = task.process;
+  const { files } = task;
   if (descriptor === -1) {
     return files.add(new SignalFile(task, mask, how & Open.nonBlock), (how & Open.closeOnExec) !== 0);
   }

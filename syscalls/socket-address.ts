@@ -11,7 +11,7 @@ import { braces, hex, named, quote } from './print.ts';
 
 /** The socket of `fd`. EBADF, ENOTSOCK. */
 export function socketOf(task: Task, fd: number): Socket {
-  const file = task.process.files.get(fd);
+  const file = task.files.get(fd);
   if ((file.flags & Open.path) !== 0) throw new Errno('EBADF');
   if (file instanceof Socket) return file;
   const inherited = inheritedSocket(file, task.process.network);

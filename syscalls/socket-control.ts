@@ -46,7 +46,7 @@ export function loadControl(task: Task, socket: Socket, at: number, length: numb
     if (header.type === ControlType.SCM_RIGHTS) {
       if (rights.length + (size >> 2) > maxRights) throw new Errno('EINVAL');
       const fds = Array.from({ length: size >> 2 }, (_, i) => memory.load32(data + 4 * i) | 0);
-      rights = [...rights, ...fds.map((fd) => task.process.files.get(fd))];
+      rights = [...rights, ...fds.map((fd) => task.files.get(fd))];
     } else credentials = ownCredentials(task, data, size);
   }
   return { rights, credentials };
@@ -107,7 +107,7 @@ export function storeControl(
 function installRights(task: Task, rights: readonly OpenFile[], fit: number, closeOnExec: boolean): number[] {
   const fds: number[] = [];
   try {
-    for (const file of rights.slice(0, fit)) fds.push(task.process.files.add(file, closeOnExec));
+    for (const file of rights.slice(0, fit)) fds.push(task.files.add(file, closeOnExec));
   } catch {
     // EMFILE: the rest is lost, which MSG_CTRUNC says.
   }

@@ -25,7 +25,7 @@ function socketFlags(type: number): { readonly flags: number; readonly closeOnEx
 function install(task: Task, socket: Socket, closeOnExec: boolean): number {
   socket.retain();
   try {
-    return task.process.files.add(socket, closeOnExec);
+    return task.files.add(socket, closeOnExec);
   } finally {
     socket.release();
   }
@@ -39,7 +39,7 @@ function socket(task: Task, domain: number, type: number, protocol: number): num
 function socketpair(task: Task, domain: number, type: number, protocol: number, at: number): number {
   const { flags, closeOnExec } = socketFlags(type);
   task.memory.require(at, 8, Access.write);
-  const { files } = task.process;
+  const { files } = task;
   const [one, other] = createSocketPair(task.process, domain, type & socketTypeMask, protocol, flags);
   other.retain();
   try {
@@ -68,7 +68,7 @@ function accept(task: Task, which: number, at: number, lengthAt: number, how: nu
     accepted.retain();
     try {
       if (at !== 0) storeAddress(task.memory, at, lengthAt, accepted.peerAddress());
-      return task.process.files.add(accepted, closeOnExec);
+      return task.files.add(accepted, closeOnExec);
     } finally {
       accepted.release();
     }

@@ -156,7 +156,7 @@ function tee(task: Task, from: number, to: number, count: number, how: number): 
 /** vmsplice(2): the pages are copied. */
 function vmsplice(task: Task, which: number, vector: number, count: number, how: number): SyscallResult {
   if ((how & ~allFlags) !== 0) throw new Errno('EINVAL');
-  const file = task.process.files.get(which);
+  const file = task.files.get(which);
   const end = asPipe(file);
   if (end === null) throw new Errno('EBADF');
   const { memory } = task;

@@ -177,7 +177,7 @@ interface MountFacts {
   readonly isRoot: boolean;
 }
 
-function mountFacts({ process: { fs } }: Task, what: Target): MountFacts {
+function mountFacts({ fs }: Task, what: Target): MountFacts {
   if (what.kind === 'file' || what.place.kind === 'file') {
     const file = what.kind === 'file' ? what.file : (what.place as { readonly file: OpenFile }).file;
     return { id: fs.mountIdOf(file), isRoot: false };
@@ -192,21 +192,20 @@ function statOf(task: Task, directory: number, name: Uint8Array | null, how: num
 
 function statTarget(task: Task, what: Target, how: number): FileStat {
   if (what.kind === 'file') return what.file.stat();
-  return task.process.fs.stat(task.process, what.place, (how & AtFlag.AT_SYMLINK_NOFOLLOW) === 0);
+  return task.fs.stat(task.process, what.place, (how & AtFlag.AT_SYMLINK_NOFOLLOW) === 0);
 }
 
 type Store = (task: Task, at: number, stat: FileStat) => void;
-const store64: Store = (task, at, stat) =>
-  storeStat64(task.memory, at, task.process.fs.shownStat(stat), task.abi.stat64);
-const storeOld: Store = (task, at, stat) => storeOldStat(task.memory, at, task.process.fs.shownStat(stat));
+const store64: Store = (task, at, stat) => storeStat64(task.memory, at, task.fs.shownStat(stat), task.abi.stat64);
+const storeOld: Store = (task, at, stat) => storeOldStat(task.memory, at, task.fs.shownStat(stat));
 
 function statPath(task: Task, name: Uint8Array, at: number, follow: boolean, store: Store): number {
-  store(task, at, task.process.fs.stat(task.process, locate(task, base.cwd, name, follow), follow));
+  store(task, at, task.fs.stat(task.process, locate(task, base.cwd, name, follow), follow));
   return 0;
 }
 
 function statFile(task: Task, which: number, at: number, store: Store): number {
-  store(task, at, task.process.files.get(which).stat());
+  store(task, at, task.files.get(which).stat());
   return 0;
 }
 
@@ -319,11 +318,11 @@ const statfsOut = structOut((memory, at) => {
 });
 
 function statfsPath(task: Task, name: Uint8Array): HostStatfs {
-  return task.process.fs.statfs(locate(task, base.cwd, name, true));
+  return task.fs.statfs(locate(task, base.cwd, name, true));
 }
 
 function statfsFile(task: Task, which: number): HostStatfs {
-  return task.process.fs.statfsOf(task.process.files.get(which));
+  return task.fs.statfsOf(task.files.get(which));
 }
 
 /** fs/stat.c and fs/statfs.c. */
@@ -349,7 +348,7 @@ export const statCalls: Rows = {
       if ((mask & 0x80000000) !== 0 || (how & sync) === sync) throw new Errno('EINVAL');
       checkFlags(how, statxFlags);
       const what = target(task, directory, name, how);
-      const stat = task.process.fs.shownStat(statTarget(task, what, how));
+      const stat = task.fs.shownStat(statTarget(task, what, how));
       storeStatx(task.memory, at, stat, mountFacts(task, what));
       return 0;
     },

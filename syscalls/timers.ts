@@ -100,12 +100,12 @@ function timerfdCreate(task: Task, clock: number, how: number): number {
   if ((how & ~(Open.nonBlock | Open.closeOnExec)) !== 0 || !fileClocks.has(clock)) throw new Errno('EINVAL');
   if (wakingClocks.has(clock) && task.credentials.euid !== 0) throw new Errno('EPERM');
   const file = new TimerFile(task.process, clock, how & Open.nonBlock);
-  return task.process.files.add(file, (how & Open.closeOnExec) !== 0);
+  return task.files.add(file, (how & Open.closeOnExec) !== 0);
 }
 
 /** EBADF, and EINVAL for a descriptor of something else. */
 function timerFile(task: Task, descriptor: number): TimerFile {
-  const file = task.process.files.get(descriptor);
+  const file = task.files.get(descriptor);
   if (!(file instanceof TimerFile)) throw new Errno('EINVAL');
   return file;
 }

@@ -82,7 +82,7 @@ function waitTarget(task: Task, type: number, id: number): WaitTarget {
       return { kind: 'group', group: id === 0 ? task.process.group : id };
     case WaitId.P_PIDFD: {
       if (id < 0) throw new Errno('EINVAL');
-      const file = pidFileOf(task.process.files.get(id));
+      const file = pidFileOf(task.files.get(id));
       return { kind: 'process', process: file.process, nonBlocking: file.nonBlocking };
     }
     default:

@@ -14,7 +14,7 @@ const longestValue = 65536;
 type Target = { readonly name: Uint8Array; readonly follow: boolean } | { readonly fd: number };
 
 function attributes(task: Task, target: Target): Xattrs {
-  const { files, fs } = task.process;
+  const { files, fs } = task;
   if ('fd' in target) {
     const file = files.get(target.fd);
     if ((file.flags & Open.path) !== 0) throw new Errno('EBADF');

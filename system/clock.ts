@@ -7,6 +7,9 @@ export abstract class MachineClock implements Clock {
   deadline = Infinity;
 
   abstract now(): number;
+  /** Time stands still until `go`. */
+  abstract stop(): void;
+  abstract go(): void;
 
   timer(fire: () => void): Timer {
     const timer = new MachineTimer(this, fire);
@@ -92,6 +95,10 @@ export class InstructionClock extends MachineClock {
   advance(instructions: number): void {
     this.time += instructions * this.nanoseconds;
   }
+
+  // Time that goes by instructions stands still without any.
+  stop(): void {}
+  go(): void {}
 
   /** To the next timer; false if there is none. */
   skip(): boolean {

@@ -2,9 +2,8 @@ import { type Engine, type EngineOptions, Engine as TranslationEngine } from '#a
 import { Access } from '#accel/guest-memory.ts';
 import { type PageWalk, type PageWalker, VirtualMemory } from '#accel/virtual-memory.ts';
 import type { SerialPort } from '#hw/char/pl011.ts';
-import type { Line } from '#hw/device.ts';
-import { ControlRegisters } from '#target/arm/control-registers.ts';
-import { ArmCore } from '#target/arm/core.ts';
+import type { ControlRegisters } from '#target/arm/control-registers.ts';
+import type { ArmCore } from '#target/arm/core.ts';
 import { cpuModels } from '#target/arm/cpu-models.ts';
 import { FaultStatus } from '#target/arm/page-walk.ts';
 import { armState } from '#target/arm/state.ts';
@@ -13,21 +12,31 @@ import { createSystemTarget } from '#target/arm/system-target.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import type { Target } from '#tcg/target.ts';
 import { InstructionClock, type MachineClock, RealClock } from './clock.ts';
+import { Cpu } from './cpu.ts';
+import type { PlacedDevice } from './devices/table.ts';
 import { map, VirtMachine } from './machines/virt.ts';
 import { MemoryMap } from './memory-map.ts';
 import { psciCall } from './psci.ts';
 
 export interface MachineConfig {
   readonly ramSize: number;
+  /** Number of cores (default 1). */
+  readonly cpus?: number;
+  readonly cpuModel?: MachineCpu;
   readonly serial: SerialPort;
   /** What the guest's real-time clock starts with, in seconds since 1970 (`-rtc base`). */
   readonly startTime: number;
   /** 2^icount nanoseconds an instruction, or null for the host's time. */
   readonly icount: number | null;
-  readonly engine: Pick<EngineOptions, 'interpreter' | 'tier' | 'trace' | 'count'>;
+  /** What `-device` asks for. */
+  readonly devices?: readonly PlacedDevice[];
+  readonly engine: Pick<EngineOptions, 'interpreter' | 'tier' | 'trace' | 'count' | 'store' | 'storeName'>;
   readonly unimplemented: (text: string) => void;
   readonly onException?: (name: string, machine: Machine) => void;
 }
+
+/** Models that a machine may have. */
+export type MachineCpu = Extract<keyof typeof cpuModels, 'cortex-a7' | 'cortex-a15'>;
 
 /** Why a machine stopped for good. */
 export type MachineEnd = 'off' | 'reset' | 'quit';
@@ -47,12 +56,13 @@ const coldSlices = 50;
 /** Milliseconds the machine runs before the host's events are looked at. */
 const eventInterval = 4;
 
-/** A machine that runs: its core, memory and devices, and the loop that drives them. */
+/** A machine that runs: its cores, memory and devices, and the loop that drives them. */
 export class Machine {
   readonly clock: MachineClock;
   readonly bus: MemoryMap;
-  readonly core: ArmCore;
-  readonly control: ControlRegisters;
+  readonly cpus: readonly Cpu[];
+  /** The core whose turn it is. */
+  current: Cpu;
   readonly memory: VirtualMemory;
   readonly board: VirtMachine;
   readonly engine: Engine;
@@ -60,6 +70,8 @@ export class Machine {
   /** Set to end the loop. */
   end: MachineEnd | null = null;
   private readonly config: MachineConfig;
+  /** The guest stands still, and its time too (`stop`). */
+  stopped = false;
   private wake: (() => void) | null = null;
   private slices = 0;
   private readonly walked: PageWalk = { physical: 0, allowed: 0, global: false, large: false };
@@ -72,45 +84,78 @@ export class Machine {
     const walker: PageWalker = {
       walk: (address, access, into, peek) => this.control.walker.walk(address, access, into, peek),
     };
-    this.memory = new VirtualMemory(map.ram, map.ram + config.ramSize, this.bus, walker);
-    this.core = new ArmCore(this.memory.cpu);
-    const setIrq: Line = (level) => this.setLine(Psr.i, level);
+    const count = config.cpus ?? 1;
+    this.memory = new VirtualMemory(map.ram, map.ram + config.ramSize, this.bus, walker, count);
+    const numbers = Array.from({ length: count }, (_, index) => index);
     this.board = new VirtMachine({
       bus: this.bus,
       clock: this.clock,
-      irqLines: [setIrq],
-      currentCpu: () => 0,
+      irqLines: numbers.map((index) => (level) => this.setLine(index, Psr.i, level)),
+      currentCpu: () => this.current.index,
       serial: config.serial,
       startTime: config.startTime,
+      ram: this.memory,
+      devices: config.devices ?? [],
     });
-    this.control = new ControlRegisters(
-      this.core,
-      {
+    this.cpus = numbers.map((index) => {
+      const host = {
         translations: this.memory,
-        timer: this.board.timers[0]!,
-        cpuCount: 1,
-        word: (physical) => this.memory.physicalWord(physical),
+        timer: this.board.timers[index]!,
+        cpuCount: count,
+        word: (physical: number) => this.memory.physicalWord(physical),
         unimplemented: config.unimplemented,
-      },
-      0,
-    );
-    this.target = createSystemTarget(this.core, this.control, cpuModels['cortex-a15']) as Target;
+      };
+      return new Cpu(this.memory, host, index);
+    });
+    this.current = this.cpus[0]!;
+    this.current.enter(null, (cpu) => this.memory.select(cpu));
+    this.target = createSystemTarget(() => this.current, cpuModels[config.cpuModel ?? 'cortex-a15']) as Target;
     this.engine = new TranslationEngine(this.target, this.memory, { ...config.engine, budget: sliceBudget });
     this.engine.setExactState(true);
   }
 
-  private setLine(bit: number, level: boolean): void {
-    const { i32 } = this.core.cpu;
-    const old = i32[linesWord]!;
-    i32[linesWord] = level ? old | bit : old & ~bit;
+  get core(): ArmCore {
+    return this.current.core;
+  }
+
+  get control(): ControlRegisters {
+    return this.current.control;
+  }
+
+  private setLine(cpu: number, bit: number, level: boolean): void {
+    this.cpus[cpu]!.setLine(bit, level);
     if (level) this.wake?.();
+  }
+
+  /** Gives a core the CPU area. */
+  switchTo(cpu: Cpu): void {
+    if (cpu === this.current) return;
+    const from = this.current;
+    this.current = cpu;
+    cpu.enter(from, (index) => this.memory.select(index));
   }
 
   /** Everything as after power on. */
   reset(): void {
-    this.core.reset();
+    for (const cpu of this.cpus.toReversed()) {
+      this.switchTo(cpu);
+      cpu.reset();
+      cpu.online = cpu.index === 0;
+    }
     this.board.reset();
     this.memory.flush();
+  }
+
+  /** Switches a core on, which begins at `entry` (bit 0: in Thumb state) with `r0`. False if it is on. */
+  powerOn(cpu: Cpu, entry: number, r0: number): boolean {
+    if (cpu.online) return false;
+    const caller = this.current;
+    this.switchTo(cpu);
+    cpu.reset();
+    this.start(entry, r0, 0, 0);
+    cpu.online = true;
+    this.switchTo(caller);
+    return true;
   }
 
   /** Where it goes on, in the engine's encoding. */
@@ -132,22 +177,50 @@ export class Machine {
     this.wake?.();
   }
 
+  /** No instruction runs and no timer fires until `cont`. Called between two turns of the loop. */
+  stop(): void {
+    this.stopped = true;
+    this.clock.stop();
+    this.wake?.();
+  }
+
+  /** Goes on after `stop`. */
+  cont(): void {
+    this.stopped = false;
+    this.clock.go();
+    this.wake?.();
+  }
+
+  /** Ends `run`. */
+  finish(end: MachineEnd): void {
+    this.end = end;
+    this.wake?.();
+  }
+
   /** Runs until the machine is switched off, reset or told to quit. */
   async run(): Promise<MachineEnd> {
     let yielded = performance.now();
     while (this.end === null) {
+      if (this.stopped) {
+        await this.sleep(Infinity);
+        yielded = performance.now();
+        continue;
+      }
       this.clock.runDue();
-      const { i32 } = this.core.cpu;
+      const next = this.nextCpu();
+      if (next === null) {
+        await this.idle();
+        yielded = performance.now();
+        continue;
+      }
+      this.switchTo(next);
+      const { i32 } = next.core.cpu;
       if ((i32[linesWord]! & ~i32[maskWord]!) !== 0) this.interrupt();
       if (++this.slices === coldSlices) this.engine.warmUp();
       const reason = this.engine.run();
       if (this.clock instanceof InstructionClock) this.clock.advance(sliceBudget - i32[budgetWord]!);
-      if (reason === ExitReason.halt) {
-        await this.halt();
-        yielded = performance.now();
-        continue;
-      }
-      this.handle(reason);
+      if (reason === ExitReason.halt) next.halted = i32[linesWord] === 0;
+      else this.handle(reason);
       const now = performance.now();
       if (now - yielded < eventInterval) continue;
       await nextTurn();
@@ -162,15 +235,20 @@ export class Machine {
     this.core.enter('irq', ((i32[pcWord]! & ~1) + 4) | 0);
   }
 
-  /** WFI: sleeps until an interrupt line is up. */
-  private async halt(): Promise<void> {
-    const { i32 } = this.core.cpu;
-    for (;;) {
-      this.clock.runDue();
-      if (i32[linesWord] !== 0 || this.end !== null) return;
-      if (this.clock instanceof InstructionClock && this.clock.skip()) continue;
-      await this.sleep((this.clock.deadline - this.clock.now()) / 1e6);
+  /** The core whose turn it is after the one that ran, or null if all wait. */
+  private nextCpu(): Cpu | null {
+    const { cpus, current } = this;
+    for (let i = 1; i <= cpus.length; i++) {
+      const cpu = cpus[(current.index + i) % cpus.length]!;
+      if (cpu.online && !cpu.halted) return cpu;
     }
+    return null;
+  }
+
+  /** All cores wait (WFI): sleeps until a timer is due or there is news. */
+  private async idle(): Promise<void> {
+    if (this.clock instanceof InstructionClock && this.clock.skip()) return;
+    await this.sleep((this.clock.deadline - this.clock.now()) / 1e6);
   }
 
   private sleep(milliseconds: number): Promise<void> {

@@ -376,8 +376,12 @@ export class Builder {
   }
 
   exit(reason: ExitReason, pc: number, argument = 0): void {
-    const value = this.i32(argument);
-    this.emit(Op.exit, value, -1, -1, reason, pc | 0);
+    this.exitWith(reason, pc, this.i32(argument));
+  }
+
+  /** The same with a value for its argument. */
+  exitWith(reason: ExitReason, pc: number, argument: Value): void {
+    this.emit(Op.exit, argument, -1, -1, reason, pc | 0);
   }
 
   /** True if the op emitted last ends the block (or the open `if` body). */

@@ -66,13 +66,15 @@ export interface CpuIdentity {
   /** AT_PLATFORM and uname's machine. */
   readonly platform: string;
   readonly machine: string;
-  /** "model name" and "CPU architecture" of /proc/cpuinfo. */
+  /** "model name" and "CPU architecture" of /proc/cpuinfo (x86: "vendor_id"). */
   readonly name: string;
   readonly architecture: string;
-  /** The main ID register: implementer, variant, part number, revision. */
+  /** The main ID register: implementer, variant, part number, revision (x86: EAX of CPUID.1). */
   readonly midr: number;
-  /** The "Features" of /proc/cpuinfo. */
+  /** The "Features" (x86: "flags") of /proc/cpuinfo. */
   readonly features: readonly string[];
+  /** AT_HWCAP, where the CPU has a word for it. */
+  readonly hwcap?: number;
 }
 
 /** A guest CPU: how to decode it and what its state is. Implemented in `target/<arch>/`. */

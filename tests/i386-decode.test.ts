@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { Decoded, Insn } from '#target/i386/insn.ts';
-import { type RowBits, rowBits, type X86Row } from '#target/i386/row.ts';
+import { Method } from '#target/i386/operand.ts';
+import { type RowBits, rowBits, vexMaps, type X86Row } from '#target/i386/row.ts';
 import { rows } from '#target/i386/rows.ts';
 import { i386Document, supportedI386 } from '../scripts/supported-i386.ts';
 import { byteReader, codeStart, i386Block } from './support/i386-ir.ts';
@@ -10,11 +11,17 @@ const maps = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]];
 /** What may follow an opcode: addresses and immediates. */
 const tail = [0x24, 0x7f, 0x33, 0x44, 0x55, 0x66, 0x77, 0x12, 0x99];
 
+/** VEX before an instruction of a map, with ECX as its own operand, or 1111 where a row has none. */
+const vex = ({ map, prefix, operands }: RowBits): number[] => [
+  0xc4,
+  0xe0 | (map - vexMaps),
+  (operands.some(({ method }) => method === Method.B) ? 0x70 : 0x78) | [0, 0x66, 0xf3, 0xf2].indexOf(prefix),
+];
+
 /** Bytes of a row with a given ModRM, where it has one. */
 const encode = (bits: RowBits, modrm: number, prefixes: readonly number[]): number[] => [
   ...prefixes,
-  ...(bits.prefix > 0 ? [bits.prefix] : []),
-  ...maps[bits.map],
+  ...(bits.map > 3 ? vex(bits) : [...(bits.prefix > 0 ? [bits.prefix] : []), ...maps[bits.map]]),
   bits.last,
   ...(bits.modrm ? [modrm] : []),
   ...tail,

@@ -13,7 +13,17 @@ import { freshWorkdir } from './support/workdir.ts';
  * much of it wrong: vfork is fork there, stops are not seen, clone knows few flags, a thread's exec loses the process.
  */
 
-const names = ['processes', 'threads', 'shared-memory', 'ipc', 'timers', 'privileges', 'async-io', 'mapped-files'];
+const names = [
+  'processes',
+  'clone-flags',
+  'threads',
+  'shared-memory',
+  'ipc',
+  'timers',
+  'privileges',
+  'async-io',
+  'mapped-files',
+];
 const needs = [await toolchainOrReason('arm-linux-gnueabihf'), await toolchainOrReason('arm-linux-gnueabi')];
 const reason = needs.flatMap((need) => ('reason' in need ? [need.reason] : []))[0];
 

@@ -39,6 +39,7 @@ describe.skipIf(reason !== undefined)(
           rows: rows.filter(classes[name]!),
           fx: name !== 'integer',
         });
+        expect(tally.deaths).toBeLessThan(count / 100);
         expect(tally.byName.size).toBeGreaterThan(50);
         const reports: string[] = [];
         for (const finding of tally.findings.slice(0, shown)) {

@@ -3,6 +3,7 @@ import { Pl011 } from '#hw/char/pl011.ts';
 import type { Clock } from '#hw/device.ts';
 import { Pl061 } from '#hw/gpio/pl061.ts';
 import { GicV2 } from '#hw/intc/gicv2.ts';
+import { FwCfg } from '#hw/nvram/fw-cfg.ts';
 import { Pl031 } from '#hw/rtc/pl031.ts';
 import { GenericTimer, timerFrequency } from '#hw/timer/generic-timer.ts';
 import { writeFdt } from '#system/boot/fdt.ts';
@@ -10,6 +11,7 @@ import { BootError, place, readKernel } from '#system/boot/linux.ts';
 import { InstructionClock } from '#system/clock.ts';
 import { MemoryMap } from '#system/memory-map.ts';
 import { FaultStatus, PageTableWalker, type WalkResult } from '#target/arm/page-walk.ts';
+import { serialPort } from './support/bare-machine.ts';
 
 /** Pages and permissions by hand: `words` by physical address. */
 function walker(words: Readonly<Record<number, number>>, registers: Partial<Record<string, number | boolean>> = {}) {
@@ -169,7 +171,7 @@ test('a PL011 receives what fits its FIFO and keeps the rest', () => {
   let input: (bytes: Uint8Array) => void = () => {};
   const sent: number[] = [];
   let level = false;
-  const port = { write: (byte: number) => void sent.push(byte), onInput: (take: typeof input) => void (input = take) };
+  const port = { ...serialPort((byte) => void sent.push(byte)), onInput: (take: typeof input) => void (input = take) };
   const uart = new Pl011(port, (up) => void (level = up));
   uart.write(0x2c, 4, 0x70);
   uart.write(0x38, 4, 0x10);
@@ -268,5 +270,71 @@ describe('kernels', () => {
     expect(() => readKernel(words(0x464c457f, ...Array(20).fill(0)), 'e', ram)).toThrow('not of a 32-bit');
     const kernel = readKernel(words(...Array(20).fill(0xe1a00000)), 'k', ram);
     expect(() => place(kernel, ram, 16 << 20, 16 << 20)).toThrow('do not fit');
+  });
+});
+
+describe('fw_cfg', () => {
+  const ramStart = 0x40000000;
+  const memory = new Uint8Array(0x1000);
+  const view = new DataView(memory.buffer);
+  const device = new FwCfg({
+    ram: (at, length) =>
+      at < ramStart || at + length > ramStart + memory.length
+        ? undefined
+        : memory.subarray(at - ramStart, at - ramStart + length),
+    aboutToWrite() {},
+  });
+  const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+  device.fill({
+    ramSize: 128 << 20,
+    cpus: 1,
+    kernel: bytes('kernel'),
+    initrd: bytes('initrd!'),
+    commandLine: 'quiet',
+    files: [
+      { name: 'opt/b', bytes: bytes('second') },
+      { name: 'opt/a', bytes: bytes('first') },
+    ],
+  });
+  /** As a big-endian number in a register. */
+  const swapped = (value: number): number => (((value & 0xff) << 8) | (value >> 8)) & 0xffff;
+  const text = (key: number, length: number): string => {
+    device.write(8, 2, swapped(key));
+    return String.fromCharCode(...Array.from({ length }, () => device.read(0, 1)));
+  };
+  /** One DMA request; the control word afterwards. */
+  const transfer = (control: number, length: number, target: number): number => {
+    view.setUint32(0x100, control);
+    view.setUint32(0x104, length);
+    view.setUint32(0x108, 0);
+    view.setUint32(0x10c, target);
+    device.write(0x10, 4, 0);
+    device.write(0x14, 4, 0x00010040);
+    return view.getUint32(0x100);
+  };
+
+  test('items are read byte by byte, in words, and end with zeros', () => {
+    expect([text(0, 4), text(0x11, 7), text(0x15, 6)]).toEqual(['QEMU', 'kernel\0', 'quiet\0']);
+    device.write(8, 2, swapped(1));
+    expect(device.read(0, 4)).toBe(3);
+    device.write(8, 2, swapped(0x0b));
+    expect(device.read(0, 4)).toBe(7);
+    expect([device.read(0x10, 4), device.read(0x14, 4)]).toEqual([0x554d4551, 0x47464320]);
+  });
+
+  test('DMA selects, reads and skips; files are in the directory', () => {
+    expect(transfer((0x19 << 16) | 8 | 2, 4 + 128, ramStart)).toBe(0);
+    expect([view.getUint32(0), view.getUint32(4), view.getUint16(8)]).toEqual([2, 5, 0x20]);
+    expect(String.fromCharCode(...memory.subarray(12, 18))).toBe('opt/a\0');
+    expect(transfer((0x21 << 16) | 8, 0, 0)).toBe(0);
+    expect(transfer(4, 3, 0)).toBe(0);
+    expect(transfer(2, 5, ramStart)).toBe(0);
+    expect(String.fromCharCode(...memory.subarray(0, 5))).toBe('ond\0\0');
+  });
+
+  test('DMA that leads nowhere, or writes, fails', () => {
+    expect(transfer((0x20 << 16) | 8 | 2, 0x2000, ramStart)).toBe(1);
+    expect(transfer(2, 0xffffffff, 0xffffffff)).toBe(1);
+    expect(transfer((0x20 << 16) | 8 | 16, 1, ramStart)).toBe(1);
   });
 });

@@ -47,6 +47,9 @@ export interface LazyUse {
   readonly ways: readonly { readonly pc: number; readonly set: number }[];
 }
 
+/** Of a block whose use nobody asks for: all cells are read. */
+export const unknownUse: LazyUse = { read: -1, ways: [] };
+
 /** The use a block as translated makes of lazy cells. */
 export function lazyUse(block: IrBlock, cells: LazyCells, helpers: readonly Helper[]): LazyUse {
   const ways: { pc: number; set: number }[] = [];

@@ -3,13 +3,14 @@ import { forEachSuccessor, type IrBlock } from '#tcg/ir.ts';
 import { Op } from '#tcg/ops.ts';
 import type { Target } from '#tcg/target.ts';
 import type { BlockOutline } from './discovery.ts';
-import { LazyCells, lazyUse } from './entry-liveness.ts';
+import { LazyCells, lazyUse, unknownUse } from './entry-liveness.ts';
 
-/** An outline of a block as translated, before it has run. */
+/** An outline of a block as translated, before it has run. With exact state nobody asks what lazy slots are used for. */
 export function outlineOf(
   block: IrBlock,
   target: Pick<Target, 'lazySlots' | 'helpers'>,
   constants: BlockOutline['constants'],
+  exactState = false,
 ): BlockOutline {
   const successors: number[] = [];
   const calls: number[] = [];
@@ -22,6 +23,6 @@ export function outlineOf(
   const { pc, start, end, instructions } = block;
   const last = op[length - 1];
   const runsOn = last === Op.jump || last === Op.branch;
-  const lazy = lazyUse(block, new LazyCells(target.lazySlots), target.helpers);
+  const lazy = exactState ? unknownUse : lazyUse(block, new LazyCells(target.lazySlots), target.helpers);
   return { pc, start, end, instructions, successors, calls, runsOn, lazy, constants, executed: false, inRegion: false };
 }

@@ -64,7 +64,7 @@ const known = new WeakMap<Int32Array, readonly Unit[]>();
 const none: readonly never[] = [];
 
 /** The units in what a store has, as far as they are well-formed. */
-function unitsOf(words: Int32Array | null): readonly Unit[] {
+export function unitsOf(words: Int32Array | null): readonly Unit[] {
   if (words === null) return none;
   let units = known.get(words);
   if (units === undefined) {
@@ -74,7 +74,7 @@ function unitsOf(words: Int32Array | null): readonly Unit[] {
   return units;
 }
 
-function concatenate(parts: readonly Int32Array[]): Int32Array {
+export function concatenate(parts: readonly Int32Array[]): Int32Array {
   const whole = new Int32Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const part of parts) {
@@ -211,30 +211,9 @@ export class StoredCode {
     return unit;
   }
 
-  /** A block as it was before it ran, and independent of where it is. */
   private portable({ code, outline, constants, narrowed }: Fresh, text: Text): StoredBlock {
-    const { address, bytes, targets } = code;
-    const words = this.words.slice(address >> 2, (address + bytes) >> 2);
-    // It may lead to a region by now.
-    words[0] = t0Opcodes.enter!;
-    words[1] = neverHot;
-    const portable = ({ address: at, pc }: PredecodedBlock['links'][number]) => ({ address: at - address, pc });
-    const links = code.links.map(portable);
-    const indirectCalls = code.indirectCalls.map(portable);
-    for (const link of links) words[link.address >> 2] = 0;
-    for (const call of indirectCalls) words.fill(0, call.address >> 2, (call.address >> 2) + 2);
-    for (const target of targets) words[(target - address) >> 2]! -= address;
-    return {
-      ...outline,
-      seen: Math.min(outline.end + translationLookAhead, text.end),
-      words,
-      marks: code.marks.map((value, i) => (i % 3 === 0 ? value - address : value)),
-      links,
-      indirectCalls,
-      targets: targets.map((target) => target - address),
-      constants,
-      narrowed,
-    };
+    const seen = Math.min(outline.end + translationLookAhead, text.end);
+    return { ...outline, ...portableCode(this.words, code), seen, constants, narrowed };
   }
 
   /** Was any block that has not been adopted made from the guest's pages of [start, end)? */
@@ -265,6 +244,31 @@ export class StoredCode {
     this.sources = [];
     this.asked.clear();
   }
+}
+
+/** A block's code, in memory 1 (`memory`), as it was before it ran, and independent of where it is. */
+export function portableCode(
+  memory: Int32Array,
+  code: PredecodedBlock,
+): Pick<StoredBlock, 'words' | 'marks' | 'links' | 'indirectCalls' | 'targets'> {
+  const { address, bytes, targets } = code;
+  const words = memory.slice(address >> 2, (address + bytes) >> 2);
+  // It may lead to a region by now.
+  words[0] = t0Opcodes.enter!;
+  words[1] = neverHot;
+  const portable = ({ address: at, pc }: PredecodedBlock['links'][number]) => ({ address: at - address, pc });
+  const links = code.links.map(portable);
+  const indirectCalls = code.indirectCalls.map(portable);
+  for (const link of links) words[link.address >> 2] = 0;
+  for (const call of indirectCalls) words.fill(0, call.address >> 2, (call.address >> 2) + 2);
+  for (const target of targets) words[(target - address) >> 2]! -= address;
+  return {
+    words,
+    marks: code.marks.map((value, i) => (i % 3 === 0 ? value - address : value)),
+    links,
+    indirectCalls,
+    targets: targets.map((target) => target - address),
+  };
 }
 
 /** What the engine keeps of a block, with its code at byte `address` of memory 1. */

@@ -56,6 +56,8 @@ const head = {
   /** Guest addresses [first, last) that hold all ranges. */
   first: 8,
   last: 9,
+  /** Of a page's unit: the CPU mode. */
+  mode: 10,
   words: 16,
 } as const;
 const detailWords = 13;
@@ -109,6 +111,11 @@ export class Unit {
     return this.words[head.last]! >>> 0;
   }
 
+  /** CPU mode of a page's unit. */
+  get mode(): number {
+    return this.words[head.mode]!;
+  }
+
   /** Number of the block at `pc`, or -1. */
   indexOf(pc: number): number {
     const { pcs } = this;
@@ -130,6 +137,32 @@ export class Unit {
       if (from < end && from + 4 * this.words[at + 1]! > start) return true;
     }
     return false;
+  }
+
+  /** Tells of the direct calls of all blocks, and of the words for the targets of indirect ones by the PC they return to. */
+  forEachCall(direct: (callee: number) => void, indirect: (returnPc: number, offset: number) => void): void {
+    const { words, detailsAt, blocks, offsets } = this;
+    for (let index = 0; index < blocks; index++) {
+      const counts = detailsAt + blocks + words[detailsAt + index]!;
+      let at = counts + detailWords + words[counts + 6]!;
+      for (let i = 0; i < words[counts + 7]!; i++) direct(words[at++]!);
+      at += words[counts + 8]! + words[counts + 9]!;
+      const count = words[at++]!;
+      for (let i = 0; i < count; i++, at += 2) indirect(words[at + 1]!, offsets[index]! + words[at]!);
+    }
+  }
+
+  /** Number of the block whose code has byte `offset`. */
+  blockWith(offset: number): number {
+    const { offsets } = this;
+    let low = 0;
+    let high = offsets.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (offsets[middle]! <= offset) low = middle;
+      else high = middle - 1;
+    }
+    return low;
   }
 
   /** Block number `index` by ascending PC. */
@@ -234,7 +267,7 @@ function merged(ranges: readonly (readonly [number, number])[]): [number, number
  * Makes a unit of blocks with different PCs, all but its checksum. `word` reads guest memory at an address that is a
  * multiple of 4.
  */
-export function makeUnit(blocks: readonly StoredBlock[], word: (address: number) => number): Int32Array {
+export function makeUnit(blocks: readonly StoredBlock[], word: (address: number) => number, mode = 0): Int32Array {
   const sorted = [...blocks].sort((a, b) => a.pc - b.pc);
   const offsets = new Map<number, number>();
   let codeWords = 0;
@@ -277,6 +310,7 @@ export function makeUnit(blocks: readonly StoredBlock[], word: (address: number)
   for (const [start, count] of ranges) for (let i = 0; i < count; i++) bytes.push(word(start + 4 * i));
   const header = new Int32Array(head.words);
   header[head.magic] = magic;
+  header[head.mode] = mode;
   header[head.blocks] = sorted.length;
   header[head.codeWords] = codeWords;
   header[head.relocations] = relocations.length;

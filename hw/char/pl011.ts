@@ -10,6 +10,12 @@ export interface SerialPort {
   write(byte: number): void;
   /** Sets who takes what comes in. */
   onInput(receive: (bytes: Uint8Array) => void): void;
+  /** The other end is slow: what is written now has to wait. */
+  readonly full: boolean;
+  /** Sets who is told when it is no longer full. */
+  onRoom(tell: () => void): void;
+  /** Nothing more comes in (true) until it may again (false). */
+  hold(on: boolean): void;
 }
 
 const registers = {
@@ -30,7 +36,7 @@ const registers = {
 } as const;
 
 /** FR bits. */
-const fr = { txfe: 0x80, rxff: 0x40, rxfe: 0x10 } as const;
+const fr = { txfe: 0x80, rxff: 0x40, txff: 0x20, rxfe: 0x10 } as const;
 /** Interrupt bits. */
 const receive = 0x10;
 const transmit = 0x20;
@@ -38,6 +44,9 @@ const receiveTimeout = 0x40;
 /** LCR_H bit: FIFOs are on. */
 const fen = 0x10;
 const fifoDepth = 16;
+/** Bytes waiting for the FIFO from which on nothing more is taken, and below which there is. */
+const holdAt = 4096;
+const resumeAt = 1024;
 
 /** PeriphID and PCellID from 0xfe0 on. */
 const identification = [0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1];
@@ -49,6 +58,7 @@ export class Pl011 implements Device {
   private fifo: number[] = [];
   /** Came in while the FIFO was full. */
   private waiting: number[] = [];
+  private held = false;
   private raw = 0;
   private mask = 0;
   private control = 0x300;
@@ -63,8 +73,12 @@ export class Pl011 implements Device {
     this.port = port;
     this.irq = irq;
     port.onInput((bytes) => {
-      this.waiting.push(...bytes);
+      for (const byte of bytes) this.waiting.push(byte);
       this.fill();
+    });
+    port.onRoom(() => {
+      this.raw |= transmit;
+      this.update();
     });
   }
 
@@ -73,7 +87,7 @@ export class Pl011 implements Device {
       case registers.DR:
         return this.take();
       case registers.FR:
-        return fr.txfe | (this.fifo.length === 0 ? fr.rxfe : 0) | (this.fifo.length >= this.depth ? fr.rxff : 0);
+        return this.flags();
       case registers.ILPR:
         return this.ilpr;
       case registers.IBRD:
@@ -102,6 +116,8 @@ export class Pl011 implements Device {
   write(offset: number, _bytes: number, value: number): void {
     switch (offset) {
       case registers.DR:
+        // Who does not look at TXFF loses what is written while the FIFO is full.
+        if (this.port.full) break;
         this.port.write(value & 0xff);
         this.raw |= transmit;
         break;
@@ -138,6 +154,13 @@ export class Pl011 implements Device {
     this.update();
   }
 
+  /** FR. */
+  private flags(): number {
+    const { fifo, port } = this;
+    const sending = port.full ? fr.txff : fr.txfe;
+    return sending | (fifo.length === 0 ? fr.rxfe : 0) | (fifo.length >= this.depth ? fr.rxff : 0);
+  }
+
   private get depth(): number {
     return this.lineControl & fen ? fifoDepth : 1;
   }
@@ -154,6 +177,9 @@ export class Pl011 implements Device {
   private fill(): void {
     while (this.waiting.length > 0 && this.fifo.length < this.depth) this.fifo.push(this.waiting.shift()!);
     if (this.fifo.length > 0) this.raw |= receive | receiveTimeout;
+    const hold = this.waiting.length > (this.held ? resumeAt : holdAt);
+    if (hold !== this.held) this.port.hold(hold);
+    this.held = hold;
     this.update();
   }
 

@@ -6,7 +6,7 @@ import { I386Abi } from './i386.ts';
 
 /** The guest architectures by the name of their target: one line each. */
 const abis: Readonly<Record<string, { machine: number; make: (layout: StateLayout, cpu?: CpuIdentity) => Abi }>> = {
-  i386: { machine: 3, make: (layout) => new I386Abi(layout) },
+  i386: { machine: 3, make: (layout, cpu) => new I386Abi(layout, cpu) },
   arm: { machine: 40, make: (layout, cpu) => new ArmAbi(layout, cpu) },
 };
 

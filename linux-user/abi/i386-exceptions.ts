@@ -20,6 +20,7 @@ const exceptions: Readonly<Record<number, Exception>> = {
   11: { name: 'segment not present', signo: Signal.SIGBUS, code: SiCode.SI_KERNEL },
   12: { name: 'stack segment', signo: Signal.SIGBUS, code: SiCode.SI_KERNEL },
   13: { name: 'general protection', signo: Signal.SIGSEGV, code: SiCode.SI_KERNEL },
+  17: { name: 'alignment check', signo: Signal.SIGBUS, code: SiCode.BUS_ADRALN },
   16: { name: 'x87', signo: Signal.SIGFPE, code: SiCode.FPE_FLTINV, addressed: true },
   19: { name: 'SIMD', signo: Signal.SIGFPE, code: SiCode.FPE_FLTINV, addressed: true },
 };
@@ -27,12 +28,16 @@ const exceptions: Readonly<Record<number, Exception>> = {
 /** The signal of the exception whose vector is in bits 7:0 of `argument`, and its error code in those above. */
 export function exceptionOf(argument: number, pc: number): CpuException {
   const vector = argument & 0xff;
+  if (argument === singleStep) return { ...exceptionOf(vector, pc), code: SiCode.TRAP_TRACE };
   const exception = exceptions[vector];
   if (exception === undefined) throw new Error(`exception ${vector} at pc 0x${pc.toString(16)}`);
   const { name, signo, code, addressed } = exception;
   const cause = { kind: 'exception', name, vector, errorCode: argument >>> 8 } as const;
   return { signo, code, address: addressed ? pc : 0, cause };
 }
+
+/** #DB with DR6.BS for its error code, which it has none of: the step of EFLAGS.TF. */
+const singleStep = 1 | (0x4000 << 8);
 
 /** Bits of a page fault's error code (SDM vol. 3, 4.7). */
 const PageFault = { present: 1, write: 2, user: 4, fetch: 0x10 } as const;

@@ -28,6 +28,17 @@ export const Seg = { es: 0, cs: 1, ss: 2, ds: 3, fs: 4, gs: 5 } as const;
 /** Selectors of user mode, and the index of the first TLS descriptor in the GDT (arch/x86/include/asm/segment.h). */
 export const Selector = { userCode: 0x73, userData: 0x7b, firstTls: 6, tlsCount: 3 } as const;
 
+/** A descriptor as the CPU has it, in two words. */
+export type DescriptorWords = readonly [low: number, high: number];
+/** Those of the flat segments, and none. */
+export const flatData: DescriptorWords = [0xffff, 0x00cf_f300];
+export const flatCode: DescriptorWords = [0xffff, 0x00cf_fb00];
+export const noDescriptor: DescriptorWords = [0, 0];
+
+/** The base of a descriptor. */
+export const baseOf = (low: number, high: number): number =>
+  ((low >>> 16) | ((high & 0xff) << 16) | (high & 0xff00_0000)) >>> 0;
+
 const pcIndex = cpuHeader.offset('pc') >> 2;
 
 const slotNames = [
@@ -40,6 +51,8 @@ const slotNames = [
   'eflags',
   'ldt',
   'ldtLimit',
+  'segments',
+  'stepped',
   'sysenter',
   'syscall',
   'fctrl',
@@ -59,6 +72,7 @@ export class I386Registers {
   private readonly segments: number;
   private readonly bases: number;
   private readonly descriptors: number;
+  private readonly hidden: number;
   private readonly index: Readonly<Record<SlotName, number>>;
   /** Byte offsets of the x87 and XMM registers, 16 bytes each. */
   readonly st: number;
@@ -70,6 +84,7 @@ export class I386Registers {
     this.segments = word('segment');
     this.bases = word('base');
     this.descriptors = word('tls');
+    this.hidden = word('descriptor');
     this.index = Object.fromEntries(slotNames.map((name) => [name, word(name)])) as Record<SlotName, number>;
     this.st = layout.offset('st');
     this.xmm = layout.offset('xmm');
@@ -108,7 +123,7 @@ export class I386Registers {
   }
 
   /** TLS descriptor n (0…2) as its two words. */
-  descriptor(cpu: CpuView, n: number): readonly [low: number, high: number] {
+  descriptor(cpu: CpuView, n: number): DescriptorWords {
     const at = this.descriptors + 2 * n;
     return [cpu.i32[at], cpu.i32[at + 1]];
   }
@@ -119,10 +134,13 @@ export class I386Registers {
     cpu.i32[at + 1] = high;
   }
 
-  /** Loads a segment register with a selector and the base of its descriptor. */
-  setSegment(cpu: CpuView, segment: number, selector: number, base: number): void {
+  /** Loads a segment register with a selector and its descriptor. */
+  setSegment(cpu: CpuView, segment: number, selector: number, [low, high]: DescriptorWords): void {
     cpu.i32[this.segments + segment] = selector;
-    cpu.i32[this.bases + segment] = base;
+    cpu.i32[this.bases + segment] = baseOf(low, high);
+    cpu.i32[this.hidden + 2 * segment] = low;
+    cpu.i32[this.hidden + 2 * segment + 1] = high;
+    this.setSlot(cpu, 'segments', 0);
   }
 
   eflags(cpu: CpuView): number {

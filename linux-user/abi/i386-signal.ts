@@ -4,7 +4,7 @@ import { encodeSigInfo, type SigInfo } from '../signal/siginfo.ts';
 import { noAltStack, SaFlags, type SigAction, SsFlags } from '../signal/signal-state.ts';
 import type { Task } from '../task.ts';
 import { fsaveBytes, fxsaveBytes, type I386Fpu } from './i386-fpu.ts';
-import { Eflags, type I386Registers, Reg, Seg, Selector } from './i386-registers.ts';
+import { Eflags, flatData, type I386Registers, Reg, Seg, Selector } from './i386-registers.ts';
 import type { I386Tls } from './i386-tls.ts';
 import { rtSigreturnAddress, sigreturnAddress } from './i386-vdso.ts';
 import { frameTop, restoreAltStack, saveAltStack } from './signal-stack.ts';
@@ -107,7 +107,8 @@ export class I386SignalFrames {
     registers.setPc(cpu, action.handler);
     registers.setEflags(cpu, registers.eflags(cpu) & ~Eflags.df, 0);
     registers.setSlot(cpu, 'eflags', registers.slot(cpu, 'eflags') & ~Eflags.tf);
-    for (const segment of [Seg.ds, Seg.es, Seg.ss]) registers.setSegment(cpu, segment, Selector.userData, 0);
+    for (const segment of [Seg.ds, Seg.es, Seg.ss]) registers.setSegment(cpu, segment, Selector.userData, flatData);
+    registers.setSlot(cpu, 'stepped', 0);
     this.fpu.reset(cpu);
     return true;
   }

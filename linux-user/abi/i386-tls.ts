@@ -2,7 +2,15 @@ import { Access } from '#accel/guest-memory.ts';
 import type { CpuView } from '#tcg/target.ts';
 import { Errno } from '#util/errno.ts';
 import type { Task } from '../task.ts';
-import { type I386Registers, Selector } from './i386-registers.ts';
+import {
+  baseOf,
+  type DescriptorWords,
+  flatCode,
+  flatData,
+  type I386Registers,
+  noDescriptor,
+  Selector,
+} from './i386-registers.ts';
 
 /* Segment descriptors as programs describe them (arch/x86/include/uapi/asm/ldt.h, arch/x86/kernel/tls.c). */
 
@@ -36,7 +44,7 @@ export const isEmptyDesc = ({ base, limit, flags }: UserDesc): boolean =>
   base === 0 && limit === 0 && ((flags & 0x7f) === (Desc.readExecOnly | Desc.notPresent) || flags === 0);
 
 /** The descriptor as the CPU has it (fill_ldt). */
-export function encodeDescriptor(desc: UserDesc): readonly [low: number, high: number] {
+export function encodeDescriptor(desc: UserDesc): DescriptorWords {
   if (isEmptyDesc(desc)) return [0, 0];
   const { base, limit, flags } = desc;
   const type = ((flags & Desc.readExecOnly) !== 0 ? 0 : 2) | ((flags & Desc.contents) << 1) | 1;
@@ -65,10 +73,6 @@ function decodeDescriptor(low: number, high: number): readonly [base: number, li
     ((high >>> 20) & 1 ? Desc.useable : 0);
   return [baseOf(low, high), (low & 0xffff) | (high & 0xf_0000), flags];
 }
-
-/** The base of a descriptor. */
-const baseOf = (low: number, high: number): number =>
-  ((low >>> 16) | ((high & 0xff) << 16) | (high & 0xff00_0000)) >>> 0;
 
 /** Refuses what would not be a flat 32-bit data segment (tls_desc_okay). */
 function checkTls(desc: UserDesc): void {
@@ -136,7 +140,7 @@ export class I386Tls {
     const selector = ((n + Selector.firstTls) << 3) | 3;
     for (let segment = 0; segment < 6; segment++) {
       if (registers.selector(cpu, segment) === selector) {
-        registers.setSegment(cpu, segment, selector, baseOf(low, high));
+        registers.setSegment(cpu, segment, selector, [low, high]);
       }
     }
   }
@@ -145,13 +149,14 @@ export class I386Tls {
   restore(task: Task, segment: number, selector: number): void {
     const { cpu } = task;
     const descriptor = this.find(task, selector);
-    if (descriptor === null) this.registers.setSegment(cpu, segment, 0, 0);
-    else this.registers.setSegment(cpu, segment, selector, baseOf(...descriptor));
+    if (descriptor === null) this.registers.setSegment(cpu, segment, 0, noDescriptor);
+    else this.registers.setSegment(cpu, segment, selector, descriptor);
   }
 
-  private find({ cpu, memory }: Task, selector: number): readonly [number, number] | null {
+  private find({ cpu, memory }: Task, selector: number): DescriptorWords | null {
     const { registers } = this;
-    if (selector === Selector.userData || selector === Selector.userCode) return [0xffff, 0];
+    if (selector === Selector.userData) return flatData;
+    if (selector === Selector.userCode) return flatCode;
     if ((selector & 4) !== 0) {
       const offset = selector & 0xfff8;
       if (offset >= registers.slot(cpu, 'ldtLimit')) return null;

@@ -1,6 +1,6 @@
 import { taskSize } from '#accel/guest-memory.ts';
 import { cpuHeader } from '#tcg/cpu-page.ts';
-import type { CpuView } from '#tcg/target.ts';
+import type { CpuIdentity, CpuView } from '#tcg/target.ts';
 import type { StateLayout } from '#util/state-layout.ts';
 import type { Mm } from '../mm/mm.ts';
 import { Prot } from '../mm/vma.ts';
@@ -25,18 +25,27 @@ const syscallVector = 0x80;
 
 const exitArgIndex = cpuHeader.offset('exitArg') >> 2;
 
+/** A CPU that nothing is known about. */
+const unknownCpu: CpuIdentity = {
+  platform: 'i386',
+  machine: 'i386',
+  name: '386',
+  architecture: 'unknown',
+  midr: 0x300,
+  features: [],
+};
+
 /** IA-32 Linux. */
 export class I386Abi implements Abi {
   readonly name = 'i386';
-  readonly machine = 'i686';
-  readonly platform = 'i686';
+  readonly machine: string;
+  readonly platform: string;
   readonly elf = { machine: 3, class: 1, data: 1 } as const;
   readonly pointerBytes = 4;
   readonly align64 = 4;
   readonly taskSize = taskSize;
   readonly pieBase = 0x5655_5000;
-  /** CPUID.1 EDX; `cpuid.ts` of the target says the same. */
-  readonly hwcap: number = 0x0000_8911;
+  readonly hwcap: number;
   readonly hwcap2 = 0;
   readonly auxiliary = [
     [AT_SYSINFO, vsyscallAddress],
@@ -78,12 +87,48 @@ export class I386Abi implements Abi {
 
   private readonly registers_: I386Registers;
   private readonly frames: I386SignalFrames;
+  private readonly cpu: CpuIdentity;
 
-  /** `layout` is the i386 target's (`Target.layout`). */
-  constructor(layout: StateLayout) {
+  /** `layout` and `cpu` are the i386 target's (`Target.layout`, `Target.identity`). */
+  constructor(layout: StateLayout, cpu: CpuIdentity = unknownCpu) {
+    this.cpu = cpu;
+    this.machine = cpu.machine;
+    this.platform = cpu.platform;
+    this.hwcap = cpu.hwcap ?? 0;
     this.registers_ = new I386Registers(layout);
     this.tls = new I386Tls(this.registers_);
     this.frames = new I386SignalFrames(this.registers_, new I386Fpu(this.registers_), this.tls);
+  }
+
+  /** One processor, since guest threads take turns; the text's form is arch/x86/kernel/cpu/proc.c's. */
+  cpuInfo(): string {
+    const { name, architecture, features, midr } = this.cpu;
+    const family = (midr >>> 8) & 15;
+    const model = ((midr >>> 4) & 15) | ((midr >>> 12) & 0xf0);
+    return [
+      'processor\t: 0',
+      `vendor_id\t: ${architecture}`,
+      `cpu family\t: ${family}`,
+      `model\t\t: ${model}`,
+      `model name\t: ${name}`,
+      `stepping\t: ${midr & 15}`,
+      'cpu MHz\t\t: 1000.000',
+      'fdiv_bug\t: no',
+      'f00f_bug\t: no',
+      'coma_bug\t: no',
+      'fpu\t\t: yes',
+      'fpu_exception\t: yes',
+      'wp\t\t: yes',
+      `flags\t\t: ${features.join(' ')}`,
+      'bugs\t\t:',
+      'bogomips\t: 2000.00',
+      'clflush size\t: 64',
+      'cache_alignment\t: 64',
+      'address sizes\t: 32 bits physical, 32 bits virtual',
+      'power management:',
+      '',
+      '',
+    ].join('\n');
   }
 
   syscallNumber(cpu: CpuView): number {
@@ -158,7 +203,7 @@ export class I386Abi implements Abi {
   }
 
   mapKernelPages(mm: Mm): void {
-    mapVdso(mm);
+    mapVdso(mm, this.cpu.features.includes('sep'));
   }
 
   kernelSymbol(address: number): string | null {

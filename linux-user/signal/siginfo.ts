@@ -18,6 +18,7 @@ export const SiCode = {
   BUS_ADRALN: 1,
   BUS_ADRERR: 2,
   TRAP_BRKPT: 1,
+  TRAP_TRACE: 2,
   SYS_SECCOMP: 1,
   CLD_EXITED: 1,
   CLD_KILLED: 2,

@@ -9,7 +9,7 @@ export class FileTable {
   onDescriptorClosed: ((file: OpenFile) => void) | null = null;
   private files: (OpenFile | undefined)[] = [];
   private readonly closeOnExec = new Set<number>();
-  /** Processes that share the table (CLONE_FILES). */
+  /** Threads that share the table (CLONE_FILES). */
   private users = 1;
 
   constructor(limit = 1024) {
@@ -85,18 +85,18 @@ export class FileTable {
     for (const fd of [...this.closeOnExec]) this.close(fd);
   }
 
-  /** True if another process has the same table. */
+  /** True if another thread has the same table. */
   get shared(): boolean {
     return this.users > 1;
   }
 
-  /** Counts a process in. */
+  /** Counts a thread in. */
   share(): this {
     this.users++;
     return this;
   }
 
-  /** Counts a process out; the last one closes everything. */
+  /** Counts a thread out; the last one closes everything. */
   release(): void {
     if (--this.users > 0) return;
     for (const fd of this.descriptors()) this.close(fd);

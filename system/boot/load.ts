@@ -1,3 +1,4 @@
+import type { FwCfgFile } from '#hw/nvram/fw-cfg.ts';
 import type { Machine } from '../machine.ts';
 import { map, virtTree } from '../machines/virt.ts';
 import { writeFdt } from './fdt.ts';
@@ -6,6 +7,7 @@ import { BootError, place, readKernel } from './linux.ts';
 /** The part of a machine's configuration that the guest is told of. */
 export interface BootConfig {
   readonly ramSize: number;
+  readonly cpus: number;
   readonly cpu: string;
   readonly append: string;
 }
@@ -14,16 +16,18 @@ export interface BootFiles {
   readonly kernel: { readonly name: string; readonly bytes: Uint8Array };
   readonly initrd: Uint8Array | null;
   readonly deviceTree: { readonly name: string; readonly bytes: Uint8Array } | null;
+  /** Files that the guest finds in fw_cfg. */
+  readonly named: readonly FwCfgFile[];
 }
 
 const fdtMagic = 0xd00dfeed;
 
 /** The machine's own device tree. */
 export function buildDeviceTree(
-  { ramSize, cpu, append }: BootConfig,
+  { ramSize, cpus, cpu, append }: BootConfig,
   initrd: { readonly start: number; readonly end: number } | null,
 ): Uint8Array {
-  return writeFdt(virtTree({ ramSize, cpus: 1, cpuModel: cpu, bootargs: append, initrd }));
+  return writeFdt(virtTree({ ramSize, cpus, cpuModel: cpu, bootargs: append, initrd }));
 }
 
 /** Puts kernel, initial RAM disk and device tree into memory, and the CPU at the kernel's entry. */
@@ -39,6 +43,14 @@ export function loadLinux(machine: Machine, config: BootConfig, files: BootFiles
   for (const { address, bytes } of loads) {
     if (!machine.memory.writeRam(address, bytes)) throw new BootError(`${kernel.name}: does not fit into RAM`);
   }
+  machine.board.fwCfg.fill({
+    ramSize: config.ramSize,
+    cpus: config.cpus,
+    kernel: kernel.bytes,
+    initrd: initrd ?? new Uint8Array(0),
+    commandLine: config.append,
+    files: files.named,
+  });
   // The machine number, which a device tree makes meaningless.
   machine.start(image.entry, 0, -1, at.deviceTree);
 }

@@ -1,11 +1,16 @@
 import { Pl011, type SerialPort } from '#hw/char/pl011.ts';
-import type { Clock, Device, Line } from '#hw/device.ts';
+import type { Clock, Device, Line, Ram } from '#hw/device.ts';
 import { Pl061 } from '#hw/gpio/pl061.ts';
 import { GicV2 } from '#hw/intc/gicv2.ts';
+import { FwCfg } from '#hw/nvram/fw-cfg.ts';
 import { Pl031 } from '#hw/rtc/pl031.ts';
 import { GenericTimer } from '#hw/timer/generic-timer.ts';
+import type { VirtioDevice } from '#hw/virtio/device.ts';
+import { VirtioMmio } from '#hw/virtio/mmio.ts';
 import type { FdtNode } from '../boot/fdt.ts';
+import type { PlacedDevice } from '../devices/table.ts';
 import type { MemoryMap } from '../memory-map.ts';
+import { OptionError } from '../option-string.ts';
 
 /** Physical memory of QEMU's `virt` machine. */
 export const map = {
@@ -13,6 +18,7 @@ export const map = {
   gicCpu: [0x08010000, 0x10000],
   uart: [0x09000000, 0x1000],
   rtc: [0x09010000, 0x1000],
+  fwCfg: [0x09020000, 0x18],
   gpio: [0x09030000, 0x1000],
   virtio: [0x0a000000, 0x200],
   ram: 0x40000000,
@@ -38,6 +44,9 @@ export interface VirtParts {
   readonly serial: SerialPort;
   /** Seconds since 1970 when the machine is switched on. */
   readonly startTime: number;
+  readonly ram: Ram;
+  /** What `-device` asks for. */
+  readonly devices: readonly PlacedDevice[];
 }
 
 /** A machine like QEMU's `virt` (GICv2). */
@@ -46,8 +55,10 @@ export class VirtMachine {
   readonly devices: readonly Device[];
   /** The power key: down while the line is up. */
   readonly powerKey: Line;
+  readonly fwCfg: FwCfg;
 
-  constructor({ bus, clock, irqLines, currentCpu, serial, startTime }: VirtParts) {
+  /** Throws OptionError where there is no slot for a device. */
+  constructor({ bus, clock, irqLines, currentCpu, serial, startTime, ram, devices }: VirtParts) {
     const gic = new GicV2(irqLines, currentCpu);
     this.timers = irqLines.map(
       (_, cpu) => new GenericTimer(clock, { physical: gic.ppi(cpu, ppi.physical), virtual: gic.ppi(cpu, ppi.virtual) }),
@@ -56,14 +67,19 @@ export class VirtMachine {
     const rtc = new Pl031(clock, startTime, gic.spi(spi.rtc));
     const gpio = new Pl061(gic.spi(spi.gpio));
     this.powerKey = gpio.pin(powerPin);
-    this.devices = [gic.distributor, gic.cpuInterface, uart, rtc, gpio];
+    this.fwCfg = new FwCfg(ram);
+    const virtio = virtioDevices(devices).map(
+      (device, slot) => new VirtioMmio(`virtio-mmio-bus.${slot}`, { ram, clock }, gic.spi(spi.virtio + slot), device),
+    );
+    this.devices = [gic.distributor, gic.cpuInterface, uart, rtc, this.fwCfg, gpio, ...virtio];
     bus.add(...map.gicDistributor, gic.distributor);
     bus.add(...map.gicCpu, gic.cpuInterface);
     bus.add(...map.uart, uart);
     bus.add(...map.rtc, rtc);
+    bus.add(...map.fwCfg, this.fwCfg);
     bus.add(...map.gpio, gpio);
-    for (let slot = 0; slot < virtioSlots; slot++) {
-      bus.add(map.virtio[0] + slot * map.virtio[1], map.virtio[1], emptySlot);
+    for (const [slot, transport] of virtio.entries()) {
+      bus.add(map.virtio[0] + slot * map.virtio[1], map.virtio[1], transport);
     }
   }
 
@@ -73,15 +89,25 @@ export class VirtMachine {
   }
 }
 
-/** A virtio-mmio transport without a device behind it: magic and version, device ID 0. */
-const emptySlot: Device = {
-  name: 'virtio-mmio',
-  read: (offset) => [0x74726976, 1, 0, 0x554d4551][offset >> 2] ?? 0,
-  write() {},
-  reset() {},
-  save: () => null,
-  load() {},
-};
+/**
+ * The device of each virtio-mmio slot. Those that name none take the highest free one, in the order they are given, as
+ * on QEMU: Linux finds the last one first.
+ */
+function virtioDevices(placed: readonly PlacedDevice[]): (VirtioDevice | null)[] {
+  const slots = Array.from({ length: virtioSlots }, (): VirtioDevice | null => null);
+  for (const { device, slot } of placed) {
+    if (slot === null) continue;
+    if (slots[slot] !== null) throw new OptionError(`-device ${device.name}: no free slot virtio-mmio-bus.${slot}`);
+    slots[slot] = device;
+  }
+  for (const { device, slot } of placed) {
+    if (slot !== null) continue;
+    const free = slots.lastIndexOf(null);
+    if (free < 0) throw new OptionError(`-device ${device.name}: all ${virtioSlots} virtio-mmio slots are taken`);
+    slots[free] = device;
+  }
+  return slots;
+}
 
 export interface VirtTree {
   readonly ramSize: number;
@@ -198,6 +224,9 @@ export function virtTree({ ramSize, cpus, cpuModel, bootargs, initrd }: VirtTree
           clocks: [phandle.clock],
           'clock-names': 'apb_pclk',
         },
+      },
+      [`fw-cfg@${hex(map.fwCfg[0])}`]: {
+        properties: { compatible: 'qemu,fw-cfg-mmio', reg: wide(map.fwCfg), 'dma-coherent': true },
       },
       [`pl061@${hex(map.gpio[0])}`]: {
         properties: {

@@ -9,11 +9,11 @@ import { systemState } from './system-state.ts';
 
 /** What the registers act on. */
 export interface ControlHost {
-  /** Cached translations. */
+  /** Cached translations; `flush` and `flushPage` concern all cores, the others this one. */
   readonly translations: {
     use(key: number): void;
     flush(): void;
-    flushLocal(): void;
+    flushLocal(all?: boolean): void;
     flushPage(address: number): void;
   };
   /** The generic timer (B8). */
@@ -95,6 +95,28 @@ const resetSctlr = 0x00c50078;
 const sctlrOnes = 0x00c50078;
 const sctlrWritable = 0x7e0c3c07 | (1 << 13) | (1 << 12) | (1 << 11) | (1 << 10);
 
+/** What is kept of a core's registers besides those that are memory only. */
+const kept = [
+  'sctlr',
+  'ttbcr',
+  'ttbr0',
+  'ttbr1',
+  'ttbr0High',
+  'ttbr1High',
+  'vbar',
+  'contextidr',
+  'cpacr',
+  'fpexc',
+  'cntkctl',
+  'dfsr',
+  'ifsr',
+  'dfar',
+  'ifar',
+  'par',
+  'parHigh',
+  'csselr',
+] as const;
+
 /** FPEXC.EN, and the CPACR field of CP10. */
 const fpexcEn = 1 << 30;
 
@@ -102,19 +124,23 @@ const fpexcEn = 1 << 30;
 export class ControlRegisters implements TranslationControl, CoreControl {
   sctlr = resetSctlr;
   ttbcr = 0;
+  /** Low words; the high ones are of use in the long-descriptor format only. */
   ttbr0 = 0;
   ttbr1 = 0;
+  ttbr0High = 0;
+  ttbr1High = 0;
   vbar = 0;
   contextidr = 0;
   cpacr = 0;
   fpexc = 0;
   cntkctl = 0;
-  private dfsr = 0;
-  private ifsr = 0;
-  private dfar = 0;
-  private ifar = 0;
-  private par = 0;
-  private csselr = 0;
+  dfsr = 0;
+  ifsr = 0;
+  dfar = 0;
+  ifar = 0;
+  par = 0;
+  parHigh = 0;
+  csselr = 0;
   readonly walker: PageTableWalker;
   /** The privilege that address translation operations ask for, else the mode's. */
   private asUser: boolean | undefined;
@@ -123,6 +149,7 @@ export class ControlRegisters implements TranslationControl, CoreControl {
   private readonly index: number;
   /** Registers that are memory only. */
   private readonly plain = new Map<number, number>();
+  private readonly plainReset: ReadonlyMap<number, number>;
   private readonly registers: ReadonlyMap<number, Register>;
   private readonly wide: ReadonlyMap<number, WideRegister>;
 
@@ -133,6 +160,7 @@ export class ControlRegisters implements TranslationControl, CoreControl {
     this.index = index;
     this.walker = new PageTableWalker(this, (physical) => host.word(physical));
     this.registers = this.describeRegisters();
+    this.plainReset = new Map(this.plain);
     this.wide = this.describeWide();
     core.control = this;
     this.modeChanged();
@@ -155,6 +183,26 @@ export class ControlRegisters implements TranslationControl, CoreControl {
     const access = (this.cpacr >>> 20) & 3;
     const allowed = access === 3 || (access === 1 && this.core.privileged);
     this.core.cpu.i32[slotFpEnabled >> 2] = allowed && (this.fpexc & fpexcEn) !== 0 ? 1 : 0;
+  }
+
+  /** As after power on; the registers in the CPU area are the core's. */
+  reset(): void {
+    for (const name of kept) this[name] = 0;
+    this.sctlr = resetSctlr;
+    for (const [key, value] of this.plainReset) this.plain.set(key, value);
+    this.host.translations.flush();
+    this.modeChanged();
+  }
+
+  save() {
+    return { values: kept.map((name) => [name, this[name]] as const), plain: [...this.plain] };
+  }
+
+  load(state: ReturnType<ControlRegisters['save']>): void {
+    for (const [name, value] of state.values) this[name] = value;
+    for (const [key, value] of state.plain) this.plain.set(key, value);
+    this.host.translations.flush();
+    this.modeChanged();
   }
 
   /** True if CPACR lets floating-point system registers be accessed. */
@@ -367,7 +415,8 @@ export class ControlRegisters implements TranslationControl, CoreControl {
   }
 
   private flushAsid(asid: number): void {
-    if (((asid ^ this.contextidr) & 0xff) === 0) this.host.translations.flushLocal();
+    const { cpuCount, translations } = this.host;
+    if (cpuCount > 1 || ((asid ^ this.contextidr) & 0xff) === 0) translations.flushLocal(true);
   }
 
   /** ATS1CPR, CPW, CUR, CUW (B4.2.4): the result goes to PAR. */

@@ -205,8 +205,17 @@ export class ArmCore {
   }
 
   /** Everything that is not in the CPU area. */
-  get state(): unknown {
-    return { banks: [...this.banks], otherHigh: [...this.otherHigh] };
+  save() {
+    return {
+      banks: [...this.banks].map(([mode, bank]) => [mode, { ...bank }] as const),
+      otherHigh: [...this.otherHigh],
+    };
+  }
+
+  load(state: ReturnType<ArmCore['save']>): void {
+    for (const [mode, bank] of state.banks) this.banks.set(mode, { ...bank });
+    this.otherHigh.set(state.otherHigh);
+    this.cpu.i32[w.modeKey] = noMode;
   }
 }
 

@@ -6,4 +6,8 @@ export const ModeBits = {
   fpscr: 0x03f70200,
   /** Machine mode: the code runs at PL1. */
   privileged: 0x400,
+  /** Machine mode: what User mode may read of the counters (CNTKCTL.PL0PCTEN, PL0VCTEN). */
+  userCounters: 0x3000,
+  /** Machine mode: CPACR lets floating-point system registers be accessed. */
+  fpAccess: 0x4000,
 } as const;

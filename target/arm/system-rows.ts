@@ -278,10 +278,11 @@ interface WideTransfer {
   readonly crm: number;
 }
 
-/** What User mode may read of the counters: CNTKCTL's PL0PCTEN and PL0VCTEN when the code is translated. */
+/** What User mode may read of the counters. */
 function userMayRead(c: ArmContext, key: number): boolean {
-  const { cntkctl } = c.system!.control;
-  return (key === counterKeys.physical && (cntkctl & 1) !== 0) || (key === counterKeys.virtual && (cntkctl & 2) !== 0);
+  const { userCounters } = c.system!;
+  if (key === counterKeys.physical) return (userCounters & 1) !== 0;
+  return key === counterKeys.virtual && (userCounters & 2) !== 0;
 }
 
 function mrrc(c: ArmContext, f: WideTransfer, coprocessor: number): void {
@@ -320,7 +321,7 @@ function vmrs(c: ArmContext, f: { reg: number; rt: number }): void {
     c.flags.setNzcv(b.get32(armState.offset('fpNzcv')));
     return;
   }
-  if (!c.system!.control.fpAccessible || !fpReadable.has(f.reg) || f.rt === 15) return c.undefined();
+  if (!c.system!.fpAccess || !fpReadable.has(f.reg) || f.rt === 15) return c.undefined();
   c.setReg(f.rt, b.helper(helpers.readFp, false, b.i32(f.reg)));
 }
 const fpReadable = new Set([0, 1, 6, 7, 8, 9, 10]);
@@ -329,7 +330,7 @@ const fpReadable = new Set([0, 1, 6, 7, 8, 9, 10]);
 function vmsr(c: ArmContext, f: { reg: number; rt: number }): void {
   const { b } = c;
   if (f.reg === fpscr) checkFp(c);
-  if (!c.system!.control.fpAccessible || !fpReadable.has(f.reg) || f.rt === 15) return c.undefined();
+  if (!c.system!.fpAccess || !fpReadable.has(f.reg) || f.rt === 15) return c.undefined();
   b.helper(c.system!.helpers.writeFp, false, b.i32(f.reg), c.reg(f.rt));
   if (f.reg === fpscr || f.reg === fpexc) c.exit(ExitReason.mode, c.nextPc);
 }

@@ -26,6 +26,10 @@ export interface SystemHelpers {
 export interface SystemTranslation {
   /** The code runs at PL1. */
   readonly privileged: boolean;
+  /** At PL0: 1 if the physical counter may be read, 2 if the virtual one. */
+  readonly userCounters: number;
+  /** At PL1: floating-point system registers may be accessed. */
+  readonly fpAccess: boolean;
   readonly helpers: SystemHelpers;
   readonly control: ControlRegisters;
   /** The privileged row of the instruction, if it has one. */
@@ -45,22 +49,28 @@ const wordFpNzcv = armState.offset('fpNzcv') >> 2;
 const fpRegisters: Readonly<Record<number, number>> = { 0: 0x410430f0, 6: 0x11111111, 7: 0x10110222, 9: 0, 10: 0 };
 const fpexc = 8;
 
-/** The helpers of one machine's core, in the order of `SystemHelpers`. */
-export function systemHelpers(core: ArmCore, control: ControlRegisters): Helper[] {
+/** The core that runs. */
+export interface RunningCore {
+  readonly core: ArmCore;
+  readonly control: ControlRegisters;
+}
+
+/** The helpers of a machine's cores, in the order of `SystemHelpers`. */
+export function systemHelpers(running: () => RunningCore): Helper[] {
   const high = (value: number): number => Math.floor(value / 2 ** 32) | 0;
   return [
-    { name: 'cp_read', call: (_cpu, key) => control.read(key) },
+    { name: 'cp_read', call: (_cpu, key) => running().control.read(key) },
     {
       name: 'cp_write',
       call(_cpu, key, value) {
-        control.write(key, value);
+        running().control.write(key, value);
         return 0;
       },
     },
     {
       name: 'cp_read_wide',
       call({ i32 }, key, rt, rt2) {
-        const value = control.readWide(key);
+        const value = running().control.readWide(key);
         i32[wordR + rt] = value;
         i32[wordR + rt2] = high(value);
         return 0;
@@ -69,30 +79,30 @@ export function systemHelpers(core: ArmCore, control: ControlRegisters): Helper[
     {
       name: 'cp_write_wide',
       call(_cpu, key, low, top) {
-        control.writeWide(key, (low >>> 0) + (top >>> 0) * 2 ** 32);
+        running().control.writeWide(key, (low >>> 0) + (top >>> 0) * 2 ** 32);
         return 0;
       },
     },
-    { name: 'exception_return', call: (_cpu, pc, psr) => core.leave(pc, psr) },
+    { name: 'exception_return', call: (_cpu, pc, psr) => running().core.leave(pc, psr) },
     {
       name: 'write_cpsr',
       call(_cpu, value, bits) {
-        core.writeCpsr(value, bits);
+        running().core.writeCpsr(value, bits);
         return 0;
       },
     },
-    { name: 'stack_pointer', call: (_cpu, mode) => core.stackPointer(mode) },
+    { name: 'stack_pointer', call: (_cpu, mode) => running().core.stackPointer(mode) },
     {
       name: 'set_stack_pointer',
       call(_cpu, mode, value) {
-        core.setStackPointer(mode, value);
+        running().core.setStackPointer(mode, value);
         return 0;
       },
     },
     {
       name: 'read_fp',
       call({ i32 }, register) {
-        if (register === fpexc) return control.fpexc;
+        if (register === fpexc) return running().control.fpexc;
         if (register === 1) return i32[wordFpscr]! | i32[wordFpNzcv]!;
         return fpRegisters[register] ?? 0;
       },
@@ -100,7 +110,7 @@ export function systemHelpers(core: ArmCore, control: ControlRegisters): Helper[
     {
       name: 'write_fp',
       call({ i32 }, register, value) {
-        if (register === fpexc) control.setFpexc(value);
+        if (register === fpexc) running().control.setFpexc(value);
         if (register === 1) {
           i32[wordFpscr] = value & fpscrBits;
           i32[wordFpNzcv] = value & nzcvBits;

@@ -2,10 +2,13 @@ import type { Builder, Value } from '#tcg/builder.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import { Op } from '#tcg/ops.ts';
 import type { CodeReader } from '#tcg/target.ts';
+import type { CpuModel } from './cpu-models.ts';
 import { Cond, Flags } from './flags.ts';
 import type { Insn } from './insn.ts';
+import { Mode } from './modes.ts';
 import { Method, type Operand, sizeA, sizeP, sizeV } from './operand.ts';
-import { Reg, Seg, slotBase, slotR, slotSt, slotXmm, Vector } from './state.ts';
+import { i386State, Reg, Seg, slotBase, slotR, slotSegment, slotSt, slotXmm, Vector } from './state.ts';
+import { accessBytes, checkAccess } from './strict.ts';
 
 /**
  * What translate functions get: the builder, the instruction's operands as IR values, the flags, and the ways to go on
@@ -15,6 +18,7 @@ import { Reg, Seg, slotBase, slotR, slotSt, slotXmm, Vector } from './state.ts';
  * flags are written.
  */
 export class X86Context {
+  readonly model: CpuModel;
   readonly b: Builder;
   readonly code: CodeReader;
   readonly flags: Flags;
@@ -30,11 +34,14 @@ export class X86Context {
   /** The memory operand's address without `addressOffset`, −1 while it has not been computed. */
   private addressValue: Value = -1;
   private addressOffset = 0;
+  /** Bytes that the memory operand was moved by, −1 for none. */
+  private movedBy: Value = -1;
   /** A value and its highest unsigned value from here on, known from a branch not taken. */
   private boundedValue: Value = -1;
   private bound = 0;
 
   constructor(
+    model: CpuModel,
     insn: Insn,
     b: Builder,
     code: CodeReader,
@@ -42,6 +49,7 @@ export class X86Context {
     extended: boolean,
     isLeader: ((pc: number) => boolean) | undefined,
   ) {
+    this.model = model;
     this.insn = insn;
     this.b = b;
     this.code = code;
@@ -55,6 +63,7 @@ export class X86Context {
   start(): void {
     this.ended = false;
     this.addressValue = -1;
+    this.movedBy = -1;
   }
 
   /** Address of this and of the next instruction. */
@@ -64,6 +73,31 @@ export class X86Context {
 
   get nextPc(): number {
     return (this.insn.pc + this.insn.length) | 0;
+  }
+
+  /** Is EFLAGS.TF set? */
+  get isStepping(): boolean {
+    return (this.mode & Mode.step) !== 0;
+  }
+
+  /** Are segments and alignment to be checked? */
+  get isStrict(): boolean {
+    return (this.mode & Mode.strict) !== 0;
+  }
+
+  /** Begins an instruction under TF: raises the exception of the one before it. */
+  step(): void {
+    const { b } = this;
+    b.if(b.get32(slotStepped));
+    this.setStepped(0);
+    b.exit(ExitReason.exception, this.pc, singleStep);
+    b.endif();
+    this.setStepped(1);
+  }
+
+  /** 0: this instruction is followed by no debug exception. */
+  setStepped(stepped: number): void {
+    this.b.set32(slotStepped, this.b.i32(stepped));
   }
 
   // ---- operands
@@ -99,6 +133,8 @@ export class X86Context {
       case Method.W:
       case Method.Q:
         return insn.isMemory ? -1 : insn.rm;
+      case Method.B:
+        return insn.vvvv & 7;
       case Method.R:
       case Method.U:
       case Method.N:
@@ -182,6 +218,7 @@ export class X86Context {
    */
   exchangeIf(bytes: number, expected: Value, replacement: Value): void {
     const { b } = this;
+    this.checkMemory(bytes, true);
     const address = this.address();
     if (bytes > 1) b.if(b.eqz(b.andImm(address, bytes - 1)));
     const seen = b.cmpxchg(exchanges[bytes]!, address, expected, replacement);
@@ -269,10 +306,37 @@ export class X86Context {
     if (near) insn.displacement = displacement;
   }
 
-  /** A linear address from an offset in the segment of the prefix, or in DS, which is flat. */
-  withBase(offset: Value): Value {
-    const { segment } = this.insn;
-    return segment === Seg.fs || segment === Seg.gs ? this.b.add(this.b.get32(slotBase(segment)), offset) : offset;
+  /** The segment of the memory operand: that of the prefix, or SS with a base of ESP or EBP, or DS. */
+  private get operandSegment(): number {
+    const { segment, base, isMemory } = this.insn;
+    if (segment >= 0) return segment;
+    return isMemory && (base === Reg.esp || base === Reg.ebp) ? Seg.ss : Seg.ds;
+  }
+
+  /** A linear address from an offset in the segment of the memory operand; only FS and GS are not flat, mostly. */
+  withBase(offset: Value, segment = this.operandSegment): Value {
+    const { b } = this;
+    // It is empty in all programs but few, whose accesses are few.
+    if (segment === Seg.fs && !this.isStrict) {
+      this.raiseIf(b.eqz(b.andImm(b.get32(slotSegment(segment)), 0xfffc)), Vector.protection);
+    }
+    const based = segment === Seg.fs || segment === Seg.gs || this.isStrict;
+    return based ? b.add(b.get32(slotBase(segment)), offset) : offset;
+  }
+
+  /** A linear address for an access of `bytes` at an offset in a segment, whose limit is checked. */
+  linear(segment: number, offset: Value, bytes: number, write: boolean): Value {
+    if (this.isStrict) checkAccess(this, segment, offset, bytes, write);
+    return this.withBase(offset, segment);
+  }
+
+  /** Checks an access of `bytes`, `plus` after the memory operand's start, against its segment. */
+  private checkMemory(bytes: number, write: boolean, plus = 0): void {
+    if (this.isStrict) {
+      const start = this.effectiveAddress();
+      const offset = this.b.addImm(this.movedBy < 0 ? start : this.b.add(start, this.movedBy), plus);
+      checkAccess(this, this.operandSegment, offset, bytes, write);
+    } else if (write && this.insn.segment === Seg.cs) this.raiseIf(this.b.i32(1), Vector.protection);
   }
 
   /** Moves the memory operand by `bytes`. */
@@ -281,22 +345,26 @@ export class X86Context {
     const offset = b.add(this.effectiveAddress(), bytes);
     this.addressValue = this.withBase(insn.addressBytes === 2 ? b.andImm(offset, 0xffff) : offset);
     this.addressOffset = 0;
+    this.movedBy = bytes;
   }
 
   /** Loads the memory operand, or what is `plus` bytes after its start, with a load op. */
   loadMemory(op: number, plus = 0): Value {
+    this.checkMemory(accessBytes(op), false, plus);
     this.computeAddress();
     return this.b.load(op, this.addressValue, this.addressOffset + plus);
   }
 
   /** Stores into the memory operand, or `plus` bytes after its start, with a store op. */
   storeMemory(op: number, value: Value, plus = 0): void {
+    this.checkMemory(accessBytes(op), true, plus);
     this.computeAddress();
     this.b.store(op, this.addressValue, value, this.addressOffset + plus);
   }
 
   /** Faults now if the memory operand's first `bytes` refuse `access` (1 read, 2 write, 3 both). */
   probeMemory(bytes: number, access: number): void {
+    this.checkMemory(bytes, (access & 2) !== 0);
     this.b.probe(this.address(), bytes, access);
   }
 
@@ -308,6 +376,40 @@ export class X86Context {
 
   setXmm(n: number, value: Value): void {
     this.b.set('v128', slotXmm(n), value);
+  }
+
+  /**
+   * Lane `lane` of XMM register n. XMM registers are never accessed in parts: a slot with accesses of several sizes
+   * could not live in a local. What was put into the lane in this block is taken from there.
+   */
+  getLane(type: LaneType, n: number, lane: number): Value {
+    const { b } = this;
+    const { block } = b;
+    const { bytes, extract, other } = lanesOf[type];
+    let from = this.getXmm(n);
+    for (;;) {
+      const inserted = laneOfReplace[block.op[from]!];
+      if (inserted === undefined) break;
+      if (inserted === type || inserted === other) {
+        if (block.x[from] === lane) return this.reinterpreted(block.b[from]!, inserted, type);
+      } else if (overlap(lanesOf[inserted].bytes, block.x[from]!, bytes, lane)) break;
+      from = block.a[from]!;
+    }
+    return b.emit(extract, from, -1, -1, lane);
+  }
+
+  /** Writes it, and leaves the others. */
+  setLane(type: LaneType, n: number, lane: number, value: Value): void {
+    const { b } = this;
+    const { replace, other } = lanesOf[type];
+    const old = this.getXmm(n);
+    const inserted = laneOfReplace[b.block.op[old]!];
+    const covered = (inserted === type || inserted === other) && b.block.x[old] === lane;
+    this.setXmm(n, b.emit(replace, covered ? b.block.a[old]! : old, value, -1, lane));
+  }
+
+  private reinterpreted(value: Value, from: LaneType, to: LaneType): Value {
+    return from === to ? value : this.b.un(lanesOf[to].reinterpret, value);
   }
 
   /** MMX register n, as i64. */
@@ -325,13 +427,13 @@ export class X86Context {
   push(value: Value, bytes = 4): void {
     const { b } = this;
     const top = b.addImm(this.reg(Reg.esp), -bytes);
-    b.store(stores[bytes]!, top, value);
+    b.store(stores[bytes]!, this.linear(Seg.ss, top, bytes, true), value);
     this.setReg(Reg.esp, top);
   }
 
   /** What is on top of the stack, sign-extended; ESP stays. */
   peek(bytes = 4): Value {
-    return this.b.load(signedLoads[bytes]!, this.reg(Reg.esp));
+    return this.b.load(signedLoads[bytes]!, this.linear(Seg.ss, this.reg(Reg.esp), bytes, false));
   }
 
   /** Adds to ESP. */
@@ -400,6 +502,14 @@ export class X86Context {
     b.endif();
   }
 
+  /** Raises the exception in `value` (vector, error code from bit 8 on) if it is not 0. */
+  raiseValue(value: Value): void {
+    const { b } = this;
+    b.if(value);
+    b.exitWith(ExitReason.exception, this.pc, value);
+    b.endif();
+  }
+
   /** #UD. */
   undefined(): void {
     this.exit(ExitReason.undefined, this.pc, this.insn.opcode);
@@ -416,6 +526,57 @@ export class X86Context {
     this.exit(ExitReason.fetchFault, this.pc);
   }
 }
+
+export type LaneType = 'i32' | 'i64' | 'f32' | 'f64';
+
+/** By type: `other` is the type of the same size, `reinterpret` makes this one of it. */
+const lanesOf: Readonly<
+  Record<LaneType, { bytes: number; extract: number; replace: number; other: LaneType; reinterpret: number }>
+> = {
+  i32: {
+    bytes: 4,
+    extract: Op.extract_lane_i32x4,
+    replace: Op.replace_lane_i32x4,
+    other: 'f32',
+    reinterpret: Op.bits_f32,
+  },
+  i64: {
+    bytes: 8,
+    extract: Op.extract_lane_i64x2,
+    replace: Op.replace_lane_i64x2,
+    other: 'f64',
+    reinterpret: Op.bits_f64,
+  },
+  f32: {
+    bytes: 4,
+    extract: Op.extract_lane_f32x4,
+    replace: Op.replace_lane_f32x4,
+    other: 'i32',
+    reinterpret: Op.from_bits_f32,
+  },
+  f64: {
+    bytes: 8,
+    extract: Op.extract_lane_f64x2,
+    replace: Op.replace_lane_f64x2,
+    other: 'i64',
+    reinterpret: Op.from_bits_f64,
+  },
+};
+
+const laneOfReplace: Readonly<Record<number, LaneType | undefined>> = {
+  [Op.replace_lane_i32x4]: 'i32',
+  [Op.replace_lane_i64x2]: 'i64',
+  [Op.replace_lane_f32x4]: 'f32',
+  [Op.replace_lane_f64x2]: 'f64',
+};
+
+/** Do lane m of `size` bytes and lane n of `bytes` have bytes in common? */
+const overlap = (size: number, m: number, bytes: number, n: number): boolean =>
+  size * m < bytes * (n + 1) && bytes * n < size * (m + 1);
+
+const slotStepped = i386State.offset('stepped');
+/** DR6.BS as the error code of a debug exception. */
+export const singleStep: number = Vector.debug | (0x4000 << 8);
 
 /** By size in bytes. */
 const exchanges = [-1, Op.cmpxchg8, Op.cmpxchg16, -1, Op.cmpxchg_i32, -1, -1, -1, Op.cmpxchg_i64];

@@ -2,6 +2,7 @@ import type { Value } from '#tcg/builder.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import { Op, Reg, type X86Context } from './context.ts';
 import { Cond } from './flags.ts';
+import { faultOf } from './segment.ts';
 import { setEflags } from './stack.ts';
 import { i386State, Seg, slotSegment, Vector } from './state.ts';
 
@@ -90,11 +91,12 @@ export const loopne = loopWhile(Cond.nz);
 
 // ---- far transfers, which user mode can make within its code segment
 
-/** Raises #GP unless the selector is that of the code segment. */
+/** Raises #GP with the selector unless it is that of the code segment. */
 function requireOwnCode(c: X86Context, selector: Value): void {
   const { b } = c;
   const own = b.get32(slotSegment(Seg.cs));
-  c.raiseIf(b.bin(Op.ne_i32, c.unsigned(selector, 2), own), Vector.protection);
+  const differs = b.bin(Op.ne_i32, c.unsigned(selector, 2), own);
+  c.raiseValue(b.select(differs, faultOf(c, selector, Vector.protection), b.i32(0)));
 }
 
 /** The far pointer in the instruction or in memory. */
@@ -152,10 +154,13 @@ export function iret(c: X86Context): void {
 
 // ---- interrupts
 
-/** INT n: 0x80 is the system call, the rest is #GP */
+/** INT n: 0x80 is the system call, 3 and 4 are INT3 and an INTO that is taken, the rest is #GP */
 export function int(c: X86Context): void {
   const vector = c.insn.immediate & 0xff;
+  // The way into the kernel and back ends a single step untold.
+  if (c.isStepping) c.setStepped(0);
   if (vector === 0x80) c.exit(ExitReason.syscall, c.nextPc, vector);
+  else if (vector === Vector.breakpoint || vector === Vector.overflow) c.exit(ExitReason.exception, c.nextPc, vector);
   else c.raise(Vector.protection, vector * 8 + 2);
 }
 

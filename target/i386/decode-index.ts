@@ -1,8 +1,8 @@
 // How rows are found. The bundle has the values of this file in place of its code (scripts/build.ts).
-import { rowBits } from './row.ts';
+import { mapCount, rowBits } from './row.ts';
 import { rows } from './rows.ts';
 
-const opcodes = 4 * 256;
+const opcodes = mapCount * 256;
 
 function index(): { starts: Uint16Array; lists: Uint16Array } {
   const byOpcode: number[][] = Array.from({ length: opcodes }, () => []);

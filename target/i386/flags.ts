@@ -200,6 +200,11 @@ export class Flags {
     return this.b.get32(slotCf);
   }
 
+  /** OF as 0 or 1. */
+  getOf(): Value {
+    return this.b.shrUImm(this.b.get32(slotOf), 31);
+  }
+
   /** ZF as 0 or 1. */
   getZf(): Value {
     return this.b.eqz(this.b.get32(slotZf));
@@ -214,7 +219,7 @@ export class Flags {
   /** The status flags as bits of an EFLAGS word. */
   status(): Value {
     const { b } = this;
-    const of = b.shlImm(b.shrUImm(b.get32(slotOf), 31), 11);
+    const of = b.shlImm(this.getOf(), 11);
     return b.or(this.low(), of);
   }
 

@@ -112,7 +112,7 @@ export const groupRows: readonly X86Row[] = [
   row('SIDT', '0F 01 /1', 'Ms', storeTable(0xffff_0000)),
   row('LGDT', '0F 01 /2', 'Ms', privileged),
   row('LIDT', '0F 01 /3', 'Ms', privileged),
-  row('SMSW', '0F 01 /4', 'Ew', storeWord(0x33)),
+  row('SMSW', '0F 01 /4', 'Ew', storeWord(0x8005_0033)),
   row('LMSW', '0F 01 /6', 'Ew', privileged),
   row('INVLPG', '0F 01 /7', 'Mb', privileged),
   row('LFENCE', 'NP 0F AE E8+i', '', fence),

@@ -1,7 +1,7 @@
 import type { CodeReader } from '#tcg/target.ts';
 import { rowLists, rowStarts } from './decode-index.ts';
-import { Method, sizeV } from './operand.ts';
-import { modrmMatches, Prefix, type RowBits, rowBits, type X86Row } from './row.ts';
+import { Method, type Operand, sizeV } from './operand.ts';
+import { modrmMatches, Prefix, type RowBits, rowBits, vexMaps, type X86Row } from './row.ts';
 import { rows } from './rows.ts';
 import { Seg } from './state.ts';
 
@@ -37,6 +37,9 @@ export class Insn {
   /** Segment override, −1 for none. */
   segment = -1;
   map = 0;
+  /** What VEX says: a mandatory prefix (−1 without VEX), and the number of a register, whose bit 3 means nothing. */
+  vexPrefix = -1;
+  vvvv = 0;
   opcode = 0;
   modrm = 0;
   /** Memory operand: base and index register or −1, log2 of the index's scale, displacement. */
@@ -49,6 +52,12 @@ export class Insn {
   immediate2 = 0;
   faultAddress = 0;
   private code: CodeReader | undefined = undefined;
+  private readonly lacks: ((row: X86Row) => boolean) | undefined;
+
+  /** `lacks` tells the rows that the CPU does not have; without it there are none. */
+  constructor(lacks?: (row: X86Row) => boolean) {
+    this.lacks = lacks;
+  }
 
   /** Is the operand in ModRM.rm memory? */
   get isMemory(): boolean {
@@ -78,6 +87,8 @@ export class Insn {
     const opcode = this.readOpcode(this.readPrefixes());
     if (this.length > maxLength || this.faultAddress >= 0 || !this.findRow(opcode)) return Decoded.undefined;
     const { bits } = this;
+    // A register that no operand takes must be written as 1111.
+    if (this.vvvv !== 0 && this.vexPrefix >= 0 && !bits.operands.some(takesVvvv)) return Decoded.undefined;
     if (this.p66 && bits.prefix !== Prefix.p66) this.operandBytes = 2;
     if (bits.modrm) {
       this.byte();
@@ -161,7 +172,9 @@ export class Insn {
 
   private readOpcode(first: number): number {
     this.map = 0;
+    this.vexPrefix = -1;
     this.opcode = first;
+    if ((first === 0xc4 || first === 0xc5) && this.nextByte() >= 0xc0) return this.readVex(first);
     if (first === 0x0f) {
       this.map = 1;
       this.opcode = this.byte();
@@ -173,10 +186,27 @@ export class Insn {
     return this.map * 256 + this.opcode;
   }
 
+  /**
+   * Reads what follows C4 or C5 where the next byte would be a register for LES and LDS, which they have none of: a VEX
+   * prefix (SDM vol. 2, 2.3.5). −1 if no instruction can follow.
+   */
+  private readVex(first: number): number {
+    if (first === 0xc5 || this.p66 || this.rep !== 0 || this.lock) return -1;
+    const map = this.byte() & 31;
+    const byte = this.byte();
+    const isLong = (byte & 4) !== 0;
+    this.vexPrefix = vexPrefixes[byte & 3]!;
+    this.vvvv = (~byte >> 3) & 15;
+    this.map = map + vexMaps;
+    this.opcode = this.byte();
+    return (map === 2 || map === 3) && !isLong ? this.map * 256 + this.opcode : -1;
+  }
+
   /** Finds the row; `modrm` is then the byte after the opcode, which is not yet read. */
   private findRow(key: number): boolean {
+    if (key < 0) return false;
     const end = rowStarts[key + 1]!;
-    const mandatory = this.rep !== 0 ? this.rep : this.p66 ? Prefix.p66 : Prefix.none;
+    const mandatory = this.mandatoryPrefix();
     let peeked = false;
     this.modrm = 0xff;
     for (let at = rowStarts[key]!; at < end; at++) {
@@ -184,10 +214,11 @@ export class Insn {
       const bits = rowBits(candidate);
       if (bits.prefix !== Prefix.any && bits.prefix !== mandatory) continue;
       if (bits.modrm) {
-        if (!peeked) this.peekModrm();
+        if (!peeked) this.modrm = this.nextByte();
         peeked = true;
         if (!modrmMatches(bits, this.modrm)) continue;
       }
+      if (this.lacks?.(candidate)) continue;
       this.row = candidate;
       this.bits = bits;
       return true;
@@ -195,10 +226,18 @@ export class Insn {
     return false;
   }
 
-  private peekModrm(): void {
+  private mandatoryPrefix(): number {
+    if (this.vexPrefix >= 0) return this.vexPrefix;
+    if (this.rep !== 0) return this.rep;
+    return this.p66 ? Prefix.p66 : Prefix.none;
+  }
+
+  /** The byte that `byte` would read. */
+  private nextByte(): number {
     const { length } = this;
-    this.modrm = this.byte();
+    const byte = this.byte();
     this.length = length;
+    return byte;
   }
 
   /** The memory operand's address (SDM vol. 2, tables 2-1 to 2-3). */
@@ -262,6 +301,11 @@ export class Insn {
     }
   }
 }
+
+const takesVvvv = ({ method }: Operand): boolean => method === Method.B;
+
+/** By VEX.pp. */
+const vexPrefixes = [Prefix.none, Prefix.p66, Prefix.f3, Prefix.f2];
 
 /** BX BX BP BP SI DI BP BX and SI DI SI DI. */
 const bases16 = [3, 3, 5, 5, 6, 7, 5, 3];

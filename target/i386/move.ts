@@ -1,5 +1,6 @@
 import { Op } from '#tcg/ops.ts';
 import { Reg, type X86Context } from './context.ts';
+import { Seg } from './state.ts';
 
 /** MOV dst, src */
 export const mov = (c: X86Context): void => c.store(0, c.loadAny(1));
@@ -58,5 +59,9 @@ export function xlat(c: X86Context): void {
   const { b, insn } = c;
   const sum = b.add(c.reg(Reg.ebx), c.unsigned(c.reg(Reg.eax), 1));
   const offset = insn.addressBytes === 2 ? b.andImm(sum, 0xffff) : sum;
-  c.setRegister(Reg.eax, 1, b.load(Op.load8_u, c.withBase(offset)));
+  c.setRegister(
+    Reg.eax,
+    1,
+    b.load(Op.load8_u, c.linear(c.insn.segment < 0 ? Seg.ds : c.insn.segment, offset, 1, false)),
+  );
 }

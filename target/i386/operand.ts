@@ -50,6 +50,8 @@ export const Method = {
   /** ST(0); ST(i), which opcode bits 2:0 select. */
   st0: 24,
   sti: 25,
+  /** VEX.vvvv: general register. */
+  B: 26,
 } as const;
 
 /** Operand size that the operand-size attribute decides: 2 or 4 bytes. */

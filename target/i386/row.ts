@@ -8,6 +8,7 @@
  *
  * An opcode is written as
  * - optionally the mandatory prefix: `NP` (none of the others), `66`, `F3` or `F2`. Without one, any prefix will do;
+ * - before all, `VEX` for what that prefix encodes, which has the same mandatory prefixes and maps;
  * - `0F`, `0F 38` or `0F 3A` for the maps other than the first;
  * - the opcode byte, with `+r` if its bits 2:0 are a register number (operand Z);
  * - optionally `/0` … `/7`: what ModRM.reg must be; or a whole ModRM byte, with `+i` if its bits 2:0 are a number.
@@ -41,7 +42,7 @@ export const Prefix = { any: -1, none: 0, p66: 0x66, f3: 0xf3, f2: 0xf2 } as con
 /** A row's opcode and operands, parsed. */
 export interface RowBits {
   readonly prefix: number;
-  /** 0 one-byte, 1 0F, 2 0F 38, 3 0F 3A. */
+  /** 0 one-byte, 1 0F, 2 0F 38, 3 0F 3A; the latter two by VEX 4 and 5. */
   readonly map: number;
   /** First and last opcode byte. */
   readonly first: number;
@@ -54,6 +55,10 @@ export interface RowBits {
   readonly rm: 'any' | 'register' | 'memory';
   readonly operands: readonly Operand[];
 }
+
+/** Of the maps that VEX can name, those with instructions: how far their numbers are from the same ones without it. */
+export const vexMaps = 2;
+export const mapCount = 6;
 
 const noOptions: RowOptions = {};
 
@@ -77,10 +82,11 @@ function parseRow({ name, opcode, codes }: X86Row): RowBits {
     throw new Error(`opcode row ${name}: bad opcode ${opcode}`);
   };
   const tokens = opcode.split(' ');
-  let at = 0;
+  const vex = tokens[0] === 'VEX';
+  let at = vex ? 1 : 0;
   let prefix: number = Prefix.any;
-  const after = tokens[1];
-  if (prefixes[tokens[0]!] !== undefined && after !== undefined && /^[0-9A-F]/.test(after)) {
+  const after = tokens[at + 1];
+  if (prefixes[tokens[at]!] !== undefined && after !== undefined && /^[0-9A-F]/.test(after)) {
     prefix = prefixes[tokens[at++]!]!;
   }
   let map = 0;
@@ -89,6 +95,7 @@ function parseRow({ name, opcode, codes }: X86Row): RowBits {
     at++;
     if ((tokens[at] === '38' || tokens[at] === '3A') && tokens.length > at + 1) map = tokens[at++] === '38' ? 2 : 3;
   }
+  if (vex) map += vexMaps;
   const byte = /^([0-9A-F]{2})(\+r)?$/.exec(tokens[at++] ?? '') ?? bad();
   const first = Number.parseInt(byte[1]!, 16);
   const last = byte[2] === undefined ? first : first + 7;

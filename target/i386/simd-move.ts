@@ -1,6 +1,6 @@
 /** Moves, shuffles, insertions and extractions of MMX and SSE (SDM vol. 2). */
 import { Op } from '#tcg/ops.ts';
-import { Reg, slotR, slotXmm } from './state.ts';
+import { Reg, slotR } from './state.ts';
 import {
   binary,
   checkAligned,
@@ -31,35 +31,32 @@ export const moveWhole =
 
 /** MOVSS, MOVSD: between registers the rest stays; from memory it becomes 0. */
 export const moveScalar =
-  (type: 'i32' | 'i64'): Translate =>
+  (type: 'f32' | 'f64'): Translate =>
   (c) => {
     const { b } = c;
     const [to, from] = [c.register(0), c.register(1)];
     if (from < 0) {
-      const value = c.loadMemory(type === 'i32' ? Op.load_i32 : Op.load_i64);
-      const insert = type === 'i32' ? Op.replace_lane_i32x4 : Op.replace_lane_i64x2;
+      const value = c.loadMemory(type === 'f32' ? Op.load_f32 : Op.load_f64);
+      const insert = type === 'f32' ? Op.replace_lane_f32x4 : Op.replace_lane_f64x2;
       c.setXmm(to, b.emit(insert, zero(c), value));
-    } else if (to < 0) c.storeMemory(type === 'i32' ? Op.store_i32 : Op.store_i64, b.get(type, slotXmm(from)));
-    else b.set(type, slotXmm(to), b.get(type, slotXmm(from)));
+    } else if (to < 0) c.storeMemory(type === 'f32' ? Op.store_f32 : Op.store_f64, c.getLane(type, from, 0));
+    else c.setLane(type, to, 0, c.getLane(type, from, 0));
   };
 
 /** MOVLPS/MOVLPD (half 0) and MOVHPS/MOVHPD (half 1) with memory. */
 export const moveHalf =
   (half: 0 | 1): Translate =>
   (c) => {
-    const { b } = c;
     const [to, from] = [c.register(0), c.register(1)];
-    if (to >= 0) b.set('i64', slotXmm(to) + 8 * half, c.loadMemory(Op.load_i64));
-    else c.storeMemory(Op.store_i64, b.get('i64', slotXmm(from) + 8 * half));
+    if (to >= 0) c.setLane('f64', to, half, c.loadMemory(Op.load_f64));
+    else c.storeMemory(Op.store_f64, c.getLane('f64', from, half));
   };
 
 /** MOVHLPS: the high half to the low one; MOVLHPS: the low half to the high one. */
 export const moveAcross =
   (to: 0 | 1): Translate =>
-  (c) => {
-    const { b } = c;
-    b.set('i64', slotXmm(c.register(0)) + 8 * to, b.get('i64', slotXmm(c.register(1)) + 8 * (1 - to)));
-  };
+  (c) =>
+    c.setLane('f64', c.register(0), to, c.getLane('f64', c.register(1), 1 - to));
 
 /** MOVD to an MMX or XMM register: the rest becomes 0. */
 export const movdIn: Translate = (c) => {
@@ -76,7 +73,7 @@ export const movdOut: Translate = (c) => {
   const { b } = c;
   const from = c.register(1);
   if (!isMmx(c, 1)) {
-    c.store(0, b.get32(slotXmm(from)));
+    c.store(0, c.getLane('i32', from, 0));
     return;
   }
   checkMmx(c);
@@ -100,7 +97,7 @@ export const movqMmx: Translate = (c) => {
 export const movqXmm: Translate = (c) => {
   const { b } = c;
   const [to, from] = [c.register(0), c.register(1)];
-  const value = from >= 0 ? b.get('i64', slotXmm(from)) : c.loadMemory(Op.load_i64);
+  const value = from >= 0 ? c.getLane('i64', from, 0) : c.loadMemory(Op.load_i64);
   if (to < 0) c.storeMemory(Op.store_i64, value);
   else c.setXmm(to, b.emit(Op.replace_lane_i64x2, zero(c), value));
 };
@@ -114,7 +111,7 @@ export const movq2dq: Translate = (c) => {
 };
 export const movdq2q: Translate = (c) => {
   checkMmx(c);
-  storeMmx(c, c.register(0), c.b.get('i64', slotXmm(c.register(1))));
+  storeMmx(c, c.register(0), c.getLane('i64', c.register(1), 0));
 };
 
 /** MOVNTI. */
@@ -214,7 +211,7 @@ export const insertps: Translate = (c) => {
   const { b } = c;
   const immediate = c.immediate(2);
   const from = c.register(1);
-  const value = from >= 0 ? b.get32(slotXmm(from) + 4 * ((immediate >> 6) & 3)) : c.loadMemory(Op.load_i32);
+  const value = from >= 0 ? c.getLane('i32', from, (immediate >> 6) & 3) : c.loadMemory(Op.load_i32);
   const placed = b.emit(Op.replace_lane_i32x4, load(c, 0), value, -1, (immediate >> 4) & 3);
   const zeroed = [0, 1, 2, 3].map((i) => ((immediate >> i) & 1 ? 4 : i));
   store(c, 0, shuffleElements(c, 4, placed, zero(c), zeroed));

@@ -20,7 +20,7 @@ import {
   SseSoft,
 } from './sse-helpers.ts';
 import { controlMask, slotMxcsr, slotTracked, softMode } from './sse-mode.ts';
-import { i386State, slotXmm, Vector } from './state.ts';
+import { i386State, Vector } from './state.ts';
 import { checkMmx, load, shuffle, shuffleElements, storeMmx, type Translate, touchMmx, zero } from './vector.ts';
 
 const slotOperand = i386State.offset('operand');
@@ -79,13 +79,14 @@ function get(c: X86Context, n: number, form: SseForm): Value {
   if (isPacked(form)) return load(c, n);
   const number = c.register(n);
   const type = form === 'ss' ? 'f32' : 'f64';
-  return number >= 0 ? c.b.get(type, slotXmm(number)) : c.loadMemory(form === 'ss' ? Op.load_f32 : Op.load_f64);
+  return number >= 0 ? c.getLane(type, number, 0) : c.loadMemory(form === 'ss' ? Op.load_f32 : Op.load_f64);
 }
 
 /** Writes operand 0: all of the register, or its lowest element. */
 function set(c: X86Context, form: SseForm, value: Value): void {
-  const slot = slotXmm(c.register(0));
-  c.b.set(isPacked(form) ? 'v128' : form === 'ss' ? 'f32' : 'f64', slot, value);
+  const number = c.register(0);
+  if (isPacked(form)) c.setXmm(number, value);
+  else c.setLane(form === 'ss' ? 'f32' : 'f64', number, 0, value);
 }
 
 // ---- NaNs where native operations do not give those of SSE
@@ -248,10 +249,9 @@ export const compare =
       set(c, form, negated ? b.un(Op.not_v128, holds) : holds);
       return;
     }
-    const slot = slotXmm(c.register(0));
     const mask = b.sub(b.i32(0), negated ? b.eqz(holds) : holds);
-    if (form === 'ss') b.set32(slot, mask);
-    else b.set('i64', slot, b.un(Op.extend_s_i64, mask));
+    if (form === 'ss') c.setLane('i32', c.register(0), 0, mask);
+    else c.setLane('i64', c.register(0), 0, b.un(Op.extend_s_i64, mask));
   };
 
 /** UCOMIS, and COMIS, which raises for quiet NaNs too: ZF PF CF; OF SF AF become 0. */
@@ -529,7 +529,7 @@ export const mmxToSingles: Translate = conversion(
   (c) => {
     const { b } = c;
     const converted = b.un(Op.convert_s_i32x4_f32x4, load(c, 1));
-    b.set('i64', slotXmm(c.register(0)), b.emit(Op.extract_lane_i64x2, converted));
+    c.setLane('i64', c.register(0), 0, b.emit(Op.extract_lane_i64x2, converted));
     if (c.register(1) >= 0) touchMmx(c);
   },
 );

@@ -35,10 +35,10 @@ const moves = (name: string, load: string, store: string, aligned: boolean): X86
 /** SSE floating point and its moves (SDM vol. 2, tables ). */
 export const sseRows: readonly X86Row[] = [
   ...moves('MOVU', '10', '11', false),
-  row('MOVSS', 'F3 0F 10', 'Vss,Wss', move.moveScalar('i32')),
-  row('MOVSS', 'F3 0F 11', 'Wss,Vss', move.moveScalar('i32')),
-  row('MOVSD', 'F2 0F 10', 'Vsd,Wsd', move.moveScalar('i64')),
-  row('MOVSD', 'F2 0F 11', 'Wsd,Vsd', move.moveScalar('i64')),
+  row('MOVSS', 'F3 0F 10', 'Vss,Wss', move.moveScalar('f32')),
+  row('MOVSS', 'F3 0F 11', 'Wss,Vss', move.moveScalar('f32')),
+  row('MOVSD', 'F2 0F 10', 'Vsd,Wsd', move.moveScalar('f64')),
+  row('MOVSD', 'F2 0F 11', 'Wsd,Vsd', move.moveScalar('f64')),
   row('MOVHLPS', 'NP 0F 12', 'Vdq,Udq', move.moveAcross(0)),
   row('MOVLPS', 'NP 0F 12', 'Vdq,Mq', move.moveHalf(0)),
   row('MOVLPD', '66 0F 12', 'Vdq,Mq', move.moveHalf(0)),

@@ -1,5 +1,6 @@
 import type { Value } from '#tcg/builder.ts';
-import { Op, Reg, type X86Context } from './context.ts';
+import { ExitReason } from '#tcg/cpu-page.ts';
+import { Op, Reg, singleStep, type X86Context } from './context.ts';
 import { slotDf, slotEflags } from './flags.ts';
 import { Eflags } from './state.ts';
 
@@ -29,8 +30,7 @@ export function pusha(c: X86Context): void {
   const { b } = c;
   const bytes = pushBytes(c);
   const top = b.addImm(c.reg(Reg.esp), -8 * bytes);
-  // All or nothing; the first element that is refused is the one told of.
-  for (let n = 0; n < 8; n++) b.probe(b.addImm(top, (7 - n) * bytes), bytes, 2);
+  // One by one: where a fault ends it, hardware has stored those before.
   for (let n = 0; n < 8; n++) b.store(bytes === 2 ? Op.store16 : Op.store_i32, top, c.reg(n), (7 - n) * bytes);
   c.setReg(Reg.esp, top);
 }
@@ -68,7 +68,18 @@ export function popf(c: X86Context): void {
   const bytes = pushBytes(c);
   const word = c.peek(bytes);
   c.adjustStack(bytes);
+  const { b } = c;
+  const before = b.get32(slotEflags);
   setEflags(c, word, bytes);
+  // TF counts as it was when the instruction began.
+  if (c.isStepping) {
+    c.setStepped(0);
+    c.exit(ExitReason.exception, c.nextPc, singleStep);
+    return;
+  }
+  b.if(b.andImm(b.xor(before, b.get32(slotEflags)), Eflags.tf | Eflags.ac));
+  b.exit(ExitReason.mode, c.nextPc);
+  b.endif();
 }
 
 /** Sets what user mode may set from an EFLAGS word of 2 or 4 bytes. */

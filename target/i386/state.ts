@@ -24,8 +24,14 @@ export const i386State = stateLayout(
     eflags: 'u32',
     /** ES CS SS DS FS GS: selectors. */
     segment: ['u32', 6],
-    /** Bases of the same; only those of FS and GS are used, the others are flat. */
+    /** Bases of the same. */
     base: ['u32', 6],
+    /** Their descriptors as they were when the registers were loaded (SDM vol. 3, 3.4.3: the hidden part). */
+    descriptor: ['u64', 6],
+    /** What `modes.ts` found out about them, 0 after each change. */
+    segments: 'u32',
+    /** EFLAGS.TF has let an instruction run: the next one is to be preceded by a debug exception. */
+    stepped: 'u32',
     /** The thread's three TLS descriptors of the GDT, as the CPU has them; 0 for an empty one. */
     tls: ['u64', 3],
     /** Guest address and bytes of the local descriptor table. */
@@ -69,6 +75,8 @@ export const slotR = (n: number): number => i386State.fields.r.offset + 4 * n;
 /** Byte offset of the selector and of the base of segment register n. */
 export const slotSegment = (n: number): number => i386State.fields.segment.offset + 4 * n;
 export const slotBase = (n: number): number => i386State.fields.base.offset + 4 * n;
+/** Byte offset of the descriptor in segment register n. */
+export const slotDescriptor = (n: number): number => i386State.fields.descriptor.offset + 8 * n;
 /** Byte offset of XMM register n. */
 export const slotXmm = (n: number): number => i386State.fields.xmm.offset + 16 * n;
 /** Byte offset of x87 register slot n; the MMX register is its first 8 bytes. */
@@ -96,6 +104,27 @@ export const Eflags = {
 /** What Linux gives a program: SDM user selectors as its i386 GDT has them (arch/x86/include/asm/segment.h). */
 export const Selector = { userCode: 0x73, userData: 0x7b, firstTls: 6 } as const;
 
+/** Fields of a descriptor (SDM vol. 3, 3.4.5), of its high word. */
+export const Descriptor = {
+  present: 0x8000,
+  user: 0x6000,
+  nonSystem: 0x1000,
+  /** Code or data; expand-down or conforming; writable or readable. */
+  kind: 0xe00,
+  code: 0x800,
+  expandDown: 0x400,
+  writable: 0x200,
+  readable: 0x200,
+  /** Bits 19:16 of the limit. */
+  limit: 0xf_0000,
+  big: 0x40_0000,
+  granular: 0x80_0000,
+} as const;
+/** The flat segments of user mode. */
+export const flatLow = 0xffff;
+export const flatDataHigh = 0x00cf_f300;
+export const flatCodeHigh = 0x00cf_fb00;
+
 /** Exception vectors (SDM vol. 3, 6.3.1) that user mode can raise. */
 export const Vector = {
   /** #DE: division. */
@@ -114,6 +143,8 @@ export const Vector = {
   stack: 12,
   /** #GP. */
   protection: 13,
+  /** #AC. */
+  alignment: 17,
   /** #MF: x87. */
   x87: 16,
   /** #XM: SSE. */

@@ -1,6 +1,7 @@
 import type { Value } from '#tcg/builder.ts';
 import { Op, Reg, type X86Context } from './context.ts';
 import { Cond, slotDf } from './flags.ts';
+import { Seg } from './state.ts';
 
 /*
  * String instructions. A repeated one is a loop of the block to itself: each round is an instruction of its own, so that
@@ -10,9 +11,11 @@ import { Cond, slotDf } from './flags.ts';
 /** ESI, EDI or ECX as the address size has it. */
 const pointer = (c: X86Context, register: number): Value => c.unsigned(c.reg(register), c.insn.addressBytes);
 
-/** Where an element is read: DS or the segment of a prefix. */
-const source = (c: X86Context): Value => c.withBase(pointer(c, Reg.esi));
-const destination = (c: X86Context): Value => pointer(c, Reg.edi);
+/** Where an element of `bytes` is read: DS or the segment of a prefix; and where one is compared or stored, always ES. */
+const source = (c: X86Context, bytes: number): Value =>
+  c.linear(c.insn.segment < 0 ? Seg.ds : c.insn.segment, pointer(c, Reg.esi), bytes, false);
+const destination = (c: X86Context, bytes: number, write: boolean): Value =>
+  c.linear(Seg.es, pointer(c, Reg.edi), bytes, write);
 
 /** Moves a pointer on by an element of `bytes`, in the direction of DF. */
 function advance(c: X86Context, register: number, bytes: number): void {
@@ -37,7 +40,7 @@ function repeat(c: X86Context, element: () => void, again?: () => Value, chunk?:
   b.if(b.eqz(pointer(c, Reg.ecx)));
   b.jump(c.nextPc);
   b.endif();
-  if (insn.addressBytes === 4) chunk?.();
+  if (insn.addressBytes === 4 && !c.isStepping && !c.isStrict) chunk?.();
   element();
   const left = b.addImm(c.reg(Reg.ecx), -1);
   c.setRegister(Reg.ecx, insn.addressBytes, left);
@@ -80,15 +83,15 @@ export function movs(c: X86Context): void {
   repeat(
     c,
     () => {
-      const value = b.load(loads[bytes]!, source(c));
-      b.store(stores[bytes]!, destination(c), value);
+      const value = b.load(loads[bytes]!, source(c, bytes));
+      b.store(stores[bytes]!, destination(c, bytes, true), value);
       advance(c, Reg.esi, bytes);
       advance(c, Reg.edi, bytes);
     },
     undefined,
     () => {
-      const from = source(c);
-      const to = destination(c);
+      const from = source(c, chunkBytes);
+      const to = destination(c, chunkBytes, true);
       const apart = b.bin(Op.ge_u_i32, b.sub(to, from), b.i32(chunkBytes));
       const move = (): void => b.store(Op.store_v128, to, b.load(Op.load_v128, from));
       chunked(c, bytes, b.and(apart, staysInPage(c, from)), move, [Reg.esi, Reg.edi]);
@@ -105,12 +108,12 @@ export function stos(c: X86Context): void {
   repeat(
     c,
     () => {
-      b.store(stores[bytes]!, destination(c), c.reg(Reg.eax));
+      b.store(stores[bytes]!, destination(c, bytes, true), c.reg(Reg.eax));
       advance(c, Reg.edi, bytes);
     },
     undefined,
     () => {
-      const to = destination(c);
+      const to = destination(c, chunkBytes, true);
       const fill = (): void => b.store(Op.store_v128, to, b.un(splats[bytes]!, c.reg(Reg.eax)));
       chunked(c, bytes, b.i32(1), fill, [Reg.edi]);
     },
@@ -121,7 +124,7 @@ export function stos(c: X86Context): void {
 export function lods(c: X86Context): void {
   const bytes = c.size(1);
   repeat(c, () => {
-    const value = c.b.load(loads[bytes]!, source(c));
+    const value = c.b.load(loads[bytes]!, source(c, bytes));
     c.setRegister(Reg.eax, bytes, value);
     advance(c, Reg.esi, bytes);
   });
@@ -140,8 +143,8 @@ export function cmps(c: X86Context): void {
     c,
     () => {
       // Hardware faults on the destination first.
-      const right = c.b.load(loads[bytes]!, destination(c));
-      const left = c.b.load(loads[bytes]!, source(c));
+      const right = c.b.load(loads[bytes]!, destination(c, bytes, false));
+      const left = c.b.load(loads[bytes]!, source(c, bytes));
       advance(c, Reg.esi, bytes);
       advance(c, Reg.edi, bytes);
       compare(c, left, right, bytes);
@@ -156,7 +159,7 @@ export function scas(c: X86Context): void {
   repeat(
     c,
     () => {
-      const right = c.b.load(loads[bytes]!, destination(c));
+      const right = c.b.load(loads[bytes]!, destination(c, bytes, false));
       advance(c, Reg.edi, bytes);
       compare(c, c.signed(c.reg(Reg.eax), bytes), right, bytes);
     },

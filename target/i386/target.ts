@@ -1,16 +1,28 @@
 import { cpuHeader } from '#tcg/cpu-page.ts';
 import type { CpuView, Target } from '#tcg/target.ts';
+import { type CpuModel, cpuModels, identityOf } from './cpu-models.ts';
 import { describeState } from './describe-state.ts';
 import { loadTranslation } from './lazy.ts';
-import { sseMode } from './sse-mode.ts';
-import { i386State, Reg, Seg, Selector, slotR, slotSegment } from './state.ts';
+import { cpuMode } from './modes.ts';
+import {
+  flatCodeHigh,
+  flatDataHigh,
+  flatLow,
+  i386State,
+  Reg,
+  Seg,
+  Selector,
+  slotDescriptor,
+  slotR,
+  slotSegment,
+} from './state.ts';
 import type { X86Block } from './translation.ts';
 
 const slotZf = i386State.offset('zf');
 const slotAf = i386State.offset('af');
 
-/** IA-32 in user mode. A PC is an address. */
-export const i386Target: Target<X86Block> = {
+/** IA-32 in user mode, as a CPU model has it. A PC is an address. */
+export const i386TargetOf = (model: CpuModel): Target<X86Block> => ({
   name: 'i386',
   layout: i386State,
   lazySlots: [[slotZf, slotAf + 4]],
@@ -19,8 +31,9 @@ export const i386Target: Target<X86Block> = {
   },
   coherentCode: true,
   address: (pc) => pc >>> 0,
-  mode: sseMode,
-  begin: () => ({ c: undefined }),
+  mode: cpuMode,
+  identity: identityOf(model),
+  begin: () => ({ c: undefined, model }),
   insn: (context) => loadTranslation().insn(context),
   canStop: () => true,
   encodePc: ({ pc }) => pc | 0,
@@ -36,6 +49,10 @@ export const i386Target: Target<X86Block> = {
     set(i386State.offset('df'), 1);
     for (const segment of [Seg.es, Seg.ss, Seg.ds]) set(slotSegment(segment), Selector.userData);
     set(slotSegment(Seg.cs), Selector.userCode);
+    for (const segment of [Seg.es, Seg.ss, Seg.ds, Seg.cs]) {
+      set(slotDescriptor(segment), flatLow);
+      set(slotDescriptor(segment) + 4, segment === Seg.cs ? flatCodeHigh : flatDataHigh);
+    }
     set(i386State.offset('fctrl'), 0x37f);
     set(i386State.offset('ftag'), 0xff);
     set(i386State.offset('mxcsr'), 0x1f80);
@@ -44,4 +61,7 @@ export const i386Target: Target<X86Block> = {
   },
   describe: (code, pc) => loadTranslation().describe(code, pc),
   describeState,
-};
+});
+
+/** The largest model. */
+export const i386Target: Target<X86Block> = i386TargetOf(cpuModels.max);

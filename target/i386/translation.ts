@@ -1,5 +1,7 @@
 import type { CodeReader, DisasContext } from '#tcg/target.ts';
 import { X86Context } from './context.ts';
+import type { CpuModel } from './cpu-models.ts';
+import { lackOf } from './features.ts';
 import { Decoded, Insn } from './insn.ts';
 
 // How IA-32's instructions are translated: what `i386Target` loads when there is something to translate.
@@ -12,12 +14,14 @@ type X86Disas = DisasContext & { readonly target: X86Block };
 export interface X86Block {
   /** Made with the first instruction, which knows the limits of the block. */
   c: X86Context | undefined;
+  readonly model: CpuModel;
 }
 
 /** `Target.insn`. */
 export function insn(context: X86Disas): void {
   const c = (context.target.c ??= new X86Context(
-    new Insn(),
+    context.target.model,
+    new Insn(lackOf(context.target.model)),
     context.b,
     context.code,
     context.mode,
@@ -28,11 +32,14 @@ export function insn(context: X86Disas): void {
   const decoded = record.decode(context.code, context.pc);
   c.b.insn(context.pc);
   c.start();
+  if (c.isStepping) c.step();
   if (decoded === Decoded.ok) translate(c);
   else if (decoded === Decoded.fetchFault) c.fetchFault(record.faultAddress);
   else if (decoded === Decoded.tooLong) c.protectionFault();
   else c.undefined();
   context.pc = (context.pc + record.length) >>> 0;
+  // Where the next instruction begins the step is told.
+  context.stop ||= c.isStepping;
   context.done = c.ended;
 }
 

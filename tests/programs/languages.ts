@@ -134,7 +134,7 @@ export const languageCases: ProgramCase[] = [
   {
     name: 'python3-numpy',
     packages: ['python3-numpy'],
-    script: `export LD_LIBRARY_PATH=/usr/lib/arm-linux-gnueabihf/blas:/usr/lib/arm-linux-gnueabihf/lapack; python3 -c 'import numpy as np; a = np.arange(12.).reshape(3, 4); print((a @ a.T).tolist()); print(np.linalg.det(np.array([[2., 1], [1, 3]])).round(6), np.fft.fft([1, 2, 3, 4]).tolist(), np.random.default_rng(1).random(2).tolist())'`,
+    script: `export LD_LIBRARY_PATH=/usr/lib/$TRIPLET/blas:/usr/lib/$TRIPLET/lapack; python3 -c 'import numpy as np; a = np.arange(12.).reshape(3, 4); print((a @ a.T).tolist()); print(np.linalg.det(np.array([[2., 1], [1, 3]])).round(6), np.fft.fft([1, 2, 3, 4]).tolist(), np.random.default_rng(1).random(2).tolist())'`,
     expected:
       '[[14.0, 38.0, 62.0], [38.0, 126.0, 214.0], [62.0, 214.0, 366.0]]\n5.0 [(10+0j), (-2+2j), (-2+0j), (-2-2j)] [0.5118216247002567, 0.9504636963259353]\n',
   },
@@ -207,7 +207,7 @@ export const languageCases: ProgramCase[] = [
   {
     name: 'java',
     packages: ['openjdk-17-jre-headless'],
-    script: `/usr/lib/jvm/java-17-openjdk-armhf/bin/java -version 2>&1 | head -n 1`,
+    script: `/usr/lib/jvm/java-17-openjdk-$ARCH/bin/java -version 2>&1 | head -n 1`,
     expected: /openjdk version "17/,
     timeout: 180,
   },
@@ -290,7 +290,7 @@ export const languageCases: ProgramCase[] = [
     name: 'musl',
     packages: ['musl', 'musl-dev', 'gcc'],
     files: { 'a.c': '#include <stdio.h>\nint main(void) { puts("musl"); }\n' },
-    script: `gcc -nostdinc -isystem $SYSROOT/usr/include/arm-linux-musleabihf -o p a.c -nostdlib -Wl,-dynamic-linker=/lib/ld-musl-armhf.so.1 -L/usr/lib/arm-linux-musleabihf /usr/lib/arm-linux-musleabihf/crt1.o -lc && ./p`,
+    script: `gcc -nostdinc -isystem $SYSROOT/usr/include/$MUSL_TRIPLET -o p a.c -nostdlib -Wl,-dynamic-linker=/lib/ld-musl-$MUSL_ARCH.so.1 -L/usr/lib/$MUSL_TRIPLET /usr/lib/$MUSL_TRIPLET/crt1.o -lc && ./p`,
     expected: 'musl\n',
     timeout: 90,
   },

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Outcome, plainEnvironment, run, tsemuCommand } from '../support/run.ts';
 import { freshWorkdir } from '../support/workdir.ts';
 import type { ProgramCase } from './case.ts';
+import { type Guest, guests } from './guest.ts';
 
 /** The environment of a guest in a sysroot. */
 export const sysrootEnvironment: Record<string, string> = {
@@ -12,13 +13,18 @@ export const sysrootEnvironment: Record<string, string> = {
 };
 
 /** Runs a case's script by the sysroot's shell, stdout and stderr in one. */
-export async function runProgram(item: ProgramCase, sysroot: string): Promise<Outcome> {
-  const cwd = freshWorkdir(`program-${item.name.replace(/\W+/g, '-')}`, item.files ?? {});
+export async function runProgram(item: ProgramCase, sysroot: string, guest: Guest = guests.armhf): Promise<Outcome> {
+  const cwd = freshWorkdir(`program-${guest.arch}-${item.name.replace(/\W+/g, '-')}`, item.files ?? {});
   const temporary = join(cwd, '..', 'tmp');
   mkdirSync(temporary, { recursive: true });
-  const env = { ...sysrootEnvironment, TMPDIR: temporary, SYSROOT: sysroot };
+  const env = { ...sysrootEnvironment, ...guest.environment, TMPDIR: temporary, SYSROOT: sysroot };
   const shell = join(sysroot, 'bin/dash');
-  const [command, args] = tsemuCommand(['-L', sysroot, shell, '-c', `exec 2>&1\n${item.script}`]);
+  const [command, args] = tsemuCommand(
+    ['-L', sysroot, shell, '-c', `exec 2>&1\n${item.script}`],
+    'auto',
+    'auto',
+    guest.command,
+  );
   return run(command, args, { cwd, env, timeout: (item.timeout ?? 60) * 1000 });
 }
 

@@ -1,5 +1,5 @@
 import { Method } from '#target/i386/operand.ts';
-import { type RowBits, rowBits, type X86Row } from '#target/i386/row.ts';
+import { Prefix, type RowBits, rowBits, vexMaps, type X86Row } from '#target/i386/row.ts';
 import { simdRows } from '#target/i386/simd.rows.ts';
 import { sseRows } from '#target/i386/sse.rows.ts';
 import { x87Rows } from '#target/i386/x87.rows.ts';
@@ -9,6 +9,7 @@ import { type Registers, scratchBase, scratchBytes } from './rig.ts';
 
 /** An instruction and what makes its flags known again. */
 export interface Piece {
+  readonly row: X86Row;
   readonly name: string;
   readonly bytes: readonly number[];
 }
@@ -57,15 +58,23 @@ const open: Readonly<Record<string, number>> = {
   AAS: OF | SF | ZF | PF,
   AAM: OF | AF | CF,
   AAD: OF | AF | CF,
+  ANDN: AF | PF,
+  BEXTR: AF | PF | SF,
+  BLSI: AF | PF,
+  BLSMSK: AF | PF,
+  BLSR: AF | PF,
+  BZHI: AF | PF,
 };
 /** By a count of 1 OF is defined; CF is where the count is less than the operand's bits. */
 const shifts = /^(SHL|SHR|SAR|ROL|ROR|RCL|RCR|SHLD|SHRD)$/;
 
 /** What is not tried: it would leave the rig, or looks at the host. */
 const excluded =
-  /^(INT1|CALL|JMP|RET|RETF|IRET|INT|SYSENTER|SYSEXIT|CPUID|RDTSC|RDTSCP|POPF|SLDT|STR|SMSW|SGDT|SIDT|LAR|LSL|VERR|VERW|LDS|LES|LSS|LFS|LGS|PUSHF|INVLPG|LMSW|RDPMC|FXSAVE|FXRSTOR|FNSAVE|FNSTENV|STMXCSR)$/;
+  /^(INT1|RET|RETF|IRET|INT|SYSENTER|SYSEXIT|CPUID|RDTSC|RDTSCP|POPF|SLDT|STR|SMSW|SGDT|SIDT|LAR|LSL|VERR|VERW|LDS|LES|LSS|LFS|LGS|INVLPG|LMSW|RDPMC|FXSAVE|FXRSTOR|FNSAVE|FNSTENV|STMXCSR)$/;
 const touchesSegments = (row: X86Row): boolean => /\b(ES|CS|SS|DS|FS|GS|Sw)\b/.test(row.codes);
 const isJump = (row: X86Row): boolean => /\bJ[bz]\b/.test(row.codes);
+/** Jumps and calls through registers, memory and far pointers. */
+const goesAnywhere = (row: X86Row): boolean => /^(CALL|JMP)$/.test(row.name) && !isJump(row);
 
 /** What mostly ends a sequence with a signal is tried rarely. */
 const fatal =
@@ -82,7 +91,7 @@ export const classes: Readonly<Record<string, (row: X86Row) => boolean>> = {
 
 /** The rows that random sequences are made of. */
 export const candidates = (rows: readonly X86Row[]): readonly X86Row[] =>
-  rows.filter((row) => !excluded.test(row.name) && !touchesSegments(row));
+  rows.filter((row) => !excluded.test(row.name) && !touchesSegments(row) && !goesAnywhere(row));
 
 const maps = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]];
 const interesting = [0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 0x99, 9];
@@ -159,7 +168,8 @@ function memoryOperand(
 function encode(row: X86Row, prng: Prng, pointers: readonly number[]): number[] {
   const bits = rowBits(row);
   const prefixes: number[] = [];
-  const wide = /^(BSWAP|SHLD|SHRD|CRC32)$/.test(row.name);
+  const vex = bits.map >= 2 + vexMaps;
+  const wide = vex || /^(BSWAP|SHLD|SHRD|CRC32)$/.test(row.name);
   const isString = bits.operands.some(({ method }) => method === Method.X || method === Method.Y);
   let bytes: 2 | 4 = 4;
   if (!wide && bits.prefix !== 0x66 && !isJump(row) && prng.chance(25)) {
@@ -172,11 +182,25 @@ function encode(row: X86Row, prng: Prng, pointers: readonly number[]): number[] 
   if (prng.chance(4)) prefixes.push(prng.pick([0x26, 0x36, 0x3e]));
   if (isString && prng.chance(60)) prefixes.push(prng.pick([0xf2, 0xf3]));
   if (prng.chance(row.options.lock ? 15 : 1)) prefixes.push(0xf0);
-  if (bits.prefix > 0) prefixes.push(bits.prefix);
+  if (bits.prefix > 0 && !vex) prefixes.push(bits.prefix);
   const opcode = bits.first + prng.below(bits.last - bits.first + 1);
   const body = bits.modrm ? modrm(bits, prng, pointers, address16, isFx(row) && prng.chance(85)) : [];
-  return [...prefixes, ...maps[bits.map], opcode, ...body, ...immediates(bits, row, prng, bytes, address16 ? 2 : 4)];
+  return [
+    ...prefixes,
+    ...(vex ? vexPrefix(bits, prng) : maps[bits.map]),
+    opcode,
+    ...body,
+    ...immediates(bits, row, prng, bytes, address16 ? 2 : 4),
+  ];
 }
+
+/** The three bytes of a VEX prefix with any register in it; bits that mean nothing in 32-bit mode may be either. */
+const vexPrefix = (bits: RowBits, prng: Prng): number[] => [
+  0xc4,
+  0xc0 | (prng.below(2) << 5) | (bits.map - vexMaps),
+  (prng.below(2) << 7) | (prng.below(16) << 3) | vexPrefixes.indexOf(bits.prefix),
+];
+const vexPrefixes: readonly number[] = [Prefix.none, Prefix.p66, Prefix.f3, Prefix.f2];
 
 function modrm(bits: RowBits, prng: Prng, pointers: readonly number[], address16: boolean, aligned: boolean): number[] {
   const reg = (bits.modrmMask & 0x38) === 0x38 ? (bits.modrmValue >> 3) & 7 : prng.below(8);
@@ -225,15 +249,15 @@ function piece(row: X86Row, prng: Prng, pointers: readonly number[]): Piece {
   if (isJump(row)) {
     const next = [0x40 | prng.below(8)];
     const jump = rowBits(row).operands[0].size === 1 ? word(next.length, 1) : word(next.length, 4);
-    return { name: row.name, bytes: [...bytes, ...jump, ...next] };
+    return { row, name: row.name, bytes: [...bytes, ...jump, ...next] };
   }
   let unknown = open[row.name] ?? 0;
-  if (unknown === 0) return { name: row.name, bytes };
+  if (unknown === 0) return { row, name: row.name, bytes };
   if (shifts.test(row.name) && row.codes.endsWith(',1')) unknown &= ~OF & ~CF;
   const notes = told
     .filter(([flag]) => (unknown & flag) === 0)
     .flatMap(([, cond], i) => setcc(cond, scratchBase + 8 + i));
-  return { name: row.name, bytes: [...bytes, ...notes, ...compare(prng)] };
+  return { row, name: row.name, bytes: [...bytes, ...notes, ...compare(prng)] };
 }
 
 /** The sequence of a seed: up to `length` pieces. */

@@ -44,9 +44,9 @@ const tally = await differ(ours, {
 for (const finding of tally.findings.slice(0, limit)) {
   process.stdout.write(`${describeFinding(await minimise(ours, finding))}\n\n`);
 }
-const { sequences, instructions, faults, byName } = tally;
+const { sequences, instructions, faults, deaths, byName } = tally;
 process.stdout.write(
-  `${sequences} sequences, ${instructions} instructions of ${byName.size} names, ${faults} faults, ${tally.findings.length} differ\n`,
+  `${sequences} sequences, ${instructions} instructions of ${byName.size} names, ${faults} faults, ${deaths} not compared, ${tally.findings.length} differ\n`,
 );
 if (values.coverage) {
   for (const [name, count] of [...byName].sort((a, b) => a[1] - b[1])) {

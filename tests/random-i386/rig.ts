@@ -8,6 +8,10 @@ export const rigProgram: string = join(repoRoot, 'fixtures/i386/insnrig');
 /** Where the rig's scratch pages lie in guest memory, and their size in bytes. */
 export const scratchBase = 0x2010_0000;
 export const scratchBytes = 8192;
+/** Its code slots, one for each request in turn. */
+export const codeBase = 0x2100_0000;
+export const slotBytes = 512;
+export const codeEnd: number = codeBase + 512 * slotBytes;
 
 /** CPU state before or after a sequence. */
 export interface Registers {

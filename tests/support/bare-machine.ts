@@ -1,6 +1,7 @@
 import { cpuBase, memoryPages } from '#accel/guest-memory.ts';
 import { translatedMemory } from '#accel/translation-tables.ts';
-import { Machine } from '#system/machine.ts';
+import type { SerialPort } from '#hw/char/pl011.ts';
+import { Machine, type MachineConfig } from '#system/machine.ts';
 import { generateInterpreter } from '#tcg/interpreter-module.ts';
 
 const interpreter = generateInterpreter(translatedMemory, { cpuBase, memoryPages });
@@ -16,6 +17,15 @@ export interface BareRun {
   readonly registers: readonly number[];
 }
 
+/** A serial line's other end that takes bytes at once; `onInput` may be replaced. */
+export const serialPort = (write: (byte: number) => void): SerialPort => ({
+  write,
+  onInput() {},
+  full: false,
+  onRoom() {},
+  hold() {},
+});
+
 /**
  * Runs a program of A32 words at the start of RAM in Supervisor mode, MMU off, until it switches the machine off
  * (`powerOff`); `data`: more words by address. Time goes by instructions.
@@ -24,14 +34,15 @@ export async function runBare(
   program: readonly number[],
   tier: 'interp' | 'region',
   data: Readonly<Record<number, readonly number[]>> = {},
+  engine: Partial<MachineConfig['engine']> = {},
 ): Promise<BareRun> {
   let output = '';
   const machine = new Machine({
     ramSize: 16 << 20,
-    serial: { write: (byte) => void (output += String.fromCharCode(byte)), onInput() {} },
+    serial: serialPort((byte) => void (output += String.fromCharCode(byte))),
     icount: 3,
     startTime: 0,
-    engine: { interpreter, tier },
+    engine: { interpreter, tier, ...engine },
     unimplemented() {},
   });
   machine.reset();
@@ -39,10 +50,7 @@ export async function runBare(
     machine.memory.writeRam(Number(address), new Uint8Array(Int32Array.from(words).buffer));
   }
   machine.start(bareStart, 0, 0, 0);
-  const giveUp = setTimeout(() => {
-    machine.end = 'quit';
-    machine.notify();
-  }, 20_000);
+  const giveUp = setTimeout(() => machine.finish('quit'), 20_000);
   const end = await machine.run();
   clearTimeout(giveUp);
   if (end !== 'off') throw new Error(`the program did not end: pc ${machine.core.cpu.i32[4]!.toString(16)}`);

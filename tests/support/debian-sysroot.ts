@@ -1,13 +1,13 @@
 import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { cachePath, contentKey, makeOnce, progress, rememberUnavailable, Unavailable } from './cache.ts';
-import { apt, lastLine, tool } from './debian.ts';
+import { apt, type GuestArch, lastLine, tool } from './debian.ts';
 
-/** The private apt tree as an armhf machine would have it. */
-async function armhfOptions(): Promise<string[]> {
-  const cache = cachePath('apt', 'armhf-cache');
+/** The private apt tree as a machine of an architecture would have it. */
+async function optionsOf(arch: GuestArch): Promise<string[]> {
+  const cache = cachePath('apt', `${arch}-cache`);
   mkdirSync(cache, { recursive: true });
-  const settings = { 'APT::Architecture': 'armhf', 'APT::Architectures': 'armhf', 'Dir::Cache': cache };
+  const settings = { 'APT::Architecture': arch, 'APT::Architectures': arch, 'Dir::Cache': cache };
   return [...(await apt()), ...Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`])];
 }
 
@@ -28,16 +28,21 @@ function mergeUsr(root: string): void {
 }
 
 /**
- * A folder with armhf packages and all they depend on, as on a machine that has them installed but for what their
- * scripts would do: fetched and unpacked on first use.
+ * A folder with packages of an architecture and all they depend on, as on a machine that has them installed but for what
+ * their scripts would do: fetched and unpacked on first use.
  * @throws Unavailable
  */
-export async function debianSysroot(title: string, packages: readonly string[]): Promise<string> {
+export async function debianSysroot(
+  title: string,
+  packages: readonly string[],
+  arch: GuestArch = 'armhf',
+): Promise<string> {
   const wanted = [...new Set(packages)].sort();
-  const root = cachePath('sysroot', `${title}-${contentKey(...wanted)}`);
-  return rememberUnavailable(`sysroot-${title}`, () =>
+  const named = arch === 'armhf' ? title : `${title}-${arch}`;
+  const root = cachePath('sysroot', `${named}-${contentKey(...wanted)}`);
+  return rememberUnavailable(`sysroot-${named}`, () =>
     makeOnce(root, async () => {
-      const options = await armhfOptions();
+      const options = await optionsOf(arch);
       const names = await closure(options, wanted);
       const debs = `${root}.debs`;
       const partial = `${root}.partial`;
@@ -45,10 +50,10 @@ export async function debianSysroot(title: string, packages: readonly string[]):
         rmSync(dir, { recursive: true, force: true });
         mkdirSync(dir, { recursive: true });
       }
-      progress(`fetching ${title} (${names.length} packages) …`);
+      progress(`fetching ${named} (${names.length} packages) …`);
       const got = await tool('apt-get', [...options, 'download', ...names], debs);
       if (got.status !== 0)
-        throw new Unavailable(`apt-get download of ${title} failed: ${lastLine(got.stderr.toString())}`);
+        throw new Unavailable(`apt-get download of ${named} failed: ${lastLine(got.stderr.toString())}`);
       mergeUsr(partial);
       for (const deb of readdirSync(debs)) {
         // dpkg-deb -x would replace the links of the merged /usr by folders.
@@ -62,9 +67,9 @@ export async function debianSysroot(title: string, packages: readonly string[]):
   );
 }
 
-/** The versions of packages in the private apt tree, by name. */
-export async function packageVersions(packages: readonly string[]): Promise<Map<string, string>> {
-  const shown = await tool('apt-cache', [...(await armhfOptions()), 'show', '--no-all-versions', ...packages]);
+/** The versions of an architecture's packages in the private apt tree, by name. */
+export async function packageVersions(packages: readonly string[], arch: GuestArch): Promise<Map<string, string>> {
+  const shown = await tool('apt-cache', [...(await optionsOf(arch)), 'show', '--no-all-versions', ...packages]);
   const pairs = shown.stdout.toString().matchAll(/^Package: (\S+)\n(?:.*\n)*?Version: (\S+)/gm);
   return new Map(Array.from(pairs, (m) => [m[1], m[2]]));
 }

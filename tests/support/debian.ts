@@ -4,7 +4,10 @@ import { cachePath, contentKey, makeOnce, progress, rememberUnavailable, Unavail
 import { type Outcome, run } from './run.ts';
 
 /** A Debian architecture; `host` is the one this machine's dpkg names. */
-export type Arch = 'armhf' | 'armel' | 'host';
+export type Arch = GuestArch | 'host';
+/** Those of guests. */
+export type GuestArch = (typeof guestArches)[number];
+const guestArches = ['armhf', 'armel', 'i386'] as const;
 
 const LISTS_LIFETIME_MS = 7 * 24 * 3600_000;
 
@@ -41,7 +44,7 @@ function osRelease(): Map<string, string> {
 }
 
 /**
- * The machine's own sources, reduced to the distribution: a vendor's extra source rarely has ARM packages, and its
+ * The machine's own sources, reduced to the distribution: a vendor's extra source rarely has a guest's packages, and its
  * errors would be ours. One-line and deb822 forms are both copied as they are.
  */
 function copySources(target: string): number {
@@ -82,7 +85,7 @@ async function makeAptTree(): Promise<string[]> {
     if (!onPath(name)) throw new Unavailable(`no ${name} on this machine, so no Debian packages`);
   }
   if (osRelease().get('ID') !== 'debian')
-    throw new Unavailable('this machine has no Debian sources for armhf and armel');
+    throw new Unavailable(`this machine has no Debian sources for ${guestArches.join(', ')}`);
   const tree = cachePath('apt', 'tree');
   for (const dir of ['etc/sources.list.d', 'state/lists/partial', 'cache/archives/partial']) {
     mkdirSync(join(tree, dir), { recursive: true });
@@ -99,7 +102,7 @@ async function makeAptTree(): Promise<string[]> {
     'Dir::State::status': status,
     'Dir::Cache': join(tree, 'cache'),
     'APT::Architecture': native,
-    'APT::Architectures': [...new Set([native, 'armhf', 'armel'])].join(','),
+    'APT::Architectures': [...new Set([native, ...guestArches])].join(','),
     'APT::Sandbox::User': '',
     'Debug::NoLocking': '1',
     'Acquire::Languages': 'none',
@@ -117,7 +120,7 @@ export function apt(): Promise<string[]> {
   aptOptions ??= rememberUnavailable('apt', async () => {
     const options = await makeAptTree();
     await withLock('apt-lists', async () => {
-      const stamp = cachePath('apt', 'updated');
+      const stamp = cachePath('apt', `updated-${guestArches.join('-')}`);
       const age = statSync(stamp, { throwIfNoEntry: false });
       if (age && Date.now() - age.mtimeMs < LISTS_LIFETIME_MS) return;
       const sources = cachePath('apt', 'tree', 'etc', 'sources.list.d');

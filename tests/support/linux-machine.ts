@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { cachePath, makeOnce, repoRoot, Unavailable } from './cache.ts';
+import { basename, join } from 'node:path';
+import { cachePath, contentKey, makeOnce, repoRoot, Unavailable } from './cache.ts';
 import { debianDependency, debianFile, debianPackage, onPath } from './debian.ts';
 import { run } from './run.ts';
 
@@ -15,6 +15,7 @@ export interface CpioEntry {
 }
 
 const directory = 0o40755;
+const file = 0o100644;
 const program = 0o100755;
 const link = 0o120777;
 const characterDevice = 0o20600;
@@ -35,8 +36,8 @@ export function cpio(entries: readonly CpioEntry[]): Uint8Array {
 
 const textOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 
-/** The initramfs of the tests: busybox and `fixtures/system/init`. */
-export async function testInitramfs(): Promise<string> {
+/** The initramfs of the tests: busybox, `fixtures/system/init`, and kernel modules that it loads at the word `ts.mods`. */
+export async function testInitramfs(modules: readonly string[] = []): Promise<string> {
   const busybox = await debianFile('busybox-static', 'armhf', 'bin/busybox');
   const init = readFileSync(join(repoRoot, 'fixtures', 'system', 'init'));
   const folders = ['bin', 'sbin', 'dev', 'proc', 'sys', 'tmp', 'root', 'mnt'];
@@ -46,9 +47,35 @@ export async function testInitramfs(): Promise<string> {
     { name: 'bin/busybox', mode: program, data: readFileSync(busybox) },
     { name: 'bin/sh', mode: link, data: textOf('busybox') },
     { name: 'init', mode: program, data: init },
+    ...(modules.length === 0 ? [] : await moduleEntries(modules)),
   ]);
-  const path = cachePath('machine', 'initramfs.cpio');
+  const path = cachePath('machine', `initramfs${modules.length === 0 ? '' : `-${contentKey(...modules)}`}.cpio`);
   return makeFile(path, archive);
+}
+
+/** Modules of Debian's kernel with all that they need, in `lib/modules`, and the order to load them in. */
+async function moduleEntries(wanted: readonly string[]): Promise<CpioEntry[]> {
+  const folder = join(await debianPackage(await kernelPackage(), 'armhf'), 'lib', 'modules');
+  const name = (path: string): string => basename(path, '.ko').replaceAll('-', '_');
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ko'));
+  const paths = new Map(files.map((path) => [name(path), join(folder, path)]));
+  const order = new Map<string, Uint8Array>();
+  const add = (module: string): void => {
+    const path = paths.get(module);
+    // What is no module is built in.
+    if (path === undefined || order.has(module)) return;
+    const data = readFileSync(path);
+    const [, depends = ''] = /\0depends=([^\0]*)\0/.exec(data.toString('latin1')) ?? [];
+    for (const other of depends.split(',')) add(other.replaceAll('-', '_'));
+    order.set(module, data);
+  };
+  for (const module of wanted) add(module);
+  return [
+    { name: 'lib', mode: directory },
+    { name: 'lib/modules', mode: directory },
+    { name: 'lib/modules/list', mode: file, data: textOf(`${[...order.keys()].join('\n')}\n`) },
+    ...Array.from(order, ([module, data]) => ({ name: `lib/modules/${module}.ko`, mode: file, data })),
+  ];
 }
 
 async function makeFile(path: string, bytes: Uint8Array): Promise<string> {
@@ -60,13 +87,17 @@ async function makeFile(path: string, bytes: Uint8Array): Promise<string> {
 
 const xzMagic = Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0]);
 
+/** The package of Debian's kernel for 32-bit ARM. */
+const kernelPackage = (): Promise<string> =>
+  debianDependency('linux-image-armmp', 'armhf', /\blinux-image-[\d.-]+-armmp\b/);
+
 /** Debian's kernel for 32-bit ARM: the compressed file, and the uncompressed one. */
 export async function debianKernel(): Promise<{ readonly zImage: string; readonly image: string }> {
-  const name = await debianDependency('linux-image-armmp', 'armhf', /\blinux-image-[\d.-]+-armmp\b/);
+  const name = await kernelPackage();
   const boot = join(await debianPackage(name, 'armhf'), 'boot');
-  const file = readdirSync(boot).find((entry) => entry.startsWith('vmlinuz'));
-  if (file === undefined) throw new Error(`package ${name} has no kernel`);
-  const zImage = join(boot, file);
+  const compressed = readdirSync(boot).find((entry) => entry.startsWith('vmlinuz'));
+  if (compressed === undefined) throw new Error(`package ${name} has no kernel`);
+  const zImage = join(boot, compressed);
   const image = cachePath('machine', `Image-${name}`);
   await makeOnce(image, async () => {
     if (onPath('xz') === undefined) throw new Unavailable('no xz on this machine to unpack a kernel with');

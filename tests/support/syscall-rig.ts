@@ -117,14 +117,14 @@ export class SyscallRig {
 
   end(): void {
     this.process.timers.stop();
-    this.process.files.release();
+    this.task.files.release();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
   /** Closes all descriptors. */
   closeFiles(): void {
-    this.process.files.release();
-    this.process.files = new FileTable();
+    this.task.files.release();
+    this.process.files = this.task.files = new FileTable();
   }
 
   /** Room for `bytes` in guest memory, on 8 bytes. */

@@ -1,0 +1,19 @@
+/** Formats by their first bytes. */
+const heads = {
+  qcow2: [0x51, 0x46, 0x49, 0xfb],
+  qed: [0x51, 0x45, 0x44, 0x00],
+  vmdk: [0x4b, 0x44, 0x4d, 0x56],
+  vhdx: [0x76, 0x68, 0x64, 0x78, 0x66, 0x69, 0x6c, 0x65],
+  vpc: [0x63, 0x6f, 0x6e, 0x65, 0x63, 0x74, 0x69, 0x78],
+  luks: [0x4c, 0x55, 0x4b, 0x53, 0xba, 0xbe],
+} as const;
+
+export type ProbedFormat = keyof typeof heads | 'raw';
+
+/** What an image's first bytes look like. */
+export function probeFormat(bytes: Uint8Array): ProbedFormat {
+  for (const [format, head] of Object.entries(heads)) {
+    if (head.every((byte, i) => bytes[i] === byte)) return format as ProbedFormat;
+  }
+  return 'raw';
+}

@@ -1,0 +1,112 @@
+import { VirtioBlock } from '#hw/virtio/blk.ts';
+import type { VirtioDevice } from '#hw/virtio/device.ts';
+import { VirtioNet } from '#hw/virtio/net.ts';
+import { VirtioRng } from '#hw/virtio/rng.ts';
+import { macProperty } from '../net/networks.ts';
+import { describeProperties, property, readProperties } from '../option-properties.ts';
+import { OptionString } from '../option-string.ts';
+import { type Backends, type DeviceType, deviceType } from './types.ts';
+
+/** What `-device` knows, by QEMU's names. */
+export const deviceTypes: Readonly<Record<string, DeviceType>> = {
+  'virtio-net-device': deviceType({
+    help: 'network card',
+    properties: { netdev: property.text('the network it is plugged into (-netdev)'), mac: macProperty },
+    create({ netdev, mac }, { networks }, options) {
+      const card = networks.card(netdev, mac, options);
+      return new VirtioNet(card.mac, card.link);
+    },
+  }),
+  'virtio-blk-device': deviceType({
+    help: 'disk',
+    properties: {
+      drive: property.text('ID of a -drive'),
+      serial: property.text('what the guest reads as its serial number'),
+      'queue-size': property.number('entries of its queue', 4, 1024),
+      logical_block_size: property.number('bytes of its smallest access', 512, 32768),
+      physical_block_size: property.number('bytes of its smallest write in one piece', 512, 32768),
+    },
+    create(values, backends, options) {
+      if (values.drive === undefined) throw options.wrong('drive property not set');
+      const sizes = [values['queue-size'], values.logical_block_size, values.physical_block_size];
+      if (sizes.some((size = 1) => (size & (size - 1)) !== 0)) throw options.wrong('sizes are powers of 2');
+      const logical = values.logical_block_size ?? 512;
+      const physical = values.physical_block_size ?? logical;
+      if (physical < logical) throw options.wrong('logical_block_size > physical_block_size not supported');
+      return new VirtioBlock(backends.drive(values.drive), {
+        serial: values.serial ?? '',
+        queueSize: values['queue-size'] ?? 256,
+        logicalBlockSize: logical,
+        physicalBlockSize: physical,
+      });
+    },
+  }),
+  'virtio-rng-device': deviceType({
+    help: 'source of random numbers',
+    properties: {},
+    create: (_, backends) => new VirtioRng(backends.random),
+  }),
+};
+
+/** Other names for them: those that QEMU maps to a machine's own bus. */
+const aliases: Readonly<Record<string, string>> = {
+  'virtio-net': 'virtio-net-device',
+  'virtio-blk': 'virtio-blk-device',
+  'virtio-rng': 'virtio-rng-device',
+};
+
+/** Properties that every device has. */
+const common = {
+  id: property.text('name of the device'),
+  bus: property.text('virtio-mmio-bus.N: the slot to use (default: the highest free one)'),
+} as const;
+
+/** A device that the command line has asked for. */
+export interface PlacedDevice {
+  readonly id: string | null;
+  /** Number of the virtio-mmio slot, or null for any. */
+  readonly slot: number | null;
+  readonly device: VirtioDevice;
+}
+
+/** The text for `-device help`, or null if `text` asks for no help. */
+export function deviceHelp(text: string): string | null {
+  const options = new OptionString('-device', text);
+  const driver = options.first;
+  if (driver === 'help' || driver === '?') {
+    const rows = Object.entries(deviceTypes).map(
+      ([name, { help }]) => `name "${name}", bus virtio-bus, desc "${help}"\n`,
+    );
+    return rows.join('');
+  }
+  if (options.last('help') === undefined) return null;
+  return `${driver} options:\n${describeProperties({ ...typeOf(options).properties, ...common })}`;
+}
+
+function typeOf(options: OptionString): DeviceType {
+  const name = aliases[options.first] ?? options.first;
+  const type = Object.hasOwn(deviceTypes, name) ? deviceTypes[name] : undefined;
+  if (!type) throw options.wrong('no such device; -device help lists them');
+  return type;
+}
+
+/** Makes the devices of `-device` options. Throws OptionError. */
+export function createDevices(texts: readonly string[], backends: Backends): PlacedDevice[] {
+  const placed: PlacedDevice[] = [];
+  for (const text of texts) {
+    const options = new OptionString('-device', text);
+    const type = typeOf(options);
+    const values = readProperties(options, { ...type.properties, ...common });
+    const { id = null, bus } = values;
+    if (id !== null && placed.some((other) => other.id === id)) throw options.wrong(`duplicate ID '${id}'`);
+    placed.push({ id, slot: slotOf(options, bus), device: type.create(values, backends, options) });
+  }
+  return placed;
+}
+
+function slotOf(options: OptionString, bus: string | undefined): number | null {
+  if (bus === undefined) return null;
+  const [, number] = /^virtio-mmio-bus\.(\d+)$/.exec(bus) ?? [];
+  if (number === undefined) throw options.wrong(`bus '${bus}' not found`);
+  return Number(number);
+}

@@ -1,0 +1,29 @@
+import type { BlockBackend } from '#hw/block/backend.ts';
+import type { VirtioDevice } from '#hw/virtio/device.ts';
+import type { RandomSource } from '#hw/virtio/rng.ts';
+import type { Networks } from '../net/networks.ts';
+import type { Properties, Values } from '../option-properties.ts';
+import type { OptionString } from '../option-string.ts';
+
+/** What devices are connected to on the host, by the names that the command line gives. Throws OptionError. */
+export interface Backends {
+  readonly random: RandomSource;
+  readonly networks: Networks;
+  /** The disk of a `-drive` with this ID, for one device. */
+  drive(id: string): BlockBackend;
+}
+
+/** A kind of device that `-device` makes. */
+export interface DeviceType {
+  readonly help: string;
+  readonly properties: Properties;
+  /** `options`: for messages. Throws OptionError. */
+  create(values: Values<Properties>, backends: Backends, options: OptionString): VirtioDevice;
+}
+
+/** Gives `create` the types of its properties. */
+export const deviceType = <const P extends Properties>(type: {
+  readonly help: string;
+  readonly properties: P;
+  create(values: Values<P>, backends: Backends, options: OptionString): VirtioDevice;
+}): DeviceType => type as DeviceType;

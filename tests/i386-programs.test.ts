@@ -1,0 +1,38 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { repoRoot } from './support/cache.ts';
+import { plainEnvironment, run, type Tier, tsemuCommand, tsemuIsBuilt } from './support/run.ts';
+import { buildGuest, toolchainOrReason } from './support/toolchain.ts';
+import { freshWorkdir } from './support/workdir.ts';
+
+/*
+ * What only an i386 program can ask of its CPU and kernel. The expected output, NAME.out beside the source, is that of
+ * an x86 host.
+ */
+
+const triple = 'i686-linux-gnu';
+const found = await toolchainOrReason(triple);
+const reason = 'reason' in found ? found.reason : tsemuIsBuilt() ? undefined : 'not built';
+
+const programs: readonly (readonly [name: string, tiers: readonly Tier[]])[] = [['cpu', ['interp', 'auto']]];
+
+const flags = ['-O1', '-w', '-static', '-no-pie', '-fno-stack-protector', '-fno-omit-frame-pointer', '-pthread'];
+
+describe.skipIf(reason !== undefined)(`i386 programs${reason ? ` (skipped: ${reason})` : ''}`, () => {
+  describe.each(programs)('%s', (name, tiers) => {
+    test.each(tiers)(
+      'tier %s',
+      async (tier) => {
+        const source = join(repoRoot, 'fixtures/i386', `${name}.c`);
+        const program = await buildGuest({ triple, sources: [source], flags, libraries: [] });
+        const cwd = freshWorkdir(`i386-${name}-${tier}`, {});
+        const [command, args] = tsemuCommand([program], tier, 'auto', 'tsemu-i386');
+        const outcome = await run(command, args, { cwd, env: plainEnvironment, timeout: 100_000 });
+        expect(outcome.stdout.toString()).toBe(readFileSync(source.replace(/c$/, 'out'), 'utf8'));
+        expect(outcome.status).toBe(0);
+      },
+      110_000,
+    );
+  });
+});
