@@ -7,7 +7,7 @@
 export const coldBudget = 2_500_000;
 /**
  * System calls within such a budget that make a program one that waits for them, not for its own code: its functions are
- * lukewarm, and compiling them costs more than they take in all. `find` over 5,000 files takes 0.4 of the time.
+ * lukewarm, and compiling them costs more than they take in all. `find` over 5,000 files takes 0.65 of the time.
  */
 export const manyCalls = 500;
 /** How many such budgets one after the other may be interpreted: some 0.3 s, and from then on compiling pays. */
