@@ -153,6 +153,9 @@ const faultWord = headerWord('faultAddress');
 const budgetWord = headerWord('budget');
 const modeKeyWord = headerWord('modeKey');
 const noLimit = {};
+/** True for the reasons of the engine's own to leave code whose instructions have been carried out. */
+const endsInstruction = (reason: ExitReason): boolean =>
+  reason === ExitReason.none || reason === ExitReason.miss || reason === ExitReason.mode || reason === ExitReason.flush;
 /** True if code runs on into another page. */
 const crosses = ({ start, end }: { readonly start: number; readonly end: number }): boolean =>
   (Math.max(start + 1, end) - 1) >>> pageShift !== start >>> pageShift;
@@ -309,6 +312,22 @@ export class Engine {
     this.callsBefore = this.stats.syscalls;
     this.usedBudgets++;
     return calls >= manyCalls && this.usedBudgets < coldBudgets;
+  }
+
+  /** Runs the instruction at `cpuHeader.pc`: `ExitReason.budget` after it, or what must be served. */
+  runOne(): ExitReason {
+    const { i32 } = this.cpu;
+    for (;;) {
+      this.enterMode();
+      const pc = i32[pcWord]!;
+      if (this.codeAddress(pc) < 0) return this.refuseFetch(pc);
+      i32[reasonWord] = ExitReason.none;
+      i32[budgetWord] = 1;
+      this.step(pc);
+      const reason = i32[reasonWord] as ExitReason;
+      if (reason === ExitReason.fault && !this.resolveFault()) continue;
+      return endsInstruction(reason) ? ExitReason.budget : reason;
+    }
   }
 
   /** From now on hot blocks are compiled; what they have run so far counts. Machines call it when they have booted so far. */

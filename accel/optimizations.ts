@@ -16,6 +16,8 @@ export type Optimization =
   | 'entry'
   /** One test of permissions for several accesses. */
   | 'group'
+  /** Loads of what the region has stored itself (accel/region/forwarding.ts). */
+  | 'forward'
   /** Returns of inlined functions not compared where they must go to the caller. */
   | 'return';
 

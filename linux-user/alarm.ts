@@ -1,8 +1,8 @@
+import { timerDelay } from './clock.ts';
 import { cpuClockOwner, readClock } from './clocks.ts';
 import type { Process } from './process.ts';
 
 /** Longest one setTimeout, milliseconds. */
-const longestTimeout = 2 ** 31 - 1;
 
 /** Calls back once a clock has reached a time. Wall time is Node's to wait for; CPU time is looked at now and then. */
 export class Alarm {
@@ -39,8 +39,7 @@ export class Alarm {
   }
 
   private wait(due: number): void {
-    const left = Math.max(0, Math.ceil(due - this.now()));
-    this.timer = setTimeout(() => this.check(), Math.min(left, longestTimeout));
+    this.timer = setTimeout(() => this.check(), timerDelay(due - this.now()));
   }
 
   /** Rings if it is time. */

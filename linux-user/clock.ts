@@ -7,3 +7,9 @@ export function monotonic(): number {
   const time = process.hrtime();
   return time[0] * 1e3 + time[1] / 1e6;
 }
+
+/** Longest time of a Node timer, milliseconds. */
+const longestDelay = 2 ** 31 - 1;
+
+/** What setTimeout takes for `left` milliseconds: Node warns of negative times, and takes long ones for none. */
+export const timerDelay = (left: number): number => Math.max(0, Math.min(Math.ceil(left), longestDelay));

@@ -6,6 +6,8 @@ import type { AddressSpace } from './address-space.ts';
 import { LoadError } from './loader/load-error.ts';
 import { PidFile } from './pid-file.ts';
 import { Process } from './process.ts';
+import { TraceEvent } from './ptrace/constants.ts';
+import type { Tracee } from './ptrace/tracee.ts';
 import { ResourceLimit, ResourceLimits } from './resource-limits.ts';
 import { isHandled, observesFaults } from './signal/actions.ts';
 import { Signal } from './signal/numbers.ts';
@@ -120,8 +122,27 @@ export function clone(parent: Task, request: CloneRequest): SyscallResult {
   if ((flags & F.CLONE_PIDFD) !== 0) givePidFile(parent, child.process, pidfd);
   setTls?.(child.cpu);
   start(parent, child, request);
+  if (parent.trace !== null) return tracedClone(parent, parent.trace, child, request);
   if ((flags & F.CLONE_VFORK) === 0) return tid;
   return waitForRelease(parent, child.process);
+}
+
+/** A tracer may trace the child too, and be told of it; then, of the end of a vfork. */
+function tracedClone(parent: Task, trace: Tracee, child: Task, { flags, exitSignal }: CloneRequest): SyscallResult {
+  const { tid } = child;
+  const isVfork = (flags & F.CLONE_VFORK) !== 0;
+  const event = isVfork ? TraceEvent.vfork : exitSignal === Signal.SIGCHLD ? TraceEvent.fork : TraceEvent.clone;
+  const told = (flags & F.CLONE_UNTRACED) === 0 ? event : null;
+  if (told !== null) trace.adopts(child, told, (flags & F.CLONE_PTRACE) !== 0);
+  const made = told === null ? null : trace.event(told, tid);
+  const wait = async (): Promise<number> => {
+    await made;
+    if (!isVfork) return tid;
+    await waitForRelease(parent, child.process);
+    await parent.trace?.event(TraceEvent.vforkDone, tid);
+    return tid;
+  };
+  return made === null && !isVfork ? tid : wait();
 }
 
 /** The child has its copy of the table by now: the descriptor is the parent's alone. */

@@ -42,14 +42,8 @@ export function execute(task: Task, request: ExecRequest): SyscallResult {
     return runOnHost(task, native);
   }
   const image = load(task, request, programs);
-  if (task.process.tasks.size === 1) {
-    become(task, request, image);
-    return 0;
-  }
-  return endOthers(task).then(() => {
-    become(task, request, image);
-    return 0;
-  });
+  if (task.process.tasks.size === 1) return becomeTold(task, request, image);
+  return endOthers(task).then(() => becomeTold(task, request, image));
 }
 
 /**
@@ -138,11 +132,20 @@ async function endOthers(task: Task): Promise<void> {
   while (process.tasks.size > 1) await task.sleep<void>((wake) => process.threadEnded.add(wake), 'killable');
 }
 
+/** The same, and the tracer is told. */
+function becomeTold(task: Task, request: ExecRequest, image: ProgramImage): SyscallResult {
+  const was = task.tid;
+  become(task, request, image);
+  return task.trace?.executed(was)?.then(() => 0) ?? 0;
+}
+
 /** The point of no return: the process is the new program. */
 function become(task: Task, { path }: ExecRequest, image: ProgramImage): void {
   const { process } = task;
   leaveMemory(task);
   process.tasks.delete(task.tid);
+  process.leaderTrace?.forget();
+  process.leaderTrace = null;
   task.tid = process.pid;
   process.tasks.set(task.tid, task);
 

@@ -18,6 +18,8 @@ export function endTask(task: Task): void {
   leaveMemory(task);
   process.kernel.leaveIpc(task);
   process.tasks.delete(task.tid);
+  if (task.tid === process.pid) process.leaderTrace = task.trace;
+  else task.trace?.threadEnded();
   process.kernel.scheduler.remove();
   process.space.leave(task);
   if (process.tasks.size === 0) endProcess(process, task);
@@ -62,9 +64,10 @@ function endProcess(process: Process, last: Task): void {
   kernel.scheduler.meter.settle();
   leaveTerminal(process);
   for (const file of process.pidFiles) file.readiness.wake(pollInput);
+  process.tracing?.end();
   giveChildrenAway(process);
   hangUpIfOrphaned(process, process.group);
-  notifyParent(process);
+  if (process.leaderTrace?.processEnded() !== true) notifyParent(process);
 }
 
 /** A session ends with its leader: its terminal is free for another one. */
@@ -91,7 +94,7 @@ function giveChildrenAway(process: Process): void {
         uid: credentials.uid,
       });
     }
-    if (child.zombie) notifyParent(child);
+    if (child.zombie && !child.tracerMourns) notifyParent(child);
     else if (child.group !== process.group) hangUpIfOrphaned(child, child.group);
   }
   process.children.clear();

@@ -1,4 +1,5 @@
 import { Errno } from '#util/errno.ts';
+import { timerDelay } from './clock.ts';
 import type { Mm } from './mm/mm.ts';
 import type { Interruption, Task } from './task.ts';
 
@@ -9,7 +10,6 @@ export const FutexWord = { waiters: 0x8000_0000, ownerDied: 0x4000_0000, tid: 0x
 export const matchAny = 0xffffffff;
 
 /** Longest one setTimeout, milliseconds. */
-const longestTimeout = 2 ** 31 - 1;
 
 /** How a wait has ended. */
 type Wakening = 'woken' | 'timeout';
@@ -42,7 +42,7 @@ export type TimeLeft = (() => number) | null;
 function wakeAtEnd(timeLeft: () => number, end: () => void): () => void {
   let timer: NodeJS.Timeout;
   const arm = (left: number): void => {
-    timer = setTimeout(expire, Math.min(Math.ceil(left), longestTimeout));
+    timer = setTimeout(expire, timerDelay(left));
   };
   const expire = (): void => {
     const left = timeLeft();

@@ -9,6 +9,8 @@ export interface GuestEngine {
   readonly cpu: CpuView;
   /** Runs guest code from `cpuHeader.pc` until something must be served. Never returns an engine-internal reason. */
   run(): ExitReason;
+  /** Runs one guest instruction: `ExitReason.budget` after it, or why it could not be carried out. */
+  runOne(): ExitReason;
   /**
    * Serves a system call in the midst of generated code, with the state in memory and `cpuHeader.pc` after the call.
    * True: execution goes on at `cpuHeader.pc`. False: run() returns `ExitReason.syscall`.

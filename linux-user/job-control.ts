@@ -11,6 +11,7 @@ import type { Terminal } from './vfs/open-file.ts';
 /** Stops a process: its threads wait until SIGCONT. `signo` is the signal that did it. */
 export function stopProcess(process: Process, signo: number): void {
   process.stopped = true;
+  process.stops++;
   process.jobEvent = { kind: 'stopped', signo };
   for (const task of process.tasks.values()) task.interrupt();
   notifyJobChange(process);
@@ -23,6 +24,7 @@ export function continueProcess(process: Process): void {
   process.stopped = false;
   process.jobEvent = { kind: 'continued', signo: Signal.SIGCONT };
   notifyJobChange(process);
+  for (const { trace } of process.tasks.values()) trace?.processContinued();
   process.kernel.scheduler.unpark(process);
 }
 

@@ -9,6 +9,8 @@ import type { Kernel } from './kernel.ts';
 import type { Mm } from './mm/mm.ts';
 import type { Network } from './net/network.ts';
 import type { PidFile } from './pid-file.ts';
+import type { Tracee } from './ptrace/tracee.ts';
+import type { Tracing } from './ptrace/tracing.ts';
 import { ResourceLimit, type ResourceLimits, unlimited } from './resource-limits.ts';
 import { Signal } from './signal/numbers.ts';
 import { sendToProcess } from './signal/send.ts';
@@ -121,6 +123,14 @@ export class Process implements TimerOwner {
   /** nice(2): kept for those who ask. */
   nice = 0;
 
+  // ---- ptrace(2)
+  /** The threads it traces; null while it never has. */
+  tracing: Tracing | null = null;
+  /** Of the first thread, once that has ended. */
+  leaderTrace: Tracee | null = null;
+  /** Its end is its tracer's to see first, and not yet its parent's. */
+  tracerMourns = false;
+
   // ---- states
   /** What runs instead of guest code after an exec of a host program. */
   hostProgram: HostProgram | null = null;
@@ -132,6 +142,8 @@ export class Process implements TimerOwner {
   zombie = false;
   /** No thread runs until SIGCONT. */
   stopped = false;
+  /** How often it has been stopped: a traced thread that goes on all the same does so for one stop. */
+  stops = 0;
   /** What a parent has not been told yet. */
   jobEvent: JobEvent | null = null;
   /** Woken when the child of vfork lets go of the parent's memory, in that child. */
@@ -200,7 +212,10 @@ export class Process implements TimerOwner {
   terminate(termination: Termination): void {
     if (this.termination !== null || this.zombie) return;
     this.termination = termination;
-    for (const task of this.tasks.values()) task.interrupt();
+    for (const task of this.tasks.values()) {
+      task.interrupt();
+      task.trace?.taskMustEnd();
+    }
     this.kernel.scheduler.unpark(this);
   }
 }

@@ -1,5 +1,5 @@
-import { writeSync } from 'node:fs';
 import type { Target } from '#tcg/target.ts';
+import { writeWhole } from './host-write.ts';
 import type { ImageDirectory } from './images.ts';
 import { mapsText } from './mm/maps-text.ts';
 import type { Mm } from './mm/mm.ts';
@@ -100,7 +100,7 @@ export function printReport(
     return;
   }
   try {
-    writeSync(2, text);
+    writeWhole(2, Buffer.from(text));
   } catch {
     // Closed or full: there is nobody to tell.
   }

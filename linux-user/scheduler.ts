@@ -8,7 +8,7 @@ import { endTask } from './exit.ts';
 import type { GuestEngine } from './guest-engine.ts';
 import type { Process } from './process.ts';
 import { abortSequence } from './rseq.ts';
-import { deliverSignals, isRestart } from './signal/deliver.ts';
+import { deliverSignals, isHeld, isRestart } from './signal/deliver.ts';
 import { keepRegisters, type SyscallTable } from './syscall-table.ts';
 import type { Task } from './task.ts';
 import { turnInterval } from './tunables.ts';
@@ -17,7 +17,15 @@ import { turnInterval } from './tunables.ts';
 interface Ready {
   readonly task: Task;
   readonly result: number | null;
+  /** Where a thread goes on that its tracer has held; null for any other. */
+  readonly resume: (() => void) | null;
 }
+
+const ready = (task: Task, result: number | null = null, resume: (() => void) | null = null): Ready => ({
+  task,
+  result,
+  resume,
+});
 
 /** A CPU view over memory of its own, for the state of a task that does not run. */
 function savedCpu(bytes: number): CpuView {
@@ -67,7 +75,7 @@ export class Scheduler {
   /** Adds a task whose CPU state is in its engine's CPU page, or in memory of its own (`copyState`). */
   add(task: Task): void {
     this.tasks++;
-    this.wake({ task, result: null });
+    this.wake(ready(task));
   }
 
   /** Counts a task out that has ended. */
@@ -107,22 +115,23 @@ export class Scheduler {
   }
 
   private step(next: Ready): void {
-    const { task, result } = next;
+    const { task, result, resume } = next;
     const { process } = task;
     this.meter.switchTo(process.cpu);
     this.enter(process.space);
     if (task.mustEnd) {
-      endTask(task);
+      if (task.trace?.stopsAtExit(() => this.wake(next)) !== true) endTask(task);
       return;
     }
-    if (process.stopped) {
-      this.parked.push(next);
+    if (isHeld(task)) {
+      if (task.trace?.stopsWithProcess(() => this.wake(next)) !== true) this.parked.push(next);
       return;
     }
     this.switchTo(task);
     this.left = false;
     if (result === null && task.rseq !== null) abortSequence(task);
-    if (result !== null) this.finishCall(task, result);
+    if (resume !== null) resume();
+    else if (result !== null) this.finishCall(task, result);
     else if (task.signalPending) this.deliver(task, 0);
     if (!this.left) this.runTask(task);
   }
@@ -132,13 +141,18 @@ export class Scheduler {
     for (;;) {
       const { engine } = task.process;
       engine.serveSyscall = () => this.serve(task, engine);
-      const reason = engine.run();
+      task.trace?.entersUserMode();
+      const stepping = task.trace?.stepping === true;
+      const reason = stepping ? engine.runOne() : engine.run();
       if (this.left) return;
       // A call that did not make the task leave was exec: the new program runs in another engine.
       if (reason === ExitReason.syscall) continue;
-      if (reason === ExitReason.budget || reason === ExitReason.yield) {
+      if (stepping && reason === ExitReason.budget) {
+        task.trace!.stepped();
+        this.deliver(task, 0);
+      } else if (reason === ExitReason.budget || reason === ExitReason.yield) {
         if (this.sliceOver(reason)) {
-          this.ready.push({ task, result: null });
+          this.ready.push(ready(task));
           return;
         }
         if (task.signalPending) this.deliver(task, 0);
@@ -157,18 +171,29 @@ export class Scheduler {
   /** Serves the call the task asks for; false if the task cannot go on at once in this engine. */
   private serve(task: Task, engine: GuestEngine): boolean {
     task.syscallFirstArgument = task.abi.argument(task.cpu, 0);
-    const result = this.table.dispatch(task);
-    if (typeof result !== 'number') {
-      this.left = true;
-      this.sleep(task, result);
-      return false;
-    }
-    this.finishCall(task, result);
+    if (task.trace?.stopsAtEntry(() => this.wakeFor(task, () => this.call(task))) === true) this.left = true;
+    else this.call(task);
     return !this.left && task.process.engine === engine;
+  }
+
+  private call(task: Task): void {
+    const result = task.trace === null ? this.table.dispatch(task) : task.trace.call(() => this.table.dispatch(task));
+    if (typeof result === 'number') {
+      this.finishCall(task, result);
+      return;
+    }
+    this.left = true;
+    this.sleep(task, result);
   }
 
   private finishCall(task: Task, result: number): void {
     if (result !== keepRegisters) task.abi.setResult(task.cpu, result);
+    if (task.trace?.stopsAfterCall(() => this.wakeFor(task, () => this.afterCall(task, result))) === true) {
+      this.left = true;
+    } else this.afterCall(task, result);
+  }
+
+  private afterCall(task: Task, result: number): void {
     if (task.signalPending || isRestart(result)) this.deliver(task, result);
     else if (task.mustEnd) this.requeue(task, null);
   }
@@ -176,18 +201,26 @@ export class Scheduler {
   private deliver(task: Task, result: number): void {
     const open = deliverSignals(task, result);
     if (task.mustEnd) this.requeue(task, null);
-    else if (task.process.stopped) this.requeue(task, open === 0 ? null : open);
+    else if (task.trace?.mustStop === true) {
+      this.left = true;
+      task.trace.stopNow((restarts) => this.wakeFor(task, () => this.deliver(task, restarts ? open : 0)));
+    } else if (isHeld(task)) this.requeue(task, open === 0 ? null : open);
   }
 
   /** The task goes on by way of the queue: to be ended, or parked. */
   private requeue(task: Task, result: number | null): void {
     this.left = true;
-    this.ready.push({ task, result });
+    this.ready.push(ready(task, result));
+  }
+
+  /** The task can go on with `resume`. */
+  private wakeFor(task: Task, resume: () => void): void {
+    this.wake(ready(task, null, resume));
   }
 
   private sleep(task: Task, result: Promise<number>): void {
     result.then(
-      (value) => this.wake({ task, result: value }),
+      (value) => this.wake(ready(task, value)),
       (error: unknown) => {
         this.failure = { error };
         this.endIdle?.();
@@ -195,8 +228,8 @@ export class Scheduler {
     );
   }
 
-  private wake(ready: Ready): void {
-    this.ready.push(ready);
+  private wake(next: Ready): void {
+    this.ready.push(next);
     this.endIdle?.();
   }
 

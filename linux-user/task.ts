@@ -7,6 +7,7 @@ import type { Credentials } from './credentials.ts';
 import type { SemUndo } from './ipc/semaphores.ts';
 import type { Mm } from './mm/mm.ts';
 import type { Process } from './process.ts';
+import type { Tracee } from './ptrace/tracee.ts';
 import type { RseqArea } from './rseq.ts';
 import type { Seccomp } from './seccomp.ts';
 import { TaskSignals } from './signal/signal-state.ts';
@@ -66,6 +67,10 @@ export class Task {
   /** Thread name: prctl(PR_SET_NAME), /proc/self/comm; at most 15 bytes. */
   name: string;
 
+  /** ptrace(2): who traces it, and how; null for nobody. */
+  trace: Tracee | null = null;
+  /** What exit(2) has given this thread. */
+  exitCode = 0;
   /** This thread ends, whatever the process does: exit, or an exec of another thread. */
   leaving = false;
 
@@ -160,6 +165,7 @@ export class Task {
   leave(): void {
     this.leaving = true;
     this.interrupt();
+    this.trace?.taskMustEnd();
   }
 
   /** A signal has come that this task must see: ends its sleep, if it sleeps. */

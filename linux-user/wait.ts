@@ -25,11 +25,17 @@ export type WaitTarget =
   | { readonly kind: 'process'; readonly process: Process; readonly nonBlocking: boolean }
   | { readonly kind: 'group'; readonly group: number };
 
+/** A traced thread stands still: the signal of the stop, with the event above it. */
+export interface TraceStop {
+  readonly kind: 'trapped';
+  readonly status: number;
+}
+
 /** What a wait has found. */
 export interface ChildReport {
   readonly pid: number;
   readonly uid: number;
-  readonly event: Termination | JobEvent;
+  readonly event: Termination | JobEvent | TraceStop;
   /** What the child and those it has waited for have used. */
   readonly usage: CpuTime;
 }
@@ -42,12 +48,27 @@ function matches(child: Process, target: WaitTarget, options: number): boolean {
   return (child.exitSignal !== Signal.SIGCHLD) === ((options & WaitOption.__WCLONE) !== 0);
 }
 
+/** Traced threads are waited for by their own numbers, whatever their exit signal. */
+function wantsTraced(process: Process, tid: number, target: WaitTarget): boolean {
+  switch (target.kind) {
+    case 'any':
+      return true;
+    case 'pid':
+      return tid === target.pid;
+    case 'process':
+      return process === target.process && tid === process.pid;
+    case 'group':
+      return process.group === target.group;
+  }
+}
+
 /** What there is to tell of a child now, or null; without WNOWAIT it is told once. */
 function reportOf(child: Process, parent: Process, options: number): ChildReport | null {
   const keep = (options & WaitOption.WNOWAIT) !== 0;
   const usage = addCpuTime(child.cpu.own, child.cpu.children);
   const common = { pid: child.pid, uid: child.credentials.uid, usage };
   if (child.zombie) {
+    if (child.tracerMourns) return null;
     if ((options & WaitOption.WEXITED) === 0) return null;
     if (!keep) {
       parent.cpu.children = addCpuTime(parent.cpu.children, usage);
@@ -55,6 +76,8 @@ function reportOf(child: Process, parent: Process, options: number): ChildReport
     }
     return { ...common, event: child.termination! };
   }
+  // A stop of one that it traces is told as such.
+  if (child.tasks.get(child.pid)?.trace?.tracer === parent) return null;
   const event = child.jobEvent;
   const wanted = event?.kind === 'stopped' ? WaitOption.WUNTRACED : WaitOption.WCONTINUED;
   if (event === null || (options & wanted) === 0) return null;
@@ -85,14 +108,19 @@ function look(parent: Process, target: WaitTarget, options: number): ChildReport
     const report = reportOf(child, parent, options);
     if (report !== null) return report;
   }
-  if (!any) throw new Errno('ECHILD');
-  return null;
+  const traced = parent.tracing?.look((process, tid) => wantsTraced(process, tid, target), options) ?? null;
+  if (!any && traced === null) throw new Errno('ECHILD');
+  return traced?.report ?? null;
 }
 
 async function waitUntilFound(task: Task, target: WaitTarget, options: number): Promise<ChildReport> {
   for (;;) {
-    await task.sleep<void>((wake) => task.process.childEvents.add(wake));
+    const interruption = await task
+      .sleep<void>((wake) => task.process.childEvents.add(wake))
+      .catch((error: unknown) => error);
+    // What SIGCHLD tells of counts for more than the signal.
     const found = look(task.process, target, options);
     if (found !== null) return found;
+    if (interruption !== undefined) throw interruption;
   }
 }

@@ -149,7 +149,8 @@ const lazy: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     loadMemoryModels: 'accel/checked-memory.ts',
     loadCompiler: 'accel/region/compiler.ts',
   },
-  'syscalls/lazy.ts': { loadSockets: 'syscalls/sockets.ts' },
+  'linux-user/lazy.ts': { loadHostAlias: 'linux-user/mm/host-alias.ts' },
+  'syscalls/lazy.ts': { loadSockets: 'syscalls/sockets.ts', loadPtrace: 'syscalls/ptrace-requests.ts' },
   'target/arm/lazy.ts': { loadTranslation: 'target/arm/translation.ts' },
   'target/i386/lazy.ts': { loadTranslation: 'target/i386/translation.ts' },
 };
@@ -278,6 +279,7 @@ function scripts(): Map<string, string[]> {
     i386: [lateChunkOf('i386'), 'i386-translation'],
     compile: ['region-compiler', 'accel-checked-memory'],
     sockets: ['syscalls-sockets'],
+    ptrace: ['syscalls-ptrace-requests'],
     rest: outputFiles.map(({ path }) => chunkName(path)),
   };
   const taken = new Set<string>();

@@ -1,4 +1,5 @@
-import { openSync, writeSync } from 'node:fs';
+import { openSync } from 'node:fs';
+import { writeWhole } from '#linux-user/host-write.ts';
 import { UsageError } from './options.ts';
 
 /** Takes pieces of text in order; what it has taken is written, whatever happens next. */
@@ -7,10 +8,7 @@ export type LogWriter = (text: string) => void;
 /** The log of -d: the file of -D, where `%d` stands for our process id, or stderr. Throws UsageError. */
 export function openLog(file: string | null): LogWriter {
   const fd = file === null ? 2 : openFile(file.replace('%d', String(process.pid)));
-  return (text) => {
-    const bytes = Buffer.from(text);
-    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
-  };
+  return (text) => writeWhole(fd, Buffer.from(text));
 }
 
 function openFile(path: string): number {

@@ -30,6 +30,7 @@ const switches: readonly (readonly [LogItem, Optimization])[] = [
   ['nosink', 'sink'],
   ['noentry', 'entry'],
   ['nogroup', 'group'],
+  ['noforward', 'forward'],
   ['noreturn', 'return'],
 ];
 

@@ -1,8 +1,9 @@
 // What --stats, --stats-json and --profile do. Loaded only with one of them. Of what every run needs it imports types
 // alone: the bundler would wrap such modules in functions to be evaluated late, which costs every start.
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { runInThisContext } from 'node:vm';
 import type { Engine, EngineOptions } from '#accel/engine.ts';
+import { writeWhole } from '#linux-user/host-write.ts';
 import type { ImageDirectory } from '#linux-user/images.ts';
 import type { SyscallTable } from '#linux-user/syscall-table.ts';
 import type { Target } from '#tcg/target.ts';
@@ -158,9 +159,8 @@ function openOutput(option: string, path: string): number {
 
 /** Writes a text whole and closes its file, unless that is stderr; a full disk is reported and no reason to fail. */
 function write(fd: number, text: string): void {
-  const bytes = Buffer.from(text);
   try {
-    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+    writeWhole(fd, Buffer.from(text));
     if (fd !== 2) closeSync(fd);
   } catch (error) {
     if (fd !== 2) process.stderr.write(`tsemu: statistics or profile not written: ${(error as Error).message}\n`);

@@ -37,6 +37,9 @@ export interface SystemConfig {
   readonly drives: readonly string[];
   /** Disks are not written to: all changes go to temporary files. */
   readonly snapshot: boolean;
+  /** The texts of `-fsdev` and of `-virtfs`. */
+  readonly fsdevs: readonly string[];
+  readonly virtfs: readonly string[];
   readonly reboot: boolean;
   /** Switched off, the machine stands still. */
   readonly stay: boolean;
@@ -106,6 +109,11 @@ const options: Readonly<Record<string, Option>> = {
   hdb: { value: 'FILE', help: 'the second disk' },
   hdc: { value: 'FILE', help: 'the third disk' },
   hdd: { value: 'FILE', help: 'the fourth disk' },
+  fsdev: {
+    value: 'local,id=ID,…',
+    help: 'a folder of the host, for virtio-9p-device: path=, security_model=none, readonly=on',
+  },
+  virtfs: { value: 'local,…', help: 'the same with its device: path=, mount_tag=, security_model=none, readonly=on' },
   snapshot: { help: 'write to temporary files instead of disk images' },
   'no-reboot': { help: 'end where the guest resets' },
   'no-shutdown': { help: 'stand still where the guest switches off' },
@@ -214,6 +222,8 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
         ...given.all('drive'),
       ],
       snapshot: given.has('snapshot'),
+      fsdevs: given.all('fsdev'),
+      virtfs: given.all('virtfs'),
       reboot: !given.has('no-reboot'),
       stay: given.has('no-shutdown'),
       icount: instructionShift(given.get('icount')),

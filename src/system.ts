@@ -10,6 +10,7 @@ import { BootError } from '#system/boot/linux.ts';
 import { type BootFiles, buildDeviceTree, loadLinux } from '#system/boot/load.ts';
 import { Chardevs } from '#system/char/chardevs.ts';
 import { createDevices } from '#system/devices/table.ts';
+import { Fsdevs } from '#system/fsdev/fsdevs.ts';
 import { Machine } from '#system/machine.ts';
 import { MachineControl } from '#system/monitor/control.ts';
 import { openMonitors } from '#system/monitor/monitors.ts';
@@ -94,10 +95,13 @@ async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives
     chardevs,
   );
   const networks = new Networks(config.netdevs, config.nics);
-  const devices = createDevices([...config.devices, ...networks.nics, ...drives.automaticDevices], {
+  const folders = new Fsdevs(config.fsdevs, config.virtfs);
+  const automatic = [...networks.nics, ...drives.automaticDevices, ...folders.automaticDevices];
+  const devices = createDevices([...config.devices, ...automatic], {
     random: randomSource(config.icount !== null),
     networks,
     drive: (id) => drives.take(id),
+    folder: (id) => folders.get(id),
   });
   const machine = new Machine({
     ramSize: config.ramSize,

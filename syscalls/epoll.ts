@@ -1,12 +1,11 @@
 import { Access, type GuestMemory } from '#accel/guest-memory.ts';
-import { monotonic } from '#linux-user/clock.ts';
+import { monotonic, timerDelay } from '#linux-user/clock.ts';
 import type { SyscallResult } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
 import { Epoll, EpollFlag } from '#linux-user/vfs/epoll.ts';
 import { Open } from '#linux-user/vfs/flags.ts';
 import { Errno } from '#util/errno.ts';
 import { address, descriptorFlags, fd, int, oneOf, structIn, structOut, uint } from './arguments.ts';
-import { longestTimeout } from './io.ts';
 import { EpollOp, PollName } from './names.ts';
 import { withMask } from './poll.ts';
 import { bits, hex } from './print.ts';
@@ -90,7 +89,7 @@ async function waitFor(task: Task, epoll: Epoll, collect: () => number, due: num
     if (left <= 0) return 0;
     await task.sleep<void>((wake) => {
       const stop = epoll.readiness.add(wake);
-      const timer = left === Infinity ? undefined : setTimeout(wake, Math.min(Math.ceil(left), longestTimeout));
+      const timer = left === Infinity ? undefined : setTimeout(wake, timerDelay(left));
       return () => {
         clearTimeout(timer);
         stop();

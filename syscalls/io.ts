@@ -1,5 +1,5 @@
 import { Access, type GuestMemory } from '#accel/guest-memory.ts';
-import { monotonic } from '#linux-user/clock.ts';
+import { monotonic, timerDelay } from '#linux-user/clock.ts';
 import { checkForeground } from '#linux-user/job-control.ts';
 import { Signal } from '#linux-user/signal/numbers.ts';
 import { sendToTask } from '#linux-user/signal/send.ts';
@@ -9,9 +9,6 @@ import type { Task } from '#linux-user/task.ts';
 import { type OpenFile, wouldBlock } from '#linux-user/vfs/open-file.ts';
 import { Errno, errnoNumbers, errnoOf } from '#util/errno.ts';
 import { writableLength } from './size-limit.ts';
-
-/** Longest time of a Node timer, milliseconds. */
-export const longestTimeout = 2 ** 31 - 1;
 
 /** Most bytes one read or write moves (MAX_RW_COUNT of a 4 KiB page system). */
 export const maxTransfer = 0x7ffff000;
@@ -98,7 +95,7 @@ export async function sleepUntilReady(task: Task, file: OpenFile, due: number): 
   await task.sleep<void>(
     (wake) => {
       const stop = file.readiness.add(wake);
-      const timer = left === Infinity ? undefined : setTimeout(wake, Math.min(Math.ceil(left), longestTimeout));
+      const timer = left === Infinity ? undefined : setTimeout(wake, timerDelay(left));
       return () => {
         clearTimeout(timer);
         stop();

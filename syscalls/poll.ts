@@ -1,12 +1,11 @@
 import { Access, type GuestMemory } from '#accel/guest-memory.ts';
-import { monotonic } from '#linux-user/clock.ts';
+import { monotonic, timerDelay } from '#linux-user/clock.ts';
 import { restoreMask, setTemporaryMask } from '#linux-user/signal/actions.ts';
 import type { SyscallResult } from '#linux-user/syscall-table.ts';
 import type { Interruption, Task } from '#linux-user/task.ts';
 import { Poll } from '#linux-user/vfs/flags.ts';
 import { Errno } from '#util/errno.ts';
 import { address, int, structIn, structOut, uint } from './arguments.ts';
-import { longestTimeout } from './io.ts';
 import { PollName } from './names.ts';
 import { bits } from './print.ts';
 import { type Rows, row } from './row.ts';
@@ -51,7 +50,7 @@ async function waitFor(task: Task, watches: readonly Watch[], due: number, how: 
       const stops = watches
         .filter(({ fd }) => task.files.has(fd))
         .map(({ fd }) => task.files.get(fd).readiness.add(wake));
-      const timer = left === Infinity ? undefined : setTimeout(wake, Math.min(Math.ceil(left), longestTimeout));
+      const timer = left === Infinity ? undefined : setTimeout(wake, timerDelay(left));
       return () => {
         clearTimeout(timer);
         for (const stop of stops) stop();

@@ -12,6 +12,7 @@ function exitGroup(task: Task, status: number): number {
 
 /** The end of one thread; the process's with the last. */
 function exit(task: Task, status: number): number {
+  task.exitCode = status & 0xff;
   if (task.tid === task.process.pid) task.process.leaderStatus = status & 0xff;
   task.leave();
   return keepRegisters;

@@ -11,6 +11,7 @@ import { msgCalls } from './msg.ts';
 import { openHowCalls } from './open-how.ts';
 import { pidfdCalls } from './pidfd.ts';
 import { pollCalls } from './poll.ts';
+import { ptraceCalls } from './ptrace.ts';
 import { refusedCalls } from './refused.ts';
 import { refusedFileCalls } from './refused-files.ts';
 import type { Rows } from './row.ts';
@@ -39,6 +40,7 @@ export const rareSubjects = (): readonly Rows[] => [
   futex2Calls,
   adjtimeCalls,
   inspectCalls,
+  ptraceCalls,
   unshareCalls,
   timerCalls,
   shmCalls,

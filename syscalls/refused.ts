@@ -7,7 +7,6 @@ import { absent, type Rows, refused } from './row.ts';
  */
 
 const notPrivileged = 'needs privileges over the host';
-const noTracing = 'guests cannot trace one another, as in a container that denies it; -strace shows all calls';
 const replaced = 'removed from Linux, or kept for old binaries only';
 const noKeys = 'as without CONFIG_KEYS';
 const noNuma = 'as without CONFIG_NUMA';
@@ -40,7 +39,6 @@ export const refusedCalls: Rows = {
   mount_setattr: refused('EPERM', mounts, { directory: dirfd, path, flags: hexWord, attributes: address, size: uint }),
   swapon: refused('EPERM', notPrivileged, { path, flags: hexWord }),
   swapoff: refused('EPERM', notPrivileged, { path }),
-  ptrace: refused('EPERM', noTracing, { request: hexWord, pid: int, address, data: address }),
   acct: refused('EPERM', notPrivileged, { path: address }),
   vhangup: refused('EPERM', notPrivileged),
   syslog: refused('EPERM', notPrivileged, { type: int, buffer: address, length: int }),

@@ -111,7 +111,7 @@ export const shmCalls: Rows = {
     shmget(task, wanted, size, how),
   ),
   shmat: partial(
-    'two attachments in one process see each other’s changes when another process has run',
+    'two attachments in one process see each other’s changes when another process has run, where the host is not Linux on x86-64',
     row(
       { id: int, address, flags: flags(attachFlagNames) },
       (task, { id, address: at, flags: how }) => shmat(task, id, at, how),

@@ -1,5 +1,5 @@
 import { Access, type GuestMemory } from '#accel/guest-memory.ts';
-import { monotonic } from '#linux-user/clock.ts';
+import { monotonic, timerDelay } from '#linux-user/clock.ts';
 import { Clock, readClock, realTime } from '#linux-user/clocks.ts';
 import { IntervalTimer } from '#linux-user/signal/timers.ts';
 import type { SyscallResult } from '#linux-user/syscall-table.ts';
@@ -24,7 +24,6 @@ import {
 } from './time-values.ts';
 
 /** Longest one setTimeout, milliseconds. */
-const longestTimeout = 2 ** 31 - 1;
 
 function clockGettime(task: Task, clock: number, at: number, wide: boolean): number {
   if (clock === Clock.CLOCK_MONOTONIC) {
@@ -64,7 +63,7 @@ async function sleepUntil(task: Task, due: number, remainder: number, wide: bool
       const left = due - monotonic();
       if (left <= 0) return 0;
       await task.sleep<void>((wake) => {
-        const timer = setTimeout(wake, Math.min(Math.ceil(left), longestTimeout));
+        const timer = setTimeout(wake, timerDelay(left));
         return () => clearTimeout(timer);
       }, 'ERESTART_RESTARTBLOCK');
     }
@@ -82,7 +81,7 @@ async function sleepAbsolute(task: Task, clock: number, due: number): Promise<nu
     const left = due - readClock(task.process, clock);
     if (left <= 0) return 0;
     await task.sleep<void>((wake) => {
-      const timer = setTimeout(wake, Math.min(Math.ceil(left), longestTimeout));
+      const timer = setTimeout(wake, timerDelay(left));
       return () => clearTimeout(timer);
     }, 'ERESTARTNOHAND');
   }

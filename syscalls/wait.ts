@@ -28,6 +28,8 @@ function statusWord({ event }: ChildReport): number {
       return (event.signo << 8) | 0x7f;
     case 'continued':
       return 0xffff;
+    case 'trapped':
+      return (event.status << 8) | 0x7f;
   }
 }
 
@@ -42,6 +44,8 @@ function codeAndStatus({ event }: ChildReport): readonly [code: number, status: 
       return [SiCode.CLD_STOPPED, event.signo];
     case 'continued':
       return [SiCode.CLD_CONTINUED, event.signo];
+    case 'trapped':
+      return [SiCode.CLD_TRAPPED, event.status];
   }
 }
 

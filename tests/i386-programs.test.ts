@@ -15,9 +15,21 @@ const triple = 'i686-linux-gnu';
 const found = await toolchainOrReason(triple);
 const reason = 'reason' in found ? found.reason : tsemuIsBuilt() ? undefined : 'not built';
 
-const programs: readonly (readonly [name: string, tiers: readonly Tier[]])[] = [['cpu', ['interp', 'auto']]];
+const programs: readonly (readonly [name: string, tiers: readonly Tier[]])[] = [
+  ['cpu', ['interp', 'auto']],
+  ['kernel', ['auto']],
+];
 
-const flags = ['-O1', '-w', '-static', '-no-pie', '-fno-stack-protector', '-fno-omit-frame-pointer', '-pthread'];
+const flags = [
+  '-O1',
+  '-w',
+  '-static',
+  '-no-pie',
+  '-fno-stack-protector',
+  '-fno-omit-frame-pointer',
+  '-msse2',
+  '-pthread',
+];
 
 describe.skipIf(reason !== undefined)(`i386 programs${reason ? ` (skipped: ${reason})` : ''}`, () => {
   describe.each(programs)('%s', (name, tiers) => {

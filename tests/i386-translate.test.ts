@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { i386State } from '#target/i386/state.ts';
 import { i386Target } from '#target/i386/target.ts';
+import { Builder } from '#tcg/builder.ts';
 import { Optimizer } from '#tcg/optimize.ts';
 import type { Target } from '#tcg/target.ts';
 import { printBlock } from '#tcg/text.ts';
-import { i386Block, i386Ir } from './support/i386-ir.ts';
+import { translateBlock } from '#tcg/translator.ts';
+import { byteReader, codeStart, i386Block, i386Ir } from './support/i386-ir.ts';
 
 /** The IR after the passes, where only the state that a later block could see counts. */
 function optimized(bytes: readonly number[]): string[] {
@@ -54,6 +56,38 @@ describe('calls', () => {
   test('CALL, RET and the address on the stack', () => {
     expect(i386Ir([0xe8, 0x10, 0, 0, 0])).toMatch(/store_i32 \[v\d+\], v\d+\n.*call 0x10015, 0x10005$/s);
     expect(i386Ir([0xc3])).toMatch(/return v\d+$/);
+  });
+});
+
+describe('position-independent code', () => {
+  /** Code at `codeStart`, and `data` behind it. */
+  const laidOut = (code: readonly number[], data: readonly number[] = []): string[] =>
+    i386Ir([...code, ...data], 8).split('\n');
+
+  test('the call of a thunk that reads the PC is no call', () => {
+    // call thunk; add ebx, 0x100; inc eax; jmp; thunk: mov ebx, [esp]; ret
+    const lines = laidOut([0xe8, 9, 0, 0, 0, 0x81, 0xc3, 0, 1, 0, 0, 0x40, 0xeb, 0], [0x8b, 0x1c, 0x24, 0xc3]);
+    expect(lines.filter((line) => /\bcall\b/.test(line))).toEqual([]);
+    expect(lines.join('\n')).toMatch(/store_i32/);
+    expect(lines.at(-1)).toBe('jump 0x1000e');
+  });
+
+  test.each([
+    ['with the table in sight', [0xe8, 35, 0, 0, 0, 0x81, 0xc3, 0x1b, 0, 0, 0], false],
+    ['with the table of another block, which is compared', [], true],
+  ])('a jump by offsets is a switch, %s', (_name, prologue, guessed) => {
+    // cmp eax, 1; ja; mov eax, [ebx + 4 × eax]; add eax, ebx; jmp eax. Behind it the thunk and the table's two offsets.
+    const jump = [0x83, 0xf8, 1, 0x77, 0x40, 0x8b, 0x84, 0x83, 0, 0, 0, 0, 1, 0xd8, 0xff, 0xe0];
+    const space = Array.from({ length: 32 - prologue.length - jump.length }, () => 0x90);
+    const thunk = [0x8b, 0x1c, 0x24, 0xc3];
+    // The GOT's address that the first case shows is what the second one guesses: 0x10020.
+    const code = [...prologue, ...jump, ...space, 0x10, 0, 0, 0, 0x20, 0, 0, 0, ...thunk];
+    const b = new Builder();
+    const limits = { maxInstructions: 16, extended: true };
+    translateBlock(i386Target, b, byteReader(code), codeStart, 0, limits);
+    const text = printBlock(b.block, i386State);
+    expect(text).toMatch(/switch v\d+/);
+    expect(text.includes('jump_indirect')).toBe(guessed);
   });
 });
 

@@ -45,7 +45,7 @@ describe.each<[Tier, number]>([
   });
 });
 
-describe.each<Optimization>(['simplify', 'deadCode', 'inline', 'split', 'sink', 'entry', 'group', 'return'])(
+describe.each<Optimization>(['simplify', 'deadCode', 'inline', 'split', 'sink', 'entry', 'group', 'forward', 'return'])(
   'without %s',
   (optimization) => {
     it('random programs end the same', () => {

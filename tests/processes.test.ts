@@ -18,6 +18,7 @@ const names = [
   'clone-flags',
   'threads',
   'shared-memory',
+  'aliases',
   'ipc',
   'timers',
   'privileges',

@@ -32,6 +32,9 @@ class CountingEngine implements GuestEngine {
     while (this.serveSyscall());
     return ExitReason.syscall;
   }
+  runOne(): ExitReason {
+    return this.run();
+  }
   invalidate(): void {}
   setExactState(): void {}
   keepCode(): void {}

@@ -31,7 +31,7 @@ function countingMachine(name: string, args: readonly string[] = []) {
 
 const counted = async (client: QmpClient): Promise<number> => {
   const text = await client.human(`xp /1dw ${counterAddress}`);
-  return Number(/: (\d+)/.exec(text)?.[1]);
+  return Number(/: +(\d+)/.exec(text)?.[1]);
 };
 
 /** Asks until `done`. */

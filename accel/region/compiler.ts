@@ -14,6 +14,7 @@ import { type Optimization, passesWithout } from '../optimizations.ts';
 import { type DiscoveredRegion, type DiscoveryHost, discoverRegion } from './discovery.ts';
 import { type Region, RegionEmitter } from './emitter.ts';
 import { edgesByTerminal } from './flow.ts';
+import { forwardMemory } from './forwarding.ts';
 import { buildGraph, type RegionGraph } from './graph.ts';
 import { CellLiveness } from './liveness.ts';
 import { type FaultSite, type TrapSite, TrapSites } from './sites.ts';
@@ -108,6 +109,11 @@ function buildRegion(pc: number, host: CompilerHost): { region: Region; reliesOn
   const region = discoverRegion(pc, host);
   if (!host.without.has('split')) makeReducible(region);
   const { blocks, flow } = region;
+  // Where addresses are translated there may be a device behind them.
+  if (!host.without.has('forward') && !host.memory.translation) {
+    const sure = forwardMemory(blocks, flow, host.target);
+    if (!host.without.has('return')) region.markSure(sure);
+  }
   if (!host.without.has('return')) region.markSure(sureReturns(blocks, flow, host.target.helpers));
   if (host.onBlock) blocks.forEach(host.onBlock);
   // With exact state an access that may fault reads the lazy slots too.

@@ -1,6 +1,6 @@
 import type { IrBlock } from '#tcg/ir.ts';
 import { Op, opDefs } from '#tcg/ops.ts';
-import { cellBits } from '#tcg/passes/dead-code.ts';
+import { cellBits, cellWords } from '#tcg/passes/dead-code.ts';
 import type { Target } from '#tcg/target.ts';
 import { LazyCells } from './entry-liveness.ts';
 import { edgesByTerminal, type FlowEdge, type RegionFlow } from './flow.ts';
@@ -19,7 +19,7 @@ export class CellLiveness {
 
   constructor(blocks: readonly IrBlock[], flow: RegionFlow, target: Pick<Target, 'layout' | 'lazySlots' | 'helpers'>) {
     this.edges = blocks.map((block, node) => edgesByTerminal(block, node, flow));
-    this.words = (target.layout.end + 127) >> 7;
+    this.words = cellWords(target.layout);
     this.lazyCells = new LazyCells(target.lazySlots);
     const eager = new Int32Array(this.words).fill(-1);
     for (const [start, end] of target.lazySlots) {

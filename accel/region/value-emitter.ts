@@ -203,7 +203,7 @@ export class ValueEmitter {
       this.reinterpret(type, variable.type);
       this.frame.code.set(local);
     }
-    add(emission.written, variable.index);
+    if (!this.frame.variables.isPrivate(variable)) add(emission.written, variable.index);
   }
 
   // ---- guest memory

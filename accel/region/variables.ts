@@ -1,8 +1,10 @@
 import type { IrBlock } from '#tcg/ir.ts';
 import { Op, opDefs, type ValueType, valueBytes } from '#tcg/ops.ts';
+import { privateSlots } from '#tcg/passes/dead-code.ts';
 import type { Helper, Target } from '#tcg/target.ts';
 import { LazyCells } from './entry-liveness.ts';
 import { edgesOf, type FlowEdge, type RegionFlow } from './flow.ts';
+import { restores } from './forwarding.ts';
 import type { CellLiveness } from './liveness.ts';
 
 /** A state slot a region keeps in a wasm local. */
@@ -22,6 +24,8 @@ export interface Edge extends FlowEdge {
   readonly killed: VariableSet;
   /** Variables possibly set since the block began (or since the last flush, if `cleared`). */
   readonly written: VariableSet;
+  /** Variables whose place in memory certainly holds their value in the end, though they may have been set. */
+  readonly restored: VariableSet;
   /** A helper before it wrote everything back: what was dirty at block entry is no longer. */
   readonly cleared: boolean;
 }
@@ -64,12 +68,13 @@ export class RegionVariables {
   /** By node. */
   readonly facts: BlockFacts[] = [];
   private readonly lazyCells: LazyCells;
+  private readonly firstPrivate: number;
   private readonly liveness: CellLiveness;
   private readonly byOffset: ReadonlyMap<number, Variable>;
 
   constructor(
     blocks: readonly IrBlock[],
-    target: Pick<Target, 'helpers' | 'lazySlots'>,
+    target: Pick<Target, 'helpers' | 'layout' | 'lazySlots'>,
     exactState: boolean,
     liveness: CellLiveness,
     flow: RegionFlow,
@@ -78,6 +83,7 @@ export class RegionVariables {
     const { helpers } = target;
     this.liveness = liveness;
     this.exactState = exactState;
+    this.firstPrivate = privateSlots(target.layout);
     this.lazyCells = new LazyCells(target.lazySlots);
     const { variables, byOffset } = collectVariables(blocks);
     this.variables = variables;
@@ -107,10 +113,16 @@ export class RegionVariables {
     return this.byOffset.get(offset);
   }
 
+  /** True if the variable is no state, but a value of the region alone. */
+  isPrivate({ offset }: Variable): boolean {
+    return offset >= this.firstPrivate;
+  }
+
   /** Variables that must be stored at `edge` of node n. */
   dirtyAt(node: number, edge: Edge): VariableSet {
     const set = edge.written.slice();
     if (!edge.cleared) addAll(set, this.dirtyIn[node]!);
+    for (let w = 0; w < this.words; w++) set[w]! &= ~edge.restored[w]!;
     if (edge.dead !== 0) {
       for (const { index, offset, type } of this.variables) {
         if (this.lazyCells.isDead(offset, valueBytes[type], edge.dead)) set[index >> 5]! &= ~(1 << (index & 31));
@@ -139,9 +151,12 @@ export class RegionVariables {
     let written = this.emptySet();
     let cleared = false;
     let killedBeforeFault: VariableSet | undefined;
+    let restored = this.emptySet();
+    /** What was restored before each open `if`. */
+    const restoredBefore: VariableSet[] = [];
     let ifs = 0;
     const edge = (to: FlowEdge): void => {
-      edges.push({ ...to, killed: killed.slice(), written: written.slice(), cleared });
+      edges.push({ ...to, killed: killed.slice(), written: written.slice(), restored: restored.slice(), cleared });
     };
     for (let i = 0; i < block.length; i++) {
       const op = block.op[i]!;
@@ -156,8 +171,10 @@ export class RegionVariables {
         case 'set': {
           const variable = this.variableAt(block.x[i]!);
           if (!variable) break;
-          add(written, variable.index);
+          if (!this.isPrivate(variable)) add(written, variable.index);
           if (ifs === 0) add(killed, variable.index);
+          if (block.y[i] === restores) add(restored, variable.index);
+          else remove(restored, variable.index);
           break;
         }
         case 'load':
@@ -172,11 +189,22 @@ export class RegionVariables {
           if (ifs > 0) break;
           killed = this.emptySet().fill(-1);
           written = this.emptySet();
+          restored = this.emptySet();
           cleared = true;
           break;
         case 'structure':
-          if (op === Op.if) ifs++;
-          else if (op === Op.endif) ifs--;
+          if (op === Op.if) {
+            ifs++;
+            restoredBefore.push(restored.slice());
+            break;
+          }
+          // After a body only what was restored before it and has not been set in it, unless the body does not end.
+          if (opDefs[block.op[i - 1]!]!.effect !== 'terminal')
+            for (let w = 0; w < this.words; w++) restoredBefore.at(-1)![w]! &= restored[w]!;
+          restored = restoredBefore.at(-1)!.slice();
+          if (op !== Op.endif) break;
+          ifs--;
+          restoredBefore.pop();
           break;
         case 'terminal':
           edgesOf(block, i, node, flow).forEach(edge);
@@ -237,6 +265,10 @@ export function has(set: VariableSet, index: number): boolean {
 
 export function add(set: VariableSet, index: number): void {
   set[index >> 5]! |= 1 << (index & 31);
+}
+
+function remove(set: VariableSet, index: number): void {
+  set[index >> 5]! &= ~(1 << (index & 31));
 }
 
 /** to ∪= from; true if it grew. */

@@ -7,6 +7,12 @@ import type { I386Registers } from './i386-registers.ts';
  * and, behind it, the FXSAVE image.
  */
 
+/** What the images are written to and read from. */
+export type ImageMemory = Pick<
+  GuestMemory,
+  'load8' | 'load16' | 'load32' | 'store8' | 'store16' | 'store32' | 'view' | 'write'
+>;
+
 /** struct _fpstate_32 up to the FXSAVE image. */
 export const fsaveBytes = 112;
 export const fxsaveBytes = 512;
@@ -61,7 +67,7 @@ export class I386Fpu {
   }
 
   /** Writes both images: FSAVE at `at`, FXSAVE behind it. */
-  save(cpu: CpuView, memory: GuestMemory, at: number): void {
+  save(cpu: CpuView, memory: ImageMemory, at: number): void {
     const { registers } = this;
     const status = this.status(cpu);
     memory.store32(at + Fsave.control, registers.slot(cpu, 'fctrl') | 0xffff_0000);
@@ -78,7 +84,7 @@ export class I386Fpu {
   }
 
   /** Writes the FXSAVE image. */
-  private saveFx(cpu: CpuView, memory: GuestMemory, at: number): void {
+  private saveFx(cpu: CpuView, memory: ImageMemory, at: number): void {
     const { registers } = this;
     memory.view(at, fxsaveBytes, 2).fill(0);
     memory.store16(at + Fxsave.control, registers.slot(cpu, 'fctrl'));
@@ -94,7 +100,7 @@ export class I386Fpu {
   }
 
   /** Reads the state back; the FXSAVE image counts for what both have. */
-  restore(cpu: CpuView, memory: GuestMemory, at: number): void {
+  restore(cpu: CpuView, memory: ImageMemory, at: number): void {
     const { registers } = this;
     const fx = at + fsaveBytes;
     registers.setSlot(cpu, 'fctrl', memory.load16(fx + Fxsave.control));
@@ -110,22 +116,42 @@ export class I386Fpu {
     cpu.u8.set(memory.view(fx + Fxsave.xmm, 128), registers.xmm);
   }
 
+  /** Reads the x87 state of an FSAVE image back (PTRACE_SETFPREGS). */
+  restoreFsave(cpu: CpuView, memory: ImageMemory, at: number): void {
+    const { registers } = this;
+    registers.setSlot(cpu, 'fctrl', memory.load16(at + Fsave.control));
+    const status = memory.load16(at + Fsave.status);
+    registers.setSlot(cpu, 'fstat', status & ~topMask);
+    registers.setSlot(cpu, 'ftop', (status & topMask) >> topShift);
+    const tags = memory.load16(at + Fsave.tag);
+    let empty = 0;
+    for (let n = 0; n < 8; n++) if (((tags >> (2 * n)) & 3) === 3) empty |= 1 << n;
+    registers.setSlot(cpu, 'ftag', empty);
+    registers.setSlot(cpu, 'fip', memory.load32(at + Fsave.ip));
+    registers.setSlot(cpu, 'fop', (memory.load32(at + Fsave.codeSelector) >>> 16) & 0x7ff);
+    registers.setSlot(cpu, 'fdp', memory.load32(at + Fsave.data));
+    for (let i = 0; i < 8; i++) this.st(cpu, i).set(memory.view(at + Fsave.st + 10 * i, 10));
+  }
+
   private status(cpu: CpuView): number {
     return this.registers.slot(cpu, 'fstat') | (this.registers.slot(cpu, 'ftop') << topShift);
   }
 
   /** The ten bytes of ST(i). */
   private st(cpu: CpuView, i: number): Uint8Array {
-    const at = this.registers.st + 16 * i;
+    return this.physical(cpu, (this.registers.slot(cpu, 'ftop') + i) & 7);
+  }
+
+  private physical(cpu: CpuView, n: number): Uint8Array {
+    const at = this.registers.st + 16 * n;
     return cpu.u8.subarray(at, at + 10);
   }
 
   /** The tag word of FSAVE: 0 valid, 1 zero, 2 special, 3 empty, by physical register. */
   private fullTag(cpu: CpuView): number {
     const empty = this.registers.slot(cpu, 'ftag');
-    const top = this.registers.slot(cpu, 'ftop');
     let word = 0;
-    for (let n = 0; n < 8; n++) word |= ((empty >> n) & 1 ? 3 : tagOf(this.st(cpu, (n - top) & 7))) << (2 * n);
+    for (let n = 0; n < 8; n++) word |= ((empty >> n) & 1 ? 3 : tagOf(this.physical(cpu, n))) << (2 * n);
     return word;
   }
 }

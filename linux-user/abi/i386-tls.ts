@@ -1,4 +1,4 @@
-import { Access } from '#accel/guest-memory.ts';
+import { Access, type GuestMemory } from '#accel/guest-memory.ts';
 import type { CpuView } from '#tcg/target.ts';
 import { Errno } from '#util/errno.ts';
 import type { Task } from '../task.ts';
@@ -28,8 +28,7 @@ export interface UserDesc {
   readonly flags: number;
 }
 
-export function loadUserDesc(task: Task, at: number): UserDesc {
-  const { memory } = task;
+export function loadUserDesc({ memory }: { readonly memory: GuestMemory }, at: number): UserDesc {
   memory.require(at, userDescBytes, Access.read);
   return {
     entry: memory.load32(at),
@@ -117,11 +116,23 @@ export class I386Tls {
 
   /** get_thread_area(2). Throws EFAULT, EINVAL. */
   get(task: Task, at: number): void {
-    const { memory, cpu } = task;
-    const index = tlsIndex(memory.load32(at));
+    this.getOf(task, task.memory.load32(at), task.memory, at);
+  }
+
+  /** PTRACE_GET_THREAD_AREA: entry `entry` of `task`, to a user_desc in `memory`. */
+  getOf({ cpu }: Task, entry: number, memory: GuestMemory, at: number): void {
+    const index = tlsIndex(entry);
     memory.require(at, userDescBytes, Access.write);
+    memory.store32(at, entry);
     const [low, high] = this.registers.descriptor(cpu, index);
     decodeDescriptor(low, high).forEach((word, i) => memory.store32(at + 4 + 4 * i, word));
+  }
+
+  /** PTRACE_SET_THREAD_AREA. */
+  setOf({ cpu }: Task, entry: number, memory: GuestMemory, at: number): void {
+    const desc = loadUserDesc({ memory }, at);
+    checkTls(desc);
+    this.put(cpu, tlsIndex(entry), desc);
   }
 
   /** CLONE_SETTLS: `tls` points at a user_desc, which is of the child. */

@@ -1,4 +1,5 @@
 import { Errno, type ErrnoName } from '#util/errno.ts';
+import { timerDelay } from '../clock.ts';
 import type { Credentials } from '../credentials.ts';
 import type { Process } from '../process.ts';
 import type { Task } from '../task.ts';
@@ -207,7 +208,6 @@ function serveWaiters(set: SemaphoreSet): void {
 }
 
 /** Longest one setTimeout, milliseconds. */
-const longestTimeout = 2 ** 31 - 1;
 
 /** semop is never made again after a signal (signal(7)). */
 function sleepUntilDone(task: Task, set: SemaphoreSet, call: Omit<Waiter, 'end'>, timeout: number | null): Promise<0> {
@@ -220,10 +220,7 @@ function sleepUntilDone(task: Task, set: SemaphoreSet, call: Omit<Waiter, 'end'>
       },
     };
     set.waiters.add(waiter);
-    const timer =
-      timeout === null
-        ? undefined
-        : setTimeout(() => waiter.end('EAGAIN'), Math.min(Math.ceil(timeout), longestTimeout));
+    const timer = timeout === null ? undefined : setTimeout(() => waiter.end('EAGAIN'), timerDelay(timeout));
     return () => {
       clearTimeout(timer);
       set.waiters.delete(waiter);

@@ -2,9 +2,11 @@ import { Access, type GuestMemory, pageSize } from '#accel/guest-memory.ts';
 import type { Text } from '#accel/stored/stored-code.ts';
 import { Errno } from '#util/errno.ts';
 import { createLog } from '#util/log.ts';
+import { loadHostAlias } from '../lazy.ts';
 import { ResourceLimit, type ResourceLimits } from '../resource-limits.ts';
 import { madvise, mincore, mlock, msync } from './advice.ts';
 import type { FileMemory } from './file-memory.ts';
+import type { HostAlias } from './host-alias.ts';
 import { mapsText } from './maps-text.ts';
 import { mmapMinAddress, pageCeil, pageFloor } from './page-math.ts';
 import { isZero, readIn, sameContent, takeSnapshot, writeBack, zeroPages } from './pages.ts';
@@ -72,6 +74,8 @@ export class Mm {
   private sharing = false;
   /** Some shared mapping of a file is seen by others. */
   sharesFiles = false;
+  /** Shared memory that is mapped more than once in here, where the host can do that; null for none. */
+  private aliases: Map<SharedMemory, HostAlias> | null = null;
   /** Where the program's arguments and environment are: /proc/self/cmdline and environ. */
   argStart = 0;
   argEnd = 0;
@@ -164,6 +168,9 @@ export class Mm {
       snapshot: null,
     };
     this.drop(this.vmas.carve(vma.start, vma.end));
+    const { object } = vma;
+    const twice = object !== null && this.shows(object, vma.offset, length);
+    if (twice) this.publish(object);
     this.place(vma);
     if (request.object !== undefined) {
       this.sharing = true;
@@ -172,18 +179,59 @@ export class Mm {
       request.object.fetch(this.memory, vma);
     }
     if (pages !== null) this.joinPages(vma.start, pages);
+    if (twice) this.alias(object);
     return start;
   }
 
-  /** What a shared mapping of a file has in common with others; null for a second one of the same bytes in here. */
+  /** Is any of these bytes of a shared object mapped? */
+  private shows(object: SharedMemory, offset: number, length: number): boolean {
+    for (const vma of this.vmas) {
+      if (vma.object !== object) continue;
+      if (vma.offset < offset + length && offset < vma.offset + (vma.end - vma.start)) return true;
+    }
+    return false;
+  }
+
+  private publish(object: SharedMemory): void {
+    for (const vma of this.vmas) if (vma.object === object) object.publish(this.memory, vma);
+  }
+
+  /** From now on all mappings of `object` in here have their pages in common, if the host can do that. */
+  alias(object: SharedMemory): void {
+    const known = this.aliases?.get(object);
+    const alias = known ?? loadHostAlias().HostAlias.create(this.memory);
+    if (alias === null) return;
+    this.aliases ??= new Map();
+    this.aliases.set(object, alias);
+    for (const vma of [...this.vmas]) {
+      if (vma.object !== object) continue;
+      this.memory.protect(vma.start, vma.end, Access.read | Access.write);
+      alias.adopt(vma);
+      this.setAccess(vma.start, vma.end, this.access(vma.prot));
+    }
+  }
+
+  /** The pages of `vma` are to be its own again, with nothing in them. True if others have shown the same. */
+  unalias(vma: Vma): boolean {
+    const alias = vma.object === null ? undefined : this.aliases?.get(vma.object);
+    if (alias === undefined) return false;
+    this.memory.protect(vma.start, vma.end, Access.read | Access.write);
+    alias.leave(vma.start, vma.end);
+    if (alias.unused) {
+      alias.close();
+      this.aliases!.delete(vma.object!);
+    }
+    return true;
+  }
+
+  /**
+   * What a shared mapping of a file has in common with others; null for a second one of the same bytes in here where the
+   * host cannot map them twice.
+   */
   private filePages(file: FileBacking | null, offset: number, length: number): FileMemory | null {
     const pages = file?.shared?.() ?? null;
     if (pages === null) return null;
-    for (const vma of this.vmas) {
-      const twice = vma.object === pages && vma.offset < offset + length && offset < vma.offset + (vma.end - vma.start);
-      if (twice) return null;
-    }
-    return pages;
+    return this.shows(pages, offset, length) && !loadHostAlias().HostAlias.possible ? null : pages;
   }
 
   private joinPages(start: number, pages: FileMemory): void {
@@ -306,6 +354,7 @@ export class Mm {
       if (this.sharing) vma.object?.publish(this.memory, vma);
       writeBack(this.memory, vma);
       this.codeMayChange(vma);
+      if (this.aliases !== null) this.unalias(vma);
       this.clear(vma.start, vma.end);
       this.memory.protect(vma.start, vma.end, 0);
       vma.file?.release();
@@ -517,6 +566,7 @@ export class Mm {
     }
     copy.sharing = this.sharing;
     copy.sharesFiles = this.sharesFiles;
+    if (this.aliases !== null) for (const object of this.aliases.keys()) copy.alias(object);
     return copy;
   }
 

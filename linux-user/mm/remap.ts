@@ -62,6 +62,7 @@ function move(mm: Mm, address: number, oldLength: number, newLength: number, fla
   mm.memory.protect(address, address + oldLength, Access.read | Access.write);
   mm.makeWritable(target, target + newLength);
   copyPages(mm.memory, address, target, copied);
+  const aliased = mm.unalias(old);
   mm.clear(address, address + oldLength);
   if (newLength > copied && old.file !== null) {
     readIn(mm.memory, { ...old, start: target + copied, end: target + newLength, offset: old.offset + copied });
@@ -79,5 +80,6 @@ function move(mm: Mm, address: number, oldLength: number, newLength: number, fla
   }
   mm.vmas.insert({ ...moved, snapshot });
   mm.setAccess(target, target + newLength, mm.access(old.prot));
+  if (aliased) mm.alias(old.object!);
   return target;
 }

@@ -1,4 +1,5 @@
 import { Errno } from '#util/errno.ts';
+import { timerDelay } from '../clock.ts';
 import type { Task } from '../task.ts';
 import { maskOf, Signal, signalCount, synchronousMask, unblockable } from './numbers.ts';
 import { isIgnored, recalculatePending } from './send.ts';
@@ -110,7 +111,7 @@ export async function sigtimedwait(task: Task, set: bigint, timeout: number | nu
   try {
     await task.sleep<void>((wake) => {
       if (timeout === null) return;
-      const timer = setTimeout(wake, Math.min(timeout, 2 ** 31 - 1));
+      const timer = setTimeout(wake, timerDelay(timeout));
       return () => clearTimeout(timer);
     }, 'EINTR');
   } catch (error) {

@@ -23,14 +23,22 @@ function stop(process: Process, signo: number): void {
   stopProcess(process, signo);
 }
 
+/** Does job control keep the thread from running? A tracer can let it run all the same. */
+export const isHeld = ({ process, trace }: Task): boolean => process.stopped && trace?.passesStop !== true;
+
 /** The next signal whose handler must run; carries out what has no handler. Null when nothing is left to do now. */
 function nextHandled(task: Task): { info: SigInfo; action: SigAction } | null {
   const { process } = task;
-  while (!task.mustEnd && !process.stopped) {
+  while (!task.mustEnd && !isHeld(task)) {
+    if (task.trace?.mustStop === true) return null;
     const wanted = ~task.signals.blocked;
     const info =
-      task.signals.pending.take(wanted, synchronousMask) ?? process.signals.pending.take(wanted, synchronousMask);
+      task.trace?.takeInjected() ??
+      task.signals.pending.take(wanted, synchronousMask) ??
+      process.signals.pending.take(wanted, synchronousMask);
     if (info === undefined) return null;
+    // Its tracer is told of it, and says what comes of it.
+    if (task.trace?.intercepts(info) === true) return null;
     process.kernel.syscalls.signal?.(task, info);
     const action = process.signals.actions[info.signo];
     if (isHandled(action)) return { info, action };
@@ -64,13 +72,14 @@ function enterHandler(task: Task, info: SigInfo, action: SigAction): void {
   const own = (action.flags & SaFlags.SA_NODEFER) === 0 ? maskOf(info.signo) : 0n;
   setBlocked(task, signals.blocked | action.mask | own);
   log('task %d: signal %d to its handler', task.tid, info.signo);
+  task.trace?.enteredHandler();
 }
 
 /**
  * Carries out the signals that wait, before the task goes on in user mode. `result` is that of the system call it comes
  * from (already in the result register), or 0: a call that ended with ERESTART* is made again or ends with EINTR,
- * once, here (signal(7)). Returns what to come back with if the process has been stopped: the call's end is settled when
- * it goes on. Else 0.
+ * once, here (signal(7)). Returns what to come back with if the process has been stopped or its tracer has to be told
+ * (`Tracee.mustStop`): the call's end is settled when it goes on. Else 0.
  */
 export function deliverSignals(task: Task, result: number): number {
   let open = isRestart(result) ? result : 0;
@@ -81,7 +90,7 @@ export function deliverSignals(task: Task, result: number): number {
     open = 0;
     enterHandler(task, next.info, next.action);
   }
-  if (task.process.stopped) {
+  if (isHeld(task) || task.trace?.mustStop === true) {
     recalculatePending(task);
     return open;
   }

@@ -14,7 +14,7 @@ const stopMask = maskOf(Signal.SIGSTOP) | maskOf(Signal.SIGTSTP) | maskOf(Signal
 /** Sets `signalPending` from the masks: after every change of a mask or a queue. */
 export function recalculatePending(task: Task): void {
   const waiting = task.signals.pending.mask | task.process.signals.pending.mask;
-  task.signalPending = (waiting & ~task.signals.blocked) !== 0n || task.mustEnd;
+  task.signalPending = (waiting & ~task.signals.blocked) !== 0n || task.mustEnd || task.trace?.hasNews === true;
 }
 
 /** Would the signal have no effect if it were delivered now? */
@@ -63,7 +63,7 @@ export function sendToTask(task: Task, info: SigInfo): boolean {
   const { process } = task;
   if (process.zombie || passedOn(process, info) || killed(process, info)) return false;
   prepare(process, info.signo);
-  if (isIgnored(process, info.signo) && !blocks(task, info.signo)) return false;
+  if (isIgnored(process, info.signo) && !blocks(task, info.signo) && task.trace === null) return false;
   task.signals.pending.add(info);
   wakeFor(task, info.signo);
   for (const file of process.signalFiles) file.signalCame(info.signo);
@@ -76,7 +76,7 @@ export function sendToProcess(process: Process, info: SigInfo): boolean {
   if (process.zombie || passedOn(process, info) || killed(process, info)) return false;
   prepare(process, signo);
   const tasks = [...process.tasks.values()];
-  if (isIgnored(process, signo) && !tasks.some((task) => blocks(task, signo))) return false;
+  if (isIgnored(process, signo) && !tasks.some((task) => blocks(task, signo) || task.trace !== null)) return false;
   process.signals.pending.add(info);
   tasks.some((task) => wakeFor(task, signo));
   for (const file of process.signalFiles) file.signalCame(signo);

@@ -22,6 +22,7 @@ export const SiCode = {
   SYS_SECCOMP: 1,
   CLD_EXITED: 1,
   CLD_KILLED: 2,
+  CLD_TRAPPED: 4,
   CLD_STOPPED: 5,
   CLD_CONTINUED: 6,
 } as const;

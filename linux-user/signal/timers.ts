@@ -1,6 +1,6 @@
 import { Errno } from '#util/errno.ts';
 import type { Alarm } from '../alarm.ts';
-import { monotonic } from '../clock.ts';
+import { monotonic, timerDelay } from '../clock.ts';
 import type { CpuTime } from '../cpu-usage.ts';
 import { Signal } from './numbers.ts';
 import { PosixTimers } from './posix-timers.ts';
@@ -23,7 +23,6 @@ interface Running {
 const signals = [Signal.SIGALRM, Signal.SIGVTALRM, Signal.SIGPROF];
 
 /** Longest setTimeout, in milliseconds. */
-const longestTimeout = 2 ** 31 - 1;
 
 /** What the timers of a process want of it. */
 export interface TimerOwner {
@@ -118,7 +117,7 @@ export class IntervalTimers {
     this.alarm = null;
     const timer = this.running[IntervalTimer.REAL];
     if (timer === null) return;
-    const delay = Math.min(longestTimeout, Math.ceil((timer.due - this.now(IntervalTimer.REAL)) / 1000));
-    this.alarm = setTimeout(() => this.poll(), Math.max(1, delay));
+    const left = (timer.due - this.now(IntervalTimer.REAL)) / 1000;
+    this.alarm = setTimeout(() => this.poll(), Math.max(1, timerDelay(left)));
   }
 }

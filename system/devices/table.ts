@@ -1,3 +1,4 @@
+import { Virtio9p } from '#hw/virtio/9p/device.ts';
 import { VirtioBlock } from '#hw/virtio/blk.ts';
 import type { VirtioDevice } from '#hw/virtio/device.ts';
 import { VirtioNet } from '#hw/virtio/net.ts';
@@ -41,6 +42,17 @@ export const deviceTypes: Readonly<Record<string, DeviceType>> = {
       });
     },
   }),
+  'virtio-9p-device': deviceType({
+    help: 'folder of the host',
+    properties: {
+      fsdev: property.text('ID of an -fsdev'),
+      mount_tag: property.text('what the guest mounts it by'),
+    },
+    create({ fsdev, mount_tag: tag }, backends, options) {
+      if (fsdev === undefined || tag === undefined) throw options.wrong('fsdev and mount_tag are needed');
+      return new Virtio9p(backends.folder(fsdev), tag);
+    },
+  }),
   'virtio-rng-device': deviceType({
     help: 'source of random numbers',
     properties: {},
@@ -51,6 +63,7 @@ export const deviceTypes: Readonly<Record<string, DeviceType>> = {
 /** Other names for them: those that QEMU maps to a machine's own bus. */
 const aliases: Readonly<Record<string, string>> = {
   'virtio-net': 'virtio-net-device',
+  'virtio-9p': 'virtio-9p-device',
   'virtio-blk': 'virtio-blk-device',
   'virtio-rng': 'virtio-rng-device',
 };

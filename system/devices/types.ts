@@ -1,4 +1,5 @@
 import type { BlockBackend } from '#hw/block/backend.ts';
+import type { SharedFiles } from '#hw/virtio/9p/files.ts';
 import type { VirtioDevice } from '#hw/virtio/device.ts';
 import type { RandomSource } from '#hw/virtio/rng.ts';
 import type { Networks } from '../net/networks.ts';
@@ -11,6 +12,8 @@ export interface Backends {
   readonly networks: Networks;
   /** The disk of a `-drive` with this ID, for one device. */
   drive(id: string): BlockBackend;
+  /** The folder of an `-fsdev` with this ID. */
+  folder(id: string): SharedFiles;
 }
 
 /** A kind of device that `-device` makes. */

@@ -10,6 +10,18 @@ const pageMask = 0xfff;
 const lineBytes = 16;
 const mostBytes = 1 << 16;
 
+interface Layout {
+  readonly start: number;
+  readonly count: number;
+  /** Bytes of a number. */
+  readonly size: number;
+  readonly format: string;
+  readonly addressDigits: number;
+}
+
+/** Columns of a decimal number, by its bytes. */
+const decimalDigits: Readonly<Record<number, number>> = { 1: 3, 2: 5, 4: 10, 8: 20 };
+
 type ReadByte = (address: number) => number;
 
 /** `/8xw ADDRESS`. Throws MonitorError. */
@@ -24,10 +36,11 @@ export function dumpMemory(machine: Machine, words: readonly string[], physical:
   if (!'xduoc'.includes(format)) throw new MonitorError(`format '${format}' is not known: x, d, u, o and c are`);
   const bytes = Number(count || 1) * size;
   if (bytes > mostBytes) throw new MonitorError(`no more than ${mostBytes} bytes at a time`);
-  return lines(start, Number(count || 1), size, format, physical ? physicalByte(machine) : virtualByte(machine));
+  const layout = { start, count: Number(count || 1), size, format, addressDigits: physical ? 16 : 8 };
+  return lines(layout, physical ? physicalByte(machine) : virtualByte(machine));
 }
 
-function lines(start: number, count: number, size: number, format: string, read: ReadByte): string {
+function lines({ start, count, size, format, addressDigits }: Layout, read: ReadByte): string {
   const perLine = lineBytes / (format === 'c' ? 1 : Math.max(size, 2));
   let text = '';
   for (let i = 0; i < count; i += perLine) {
@@ -35,7 +48,7 @@ function lines(start: number, count: number, size: number, format: string, read:
     for (let k = i; k < Math.min(i + perLine, count); k++) {
       values.push(asText(number(start + k * size, size, read), size, format));
     }
-    text += `${(start + i * size).toString(16).padStart(8, '0')}: ${values.join(' ')}\n`;
+    text += `${(start + i * size).toString(16).padStart(addressDigits, '0')}: ${values.join(' ')}\n`;
   }
   return text;
 }
@@ -53,11 +66,11 @@ function asText(value: bigint, size: number, format: string): string {
     case 'o':
       return `0${value.toString(8)}`;
     case 'd':
-      return String(BigInt.asIntN(size * 8, value));
+      return String(BigInt.asIntN(size * 8, value)).padStart(decimalDigits[size]!);
     case 'c':
       return value >= 0x20n && value < 0x7fn ? `'${String.fromCharCode(Number(value))}'` : `'\\x${value.toString(16)}'`;
     default:
-      return String(value);
+      return String(value).padStart(decimalDigits[size]!);
   }
 }
 

@@ -7,6 +7,7 @@ import { Cond, Flags } from './flags.ts';
 import type { Insn } from './insn.ts';
 import { Mode } from './modes.ts';
 import { Method, type Operand, sizeA, sizeP, sizeV } from './operand.ts';
+import type { TableLoad } from './pic.ts';
 import { i386State, Reg, Seg, slotBase, slotR, slotSegment, slotSt, slotXmm, Vector } from './state.ts';
 import { accessBytes, checkAccess } from './strict.ts';
 
@@ -29,6 +30,8 @@ export class X86Context {
   /** The block may run on past a branch that is not taken. */
   private readonly extended: boolean;
   private readonly isLeader: ((pc: number) => boolean) | undefined;
+  /** The last load that may be one from a jump table. */
+  table: TableLoad | undefined = undefined;
   /** The instruction ended the block. */
   ended = false;
   /** The memory operand's address without `addressOffset`, −1 while it has not been computed. */
@@ -480,7 +483,16 @@ export class X86Context {
   /** The highest unsigned value 32-bit register n can have here, known from a branch not taken before; −1 if unknown. */
   boundOf(n: number): number {
     const value = this.b.known32(slotR(n));
-    return value >= 0 && value === this.boundedValue ? this.bound : -1;
+    if (value < 0 || this.boundedValue < 0) return -1;
+    return value === this.boundedValue || this.isByteOf(value, this.boundedValue) ? this.bound : -1;
+  }
+
+  /** Is `value` a byte with zeros above it, and `compared` the same byte sign-extended? */
+  private isByteOf(value: Value, compared: Value): boolean {
+    const { op, a, b: right } = this.b.block;
+    if (op[compared] !== Op.extend8_s_i32 || a[compared] !== value) return false;
+    if (op[value] === Op.load8_u) return true;
+    return op[value] === Op.and_i32 && this.b.isConst(right[value]!) && this.b.constOf(right[value]!) === 0xff;
   }
 
   /** Leaves generated code with `pc` as the PC. */

@@ -2,6 +2,7 @@ import type { Value } from '#tcg/builder.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import { Op, Reg, type X86Context } from './context.ts';
 import { Cond } from './flags.ts';
+import { callThunk, maxTableEntries, offsetJump } from './pic.ts';
 import { faultOf } from './segment.ts';
 import { setEflags } from './stack.ts';
 import { i386State, Seg, slotSegment, Vector } from './state.ts';
@@ -24,6 +25,7 @@ export function jcc(c: X86Context): void {
 /** CALL rel */
 export function call(c: X86Context): void {
   const target = relative(c);
+  if (callThunk(c, target)) return;
   c.push(c.b.i32(c.nextPc), c.insn.operandBytes);
   c.ended = true;
   // A call of the next instruction reads the PC.
@@ -51,7 +53,9 @@ export function ret(c: X86Context): void {
 
 /** JMP r/m */
 export function jmpIndirect(c: X86Context): void {
-  if (!jumpTable(c)) c.jumpIndirect(c.loadUnsigned(0));
+  const { table } = c;
+  if (jumpTable(c) || (table !== undefined && c.register(0) >= 0 && offsetJump(c, table))) return;
+  c.jumpIndirect(c.loadUnsigned(0));
 }
 
 /** JMP [table + reg × 4] with a table in constant memory, its register bounded by the comparison before. */
@@ -68,8 +72,6 @@ function jumpTable(c: X86Context): boolean {
   b.switch(c.reg(insn.index), targets, targets[0]!);
   return true;
 }
-
-const maxTableEntries = 1024;
 
 /** JECXZ, JCXZ rel */
 export const jecxz = (c: X86Context): void => c.branch(c.b.eqz(counter(c)), relative(c));

@@ -1,9 +1,15 @@
 import { Op } from '#tcg/ops.ts';
 import { Reg, type X86Context } from './context.ts';
+import { tableLoad } from './pic.ts';
 import { Seg } from './state.ts';
 
 /** MOV dst, src */
-export const mov = (c: X86Context): void => c.store(0, c.loadAny(1));
+export function mov(c: X86Context): void {
+  const value = c.loadAny(1);
+  const load = tableLoad(c, value);
+  if (load) c.table = load;
+  c.store(0, value);
+}
 /** MOVZX dst, src */
 export const movzx = (c: X86Context): void => c.store(0, c.loadUnsigned(1));
 /** MOVSX dst, src */

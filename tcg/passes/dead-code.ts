@@ -10,6 +10,15 @@ import type { Helper } from '../target.ts';
  */
 export type LiveOut = (block: IrBlock, terminal: number) => Int32Array | undefined;
 
+/** Cells after the state that hold values of a region alone, one word of a set: no state is kept there. */
+export const privateCells = 32;
+
+/** Byte offset of the first of them. */
+export const privateSlots = (layout: StateLayout): number => (layout.end + 127) & -128;
+
+/** Words of a set of cells. */
+export const cellWords = (layout: StateLayout): number => (privateSlots(layout) >> 7) + 1;
+
 /** Mark in the array of use counts: the op is removed. */
 export const removed = -1;
 
@@ -54,7 +63,7 @@ export class DeadCode {
   private readonly joins: Int32Array[] = [];
 
   constructor(layout: StateLayout, lazySlots: readonly (readonly [number, number])[], helpers: readonly Helper[]) {
-    const words = (layout.end + 127) >> 7;
+    const words = cellWords(layout);
     this.helpers = helpers;
     this.live = new Int32Array(words);
     this.eager = new Int32Array(words).fill(-1);

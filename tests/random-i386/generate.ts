@@ -68,13 +68,13 @@ const open: Readonly<Record<string, number>> = {
 /** By a count of 1 OF is defined; CF is where the count is less than the operand's bits. */
 const shifts = /^(SHL|SHR|SAR|ROL|ROR|RCL|RCR|SHLD|SHRD)$/;
 
-/** What is not tried: it would leave the rig, or looks at the host. */
+/** What is not tried: it would leave the rig, looks at the host, or stores where in the rig it stands. */
 const excluded =
-  /^(INT1|RET|RETF|IRET|INT|SYSENTER|SYSEXIT|CPUID|RDTSC|RDTSCP|POPF|SLDT|STR|SMSW|SGDT|SIDT|LAR|LSL|VERR|VERW|LDS|LES|LSS|LFS|LGS|INVLPG|LMSW|RDPMC|FXSAVE|FXRSTOR|FNSAVE|FNSTENV|STMXCSR)$/;
+  /^(INT1|CALL|RET|RETF|IRET|INT|SYSENTER|SYSEXIT|CPUID|RDTSC|RDTSCP|POPF|SLDT|STR|SMSW|SGDT|SIDT|LAR|LSL|VERR|VERW|LDS|LES|LSS|LFS|LGS|INVLPG|LMSW|RDPMC|FXSAVE|FXRSTOR|FNSAVE|FNSTENV|STMXCSR)$/;
 const touchesSegments = (row: X86Row): boolean => /\b(ES|CS|SS|DS|FS|GS|Sw)\b/.test(row.codes);
 const isJump = (row: X86Row): boolean => /\bJ[bz]\b/.test(row.codes);
-/** Jumps and calls through registers, memory and far pointers. */
-const goesAnywhere = (row: X86Row): boolean => /^(CALL|JMP)$/.test(row.name) && !isJump(row);
+/** Jumps through registers, memory and far pointers. */
+const goesAnywhere = (row: X86Row): boolean => row.name === 'JMP' && !isJump(row);
 
 /** What mostly ends a sequence with a signal is tried rarely. */
 const fatal =

@@ -208,6 +208,42 @@ export async function debianRoot(title: string, packages: readonly string[], arc
 }
 
 /**
+ * A folder with packages of `arch` and all they depend on, the C library included: enough of a system to boot.
+ * @throws Unavailable
+ */
+export async function debianSystem(title: string, packages: readonly string[], arch: Arch): Promise<string> {
+  const deb = await debArch(arch);
+  return rememberUnavailable(`system-${title}_${deb}`, async () => {
+    const root = cachePath('roots', `${title}_${deb}-${contentKey(packages.join(' '))}`);
+    if (existsSync(root)) return root;
+    const simulate = ['-o', `APT::Architecture=${deb}`, '-s', '--no-install-recommends', 'install', ...packages];
+    const plan = await tool('apt-get', [...(await apt()), ...simulate]);
+    if (plan.status !== 0) {
+      throw new Unavailable(`apt knows no ${packages.join(' ')}: ${lastLine(plan.stderr.toString())}`);
+    }
+    const names = Array.from(plan.stdout.toString().matchAll(/^Inst (\S+)/gm), (m) => m[1]);
+    const qualified = names.map((name) => (name.includes(':') ? name : `${name}:${deb}`));
+    return fetchInto(root, qualified, `${title} (${names.length} packages of ${deb})`);
+  });
+}
+
+/** Runs a program of `debianClosure`. */
+export async function closureTool(root: string, path: string, args: readonly string[], cwd?: string): Promise<Outcome> {
+  const libraries = ['usr/lib', 'lib']
+    .map((folder) => join(root, folder))
+    .filter((folder) => existsSync(folder))
+    .flatMap((folder) =>
+      readdirSync(folder, { withFileTypes: true })
+        .filter((entry) => entry.isDirectory() && entry.name.includes('-linux-'))
+        .map((entry) => join(folder, entry.name)),
+    );
+  const program = [join(root, path), join(root, 'usr', path)].find((candidate) => existsSync(candidate));
+  if (program === undefined) throw new Error(`no ${path} in ${root}`);
+  const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C', LD_LIBRARY_PATH: libraries.join(':') };
+  return run(program, args, { env, ...(cwd !== undefined && { cwd }) });
+}
+
+/**
  * A file out of a Debian package, say `debianFile('busybox-static', 'armhf', 'bin/busybox')`. A path below `bin` or
  * `sbin` is also looked for below `usr`, where newer releases keep it.
  */

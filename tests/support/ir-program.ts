@@ -8,7 +8,7 @@ import type { IrBlock } from '#tcg/ir.ts';
 import type { Target } from '#tcg/target.ts';
 import { type IrMachine, type IrOutcome, irHelpers, memoryBytes, memoryStart } from './ir-exec.ts';
 import { IrGuest } from './ir-executors.ts';
-import { type Random, randomBlock, randomMachine } from './ir-random.ts';
+import { frameStart, type Random, randomBlock, randomMachine } from './ir-random.ts';
 import { evaluate } from './ir-reference.ts';
 import { irLayout, irLazySlots } from './ir-state.ts';
 
@@ -28,7 +28,8 @@ const word = (field: keyof typeof cpuHeader.fields): number => cpuHeader.fields[
 export function randomProgram(random: Random): IrProgram {
   const count = 1 + random.below(10);
   const pcOf = (n: number): number => programStart + n * blockSpacing;
-  const size = 1 + random.below(12);
+  const frames = random.below(2) === 0;
+  const size = (frames ? 10 : 1) + random.below(12);
   const program = new Map<number, IrBlock>();
   for (let n = 0; n < count; n++) {
     const target = (source: Random): number => {
@@ -37,14 +38,16 @@ export function randomProgram(random: Random): IrProgram {
       if (source.below(2)) return pcOf((n + 1 + source.below(3)) % count);
       return pcOf(source.below(count));
     };
-    program.set(pcOf(n), randomBlock(random, 1 + random.below(size), { pc: pcOf(n), target, program: true }));
+    program.set(pcOf(n), randomBlock(random, 1 + random.below(size), { pc: pcOf(n), target, program: true, frames }));
   }
   return program;
 }
 
 export function programMachine(random: Random, fuel: number): IrMachine {
   const machine = randomMachine(random);
-  new Int32Array(machine.state.buffer)[(irLayout.offset('fuel') - irLayout.start) >> 2] = fuel;
+  const words = new Int32Array(machine.state.buffer);
+  words[(irLayout.offset('fuel') - irLayout.start) >> 2] = fuel;
+  words[(irLayout.offset('sp') - irLayout.start) >> 2] = frameStart;
   return machine;
 }
 

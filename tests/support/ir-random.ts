@@ -56,6 +56,8 @@ const links = (
 const heads: readonly OpName[] = ['load8_u', 'load8_s', 'load16_u', 'load16_s', 'load_i32', 'get_i32', 'get_i32'];
 const constants = [0, 1, -1, 2, 4, 8, 16, 24, 31, 0xff, 0xffff, 0x7f, 0x8000, 4095, -4, 0x7fffffff];
 const busySlots = [irLayout.offset('r', 1), irLayout.offset('nf'), irLayout.offset('zf'), irLayout.offset('d') + 4];
+/** Where the frame of a program begins. */
+export const frameStart = memoryStart + 0x808;
 /** Arithmetic whose NaN results have unspecified bits. */
 const makesNan = /^(add|sub|mul|div|sqrt|ceil|floor|trunc|nearest)_f\d\d$|^demote_f64$|^promote_f32$/;
 /** The same for vectors. */
@@ -77,6 +79,8 @@ export interface BlockPlace {
   target(random: Random): number;
   /** Fuel is counted, and indirect targets come from the pool too: blocks of a program. */
   readonly program: boolean;
+  /** Most of what it does is saving registers in memory and giving them back. */
+  readonly frames?: boolean;
 }
 
 const alone: BlockPlace = { pc: 0x10000, target: (random) => 0x10000 + 4 * random.below(64), program: false };
@@ -126,7 +130,8 @@ class Generator {
       }
       // A guest instruction never begins inside a body: which instruction an op belongs to is known statically.
       if (depth === 0 && random.below(5) === 0) b.insn(this.place.pc + 4 * b.block.length);
-      if (random.below(3) === 0) this.chain();
+      if (this.place.frames && random.below(4)) this.frame();
+      else if (random.below(3) === 0) this.chain();
       else this.op(random.below(3) ? random.pick(favourites) : random.pick(ordinary));
       count++;
     }
@@ -190,6 +195,7 @@ class Generator {
   }
 
   private address(aligned: boolean): number {
+    if (!aligned && this.place.frames && this.random.below(3) === 0) return this.frameAddress();
     const inside = this.masked(this.value('i32'), aligned ? 0xff0 : 0xfff, memoryStart);
     if (aligned || this.random.below(3)) return inside;
     if (this.random.below(20) === 0) return this.value('i32');
@@ -198,6 +204,43 @@ class Generator {
       inside,
       this.emit('const_i32', -1, -1, -1, this.random.pick([4, 8, 12, -8, 32, 4090, -200])),
     );
+  }
+
+  /** An address in the frame, made from its base, or from something else that happens to lead there. */
+  private frameAddress(): number {
+    if (this.random.below(2)) return this.masked(this.value('i32'), 0x1f, frameStart - 8);
+    const offset = this.emit('const_i32', -1, -1, -1, this.random.pick([0, 4, 8, 2, -4]));
+    return this.emit('add_i32', this.word('sp'), offset);
+  }
+
+  private word(name: 'r' | 'sp', index = 0): number {
+    return this.emit('get_i32', -1, -1, -1, irLayout.offset(name, index));
+  }
+
+  /** Saves a register in the frame, gives it back from there, or moves the frame: what functions do. */
+  private frame(): void {
+    const { random } = this;
+    const saved = random.below(3);
+    const set = (value: number, offset: number): number => this.emit('set_i32', value, -1, -1, offset);
+    switch (random.below(8)) {
+      case 6:
+        this.op(random.pick(['store8', 'store_i32', 'load_i32', 'cmpxchg_i32']));
+        break;
+      case 0: {
+        const by = this.emit('const_i32', -1, -1, -1, random.pick([-8, 8, 4]));
+        set(this.emit('add_i32', this.word('sp'), by), irLayout.offset('sp'));
+        break;
+      }
+      case 1:
+      case 2:
+        this.emit('store_i32', this.word('sp'), this.word('r', saved), -1, 4 * saved);
+        break;
+      case 3:
+        set(this.value('i32'), irLayout.offset('r', saved));
+        break;
+      default:
+        set(this.emit('load_i32', this.word('sp'), -1, -1, 4 * saved), irLayout.offset('r', saved));
+    }
   }
 
   /** A load or get, ops each on the one before, and a use of the last. */

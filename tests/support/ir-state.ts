@@ -3,7 +3,7 @@ import { stateLayout } from '#util/state-layout.ts';
 
 /** State of the made-up guest of the IR tests. */
 export const irLayout = stateLayout(
-  { r: ['u32', 8], nf: 'u32', zf: 'u32', cf: 'u32', vf: 'u32', d: ['v128', 4], fuel: ['u32', 4] },
+  { r: ['u32', 8], nf: 'u32', zf: 'u32', cf: 'u32', vf: 'u32', d: ['v128', 4], fuel: ['u32', 3], sp: 'u32' },
   guestStateStart,
 );
 

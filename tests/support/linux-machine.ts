@@ -36,6 +36,9 @@ export function cpio(entries: readonly CpioEntry[]): Uint8Array {
 
 const textOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 
+/** What a kernel needs to start from an ext4 file system on a virtio disk. */
+export const diskModules: readonly string[] = ['virtio_mmio', 'virtio_blk', 'crc32c_generic', 'ext4'];
+
 /** The initramfs of the tests: busybox, `fixtures/system/init`, and kernel modules that it loads at the word `ts.mods`. */
 export async function testInitramfs(modules: readonly string[] = []): Promise<string> {
   const busybox = await debianFile('busybox-static', 'armhf', 'bin/busybox');
@@ -128,7 +131,7 @@ export interface MachineRun {
 export function runMachine(
   args: readonly string[],
   dialogue: readonly (readonly [waitFor: string, type: string])[] = [],
-  timeout = 240_000,
+  timeout = 600_000,
 ): Promise<MachineRun> {
   return new Promise((resolve, reject) => {
     const command = join(repoRoot, 'bin', 'tsemu-arm.cjs');

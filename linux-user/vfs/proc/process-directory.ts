@@ -1,5 +1,5 @@
-import { Access } from '#accel/guest-memory.ts';
 import { Errno } from '#util/errno.ts';
+import { readForeign, writeForeign } from '../../mm/foreign.ts';
 import type { Process } from '../../process.ts';
 import { Mode } from '../flags.ts';
 import { DeviceInode, entryOf, Inode, LinkInode, openDirectory, TreeDirectory } from '../inode.ts';
@@ -74,26 +74,26 @@ class GuestMemoryFile extends OpenFile {
   }
 
   override pread(bytes: Uint8Array, start: number, length: number, offset: number): number {
-    const count = this.usable(offset, length, Access.read);
-    bytes.set(this.owner.mm.memory.copy(offset, count), start);
-    return count;
+    const { mm } = this.owner;
+    const found = readForeign(mm, offset, this.usable(offset, length));
+    if (found.length === 0 && length > 0 && !this.owner.zombie) throw new Errno('EIO');
+    bytes.set(found, start);
+    return found.length;
   }
 
   override pwrite(bytes: Uint8Array, start: number, length: number, offset: number): number {
-    const count = this.usable(offset, length, Access.write);
-    this.owner.mm.memory.write(offset, bytes.subarray(start, start + count));
-    return count;
+    const count = this.usable(offset, length);
+    const done = writeForeign(this.owner.mm, offset, bytes.subarray(start, start + count));
+    if (done === 0 && length > 0 && !this.owner.zombie) throw new Errno('EIO');
+    return done;
   }
 
-  /** How much of it is there. EIO for nothing; 0 once the process has ended. */
-  private usable(offset: number, length: number, access: number): number {
+  /** How much of it can be there. EIO for nothing; 0 once the process has ended. */
+  private usable(offset: number, length: number): number {
     const { zombie, mm } = this.owner;
     if (zombie || length === 0) return 0;
     if (offset < 0 || offset >= mm.taskSize) throw new Errno('EIO');
-    const wanted = Math.min(length, mm.taskSize - offset);
-    const bad = mm.memory.refused(offset, wanted, access);
-    if (bad === offset) throw new Errno('EIO');
-    return bad < 0 ? wanted : bad - offset;
+    return Math.min(length, mm.taskSize - offset);
   }
 }
 

@@ -25,11 +25,18 @@ export function commandName(process: Process): string {
   return process.tasks.get(process.pid)?.name ?? process.exePath.split('/').at(-1)!.slice(0, 15);
 }
 
-type State = 'R' | 'S' | 'T' | 'Z';
-const stateWords: Readonly<Record<State, string>> = { R: 'running', S: 'sleeping', T: 'stopped', Z: 'zombie' };
+type State = 'R' | 'S' | 'T' | 't' | 'Z';
+const stateWords: Readonly<Record<State, string>> = {
+  R: 'running',
+  S: 'sleeping',
+  T: 'stopped',
+  t: 'tracing stop',
+  Z: 'zombie',
+};
 
-export function stateOf({ zombie, stopped, tasks }: Process, task?: Task): State {
+export function stateOf({ pid, zombie, stopped, tasks }: Process, task?: Task): State {
   if (zombie) return 'Z';
+  if ((task ?? tasks.get(pid))?.trace?.stop) return 't';
   if (stopped) return 'T';
   const asked = task === undefined ? [...tasks.values()] : [task];
   return asked.every(({ sleeping }) => sleeping) ? 'S' : 'R';
@@ -130,7 +137,7 @@ export function statusText(process: Process, task?: Task): string {
     'Ngid:\t0',
     `Pid:\t${task?.tid ?? process.pid}`,
     `PPid:\t${process.ppid}`,
-    'TracerPid:\t0',
+    `TracerPid:\t${(task ?? process.tasks.get(process.pid))?.trace?.tracer.pid ?? 0}`,
     `Uid:\t${uid}\t${euid}\t${suid}\t${fsuid}`,
     `Gid:\t${gid}\t${egid}\t${sgid}\t${fsgid}`,
     `FDSize:\t${Math.max(64, 2 ** Math.ceil(Math.log2(1 + (process.files.descriptors().at(-1) ?? 0))))}`,
