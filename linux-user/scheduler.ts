@@ -11,7 +11,7 @@ import { abortSequence } from './rseq.ts';
 import { deliverSignals, isHeld, isRestart } from './signal/deliver.ts';
 import { keepRegisters, type SyscallTable } from './syscall-table.ts';
 import type { Task } from './task.ts';
-import { turnInterval } from './tunables.ts';
+import { callsPerLook, turnInterval } from './tunables.ts';
 
 /** A task that can run, with the result of the call it slept in; null for a task that was in user mode. */
 interface Ready {
@@ -56,6 +56,8 @@ export class Scheduler {
   /** Node ends when nothing is open, whatever is awaited: this keeps it while all tasks sleep. */
   private keepAlive: NodeJS.Timeout | null = null;
   private lastTurn = monotonic();
+  /** System calls served since the clock was looked at. */
+  private calls = 0;
   /** The address space whose task ran last. */
   private current: AddressSpace | null = null;
   /** The task that runs has left user mode: it sleeps, or waits in `ready` to be ended or parked. */
@@ -101,7 +103,7 @@ export class Scheduler {
         continue;
       }
       this.step(next);
-      if (this.ready.length > 0 && monotonic() - this.lastTurn >= turnInterval) await this.turn();
+      if (this.ready.length > 0 && this.turnIsDue()) await this.turn();
     }
     if (this.keepAlive !== null) clearInterval(this.keepAlive);
   }
@@ -159,13 +161,18 @@ export class Scheduler {
       } else {
         raiseException(task, reason);
         this.deliver(task, 0);
+        if (!this.left && this.turnIsDue()) this.requeue(task, null);
       }
       if (this.left) return;
     }
   }
 
+  private turnIsDue(): boolean {
+    return monotonic() - this.lastTurn >= turnInterval;
+  }
+
   private sliceOver(reason: ExitReason): boolean {
-    return monotonic() - this.lastTurn >= turnInterval || (reason === ExitReason.yield && this.ready.length > 0);
+    return this.turnIsDue() || (reason === ExitReason.yield && this.ready.length > 0);
   }
 
   /** Serves the call the task asks for; false if the task cannot go on at once in this engine. */
@@ -173,6 +180,9 @@ export class Scheduler {
     task.syscallFirstArgument = task.abi.argument(task.cpu, 0);
     if (task.trace?.stopsAtEntry(() => this.wakeFor(task, () => this.call(task))) === true) this.left = true;
     else this.call(task);
+    // Calls may be slow and lie close together: the engine's budget alone would take seconds to end.
+    this.calls = (this.calls + 1) & callsPerLook;
+    if (!this.left && this.calls === 0 && this.turnIsDue()) this.requeue(task, null);
     return !this.left && task.process.engine === engine;
   }
 
