@@ -39,12 +39,13 @@ function savedCpu(bytes: number): CpuView {
   };
 }
 
+/** Bytes from the start of the CPU page that a switch to another task must keep. */
+const stateBytes = (task: Task): number => task.process.space.guest.target.layout.end;
+
 /** The kernel's main loop: runs tasks in turn on one JS thread, serves what they ask for, and lets Node work between. */
 export class Scheduler {
   readonly meter: CpuMeter = new CpuMeter();
   private readonly table: SyscallTable;
-  /** Bytes of CPU state from the start of the CPU page that a switch must keep. */
-  private readonly stateBytes: number;
   private ready: Ready[] = [];
   /** Tasks of stopped processes that would be ready. */
   private parked: Ready[] = [];
@@ -64,9 +65,8 @@ export class Scheduler {
   /** Our own bug in a call that slept: thrown out of `run`. */
   private failure: { readonly error: unknown } | null = null;
 
-  constructor(table: SyscallTable, stateBytes: number) {
+  constructor(table: SyscallTable) {
     this.table = table;
-    this.stateBytes = stateBytes;
   }
 
   /** True if there is but one task: a call may then hold the whole program. */
@@ -87,8 +87,9 @@ export class Scheduler {
 
   /** A copy of a task's CPU state, in memory of its own. */
   copyState(task: Task): CpuView {
-    const copy = savedCpu(this.stateBytes);
-    copy.u8.set(task.cpu.u8.subarray(0, this.stateBytes));
+    const bytes = stateBytes(task);
+    const copy = savedCpu(bytes);
+    copy.u8.set(task.cpu.u8.subarray(0, bytes));
     return copy;
   }
 
@@ -259,7 +260,7 @@ export class Scheduler {
       current.cpu = this.copyState(current);
       current.abi.clearExclusive(current.cpu);
     }
-    space.engine.cpu.u8.set(task.cpu.u8.subarray(0, this.stateBytes));
+    space.engine.cpu.u8.set(task.cpu.u8.subarray(0, stateBytes(task)));
     space.seat(task);
   }
 
