@@ -40,11 +40,13 @@ import type { Translator } from './translator.ts';
 import { trapPlace } from './trap-place.ts';
 import {
   coldBudget,
+  coldBudgets,
   functionEntries,
   hotThreshold,
   interpreterBlockInstructions,
   knownHotFraction,
   machineHotThreshold,
+  manyCalls,
   maxDeadCode,
   maxExactReturns,
   maxModules,
@@ -210,6 +212,9 @@ export class Engine {
   private readonly profile = new Profile(this.engineWords);
   /** True until the program has run long enough for the region compiler to be worth its start. */
   private cold: boolean;
+  /** While it is: budgets used up, and the system calls before the one that is being used. */
+  private usedBudgets = 0;
+  private callsBefore = 0;
   private readonly spaces = new Map<number, CodeSpace>();
   private space: CodeSpace;
   /** Machine mode: numbers of CPU modes, and the spaces of each; `spaces` has the one last used. */
@@ -291,7 +296,7 @@ export class Engine {
     const budget = this.options.budget ?? runBudget;
     this.cpu.i32[budgetWord] = this.cold && !this.virtual ? coldBudget : budget;
     let reason = this.options.everyBlock ? this.runByBlocks() : this.dispatch();
-    if (this.cold && !this.virtual && reason === ExitReason.budget) {
+    if (this.cold && !this.virtual && reason === ExitReason.budget && !this.mostlyCalls()) {
       this.warmUp();
       this.cpu.i32[budgetWord] = budget;
       reason = this.dispatch();
@@ -299,6 +304,14 @@ export class Engine {
     // A system call has been told of where it happened.
     if (reason !== ExitReason.syscall) this.options.trace?.exit?.(reason);
     return reason;
+  }
+
+  /** Have system calls made up much of the budget that is used up? Not if it goes on for long. */
+  private mostlyCalls(): boolean {
+    const calls = this.stats.syscalls - this.callsBefore;
+    this.callsBefore = this.stats.syscalls;
+    this.usedBudgets++;
+    return calls >= manyCalls && this.usedBudgets < coldBudgets;
   }
 
   /** Runs the instruction at `cpuHeader.pc`: `ExitReason.budget` after it, or what must be served. */
@@ -1255,7 +1268,8 @@ export class Engine {
   /** `PredecodedBlock.marks` for interpreter code `address`, whose addresses count from `from`. `block`: the last before it. */
   private marksAt(address: number, block: PredecodedBlock | undefined): { marks: readonly number[]; from: number } {
     const page = this.placedPages.findLast(({ base }) => base >= 0 && base <= address);
-    if (!page || (block && block.address > page.base)) return { marks: block!.marks, from: 0 };
+    const isNearer = block !== undefined && block.address <= address && block.address > (page?.base ?? -1);
+    if (!page || isNearer) return { marks: block!.marks, from: 0 };
     const { stored, base } = page;
     const index = stored!.blockWith(address - base);
     return { marks: stored!.block(index).marks, from: base + stored!.offsets[index]! };

@@ -28,7 +28,7 @@ const storeOffset = 4;
 const fetchOffset = 8;
 
 /** Pages of a translation that is larger than one are noted in groups of this many address bits. */
-const largeShift = 20;
+const largeShift = 21;
 
 /** One table. Two uses have the same table if they have the same key. */
 class TranslationTable {

@@ -5,6 +5,13 @@
  * own code is cold then, and its first region costs 60–90 ms.
  */
 export const coldBudget = 2_500_000;
+/**
+ * System calls within such a budget that make a program one that waits for them, not for its own code: its functions are
+ * lukewarm, and compiling them costs more than they take in all. `find` over 5,000 files takes 0.65 of the time.
+ */
+export const manyCalls = 500;
+/** How many such budgets one after the other may be interpreted: some 0.3 s, and from then on compiling pays. */
+export const coldBudgets = 12;
 /** Entries of a block before its region is compiled. Liftoff pays back after some 500–1000 executions. */
 export const hotThreshold = 4000;
 /**

@@ -92,6 +92,10 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
     return false;
   }
 
+  get ramBytes(): number {
+    return this.ramEnd - this.ramStart;
+  }
+
   isRam(physical: number): boolean {
     return physical >= this.ramStart && physical < this.ramEnd;
   }

@@ -51,6 +51,10 @@ function open() {
     }
     return exports;
   };
+  /** Loads all chunks of a script. */
+  const loadAll = (name) => {
+    for (const [chunk, script] of scriptOf) if (script === name) load(chunk);
+  };
   /**
    * Where the code cache of a script for this V8 is. V8 refuses what another version or other flags have made, but
    * knows a script by its length only: all scripts say in their first words which bundle they are of.
@@ -70,7 +74,7 @@ function open() {
     load,
   };
   addScript('main', text);
-  return { load, cacheFile, scripts };
+  return { load, loadAll, cacheFile, scripts };
 }
 
 /** The script, out of the code cache if there is one that fits. */

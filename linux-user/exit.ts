@@ -16,7 +16,7 @@ const log = createLog('process');
 export function endTask(task: Task): void {
   const { process } = task;
   leaveMemory(task);
-  process.kernel.ipc.semaphores.leave(task);
+  process.kernel.leaveIpc(task);
   process.tasks.delete(task.tid);
   if (task.tid === process.pid) process.leaderTrace = task.trace;
   else task.trace?.threadEnded();

@@ -23,14 +23,15 @@ import { isHandled, observesFaults } from './signal/actions.ts';
 import { HostSignals } from './signal/host.ts';
 import { Signal } from './signal/numbers.ts';
 import type { SyscallTable } from './syscall-table.ts';
+import type { Task } from './task.ts';
 
 /** What does not change while the guest runs. */
 export interface KernelOptions {
   /** Of the first program. */
   readonly target: Target;
   readonly abi: Abi;
-  /** Architectures whose programs a guest may exec too. */
-  readonly otherTargets?: readonly Target[];
+  /** Architectures whose programs a guest may exec too; asked when one execs. */
+  readonly otherTargets?: () => readonly Target[];
   /** How the programs that others need are found. */
   readonly programs: ProgramOpener;
   readonly entropy: Entropy;
@@ -58,27 +59,46 @@ export class Kernel {
   readonly scheduler: Scheduler;
   readonly syscalls: SyscallTable;
   readonly futexes: FutexTable = new FutexTable();
-  /** Every address space there is: they share the files that they map. */
-  readonly ipc: IpcSpace = new IpcSpace(this.processes);
   readonly hostSignals: HostSignals;
   /** The process that tsemu was started for; its end is tsemu's exit status. */
   first: Process | null = null;
   /** Called when a process ends, before its memory goes. */
   onProcessEnd: (process: Process) => void = () => {};
-  /** The architecture of the first program comes first. */
-  private readonly guests: readonly Guest[];
+  private readonly engines: EngineFactory;
+  private readonly firstGuest: Guest;
+  /** Those of the other architectures; null before any was asked for. */
+  private otherGuests: readonly Guest[] | null = null;
+  private ipcSpace: IpcSpace | null = null;
 
   constructor(options: KernelOptions, table: SyscallTable, engines: EngineFactory) {
     this.options = options;
     this.syscalls = table;
-    const { target: first, otherTargets = [] } = options;
-    this.guests = [first, ...otherTargets].map((target) => ({
-      target,
-      abi: target === first ? options.abi : abiOf(target.name, target.layout, target.identity),
-      machines: new MachinePool(options.newMemory, (memory) => engines(memory, target)),
-    }));
-    this.scheduler = new Scheduler(table, Math.max(...this.guests.map(({ target }) => target.layout.end)));
+    this.engines = engines;
+    this.firstGuest = this.guestOf(options.target, options.abi);
+    this.scheduler = new Scheduler(table);
     this.hostSignals = new HostSignals(this);
+  }
+
+  private guestOf(target: Target, abi: Abi): Guest {
+    return { target, abi, machines: new MachinePool(this.options.newMemory, (memory) => this.engines(memory, target)) };
+  }
+
+  /** That of the first program comes first. */
+  private get guests(): readonly Guest[] {
+    this.otherGuests ??= (this.options.otherTargets?.() ?? []).map((target) =>
+      this.guestOf(target, abiOf(target.name, target.layout, target.identity)),
+    );
+    return [this.firstGuest, ...this.otherGuests];
+  }
+
+  get ipc(): IpcSpace {
+    this.ipcSpace ??= new IpcSpace(this.processes);
+    return this.ipcSpace;
+  }
+
+  /** What a thread owes others of its semaphores when it ends (SEM_UNDO). */
+  leaveIpc(task: Task): void {
+    this.ipcSpace?.semaphores.leave(task);
   }
 
   /** May a read on the host hold the whole program? Not while anything else could want to run meanwhile. */
@@ -122,7 +142,7 @@ export class Kernel {
 
   /** An empty address space, for the program at host path `program`. */
   newSpace(limits: ResourceLimits, program: string, abi: Abi = this.options.abi): AddressSpace {
-    const guest = this.guests.find((each) => each.abi === abi)!;
+    const guest = abi === this.options.abi ? this.firstGuest : this.guests.find((each) => each.abi === abi)!;
     const machine = guest.machines.take(program);
     const { taskSize, stackBytes } = this.options;
     const effectiveAccess = (prot: number): number => abi.effectiveAccess(prot);

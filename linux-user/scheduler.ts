@@ -11,7 +11,7 @@ import { abortSequence } from './rseq.ts';
 import { deliverSignals, isHeld, isRestart } from './signal/deliver.ts';
 import { keepRegisters, type SyscallTable } from './syscall-table.ts';
 import type { Task } from './task.ts';
-import { turnInterval } from './tunables.ts';
+import { callsPerLook, turnInterval } from './tunables.ts';
 
 /** A task that can run, with the result of the call it slept in; null for a task that was in user mode. */
 interface Ready {
@@ -39,12 +39,13 @@ function savedCpu(bytes: number): CpuView {
   };
 }
 
+/** Bytes from the start of the CPU page that a switch to another task must keep. */
+const stateBytes = (task: Task): number => task.process.space.guest.target.layout.end;
+
 /** The kernel's main loop: runs tasks in turn on one JS thread, serves what they ask for, and lets Node work between. */
 export class Scheduler {
   readonly meter: CpuMeter = new CpuMeter();
   private readonly table: SyscallTable;
-  /** Bytes of CPU state from the start of the CPU page that a switch must keep. */
-  private readonly stateBytes: number;
   private ready: Ready[] = [];
   /** Tasks of stopped processes that would be ready. */
   private parked: Ready[] = [];
@@ -55,6 +56,8 @@ export class Scheduler {
   /** Node ends when nothing is open, whatever is awaited: this keeps it while all tasks sleep. */
   private keepAlive: NodeJS.Timeout | null = null;
   private lastTurn = monotonic();
+  /** System calls served since the clock was looked at. */
+  private calls = 0;
   /** The address space whose task ran last. */
   private current: AddressSpace | null = null;
   /** The task that runs has left user mode: it sleeps, or waits in `ready` to be ended or parked. */
@@ -62,9 +65,8 @@ export class Scheduler {
   /** Our own bug in a call that slept: thrown out of `run`. */
   private failure: { readonly error: unknown } | null = null;
 
-  constructor(table: SyscallTable, stateBytes: number) {
+  constructor(table: SyscallTable) {
     this.table = table;
-    this.stateBytes = stateBytes;
   }
 
   /** True if there is but one task: a call may then hold the whole program. */
@@ -85,8 +87,9 @@ export class Scheduler {
 
   /** A copy of a task's CPU state, in memory of its own. */
   copyState(task: Task): CpuView {
-    const copy = savedCpu(this.stateBytes);
-    copy.u8.set(task.cpu.u8.subarray(0, this.stateBytes));
+    const bytes = stateBytes(task);
+    const copy = savedCpu(bytes);
+    copy.u8.set(task.cpu.u8.subarray(0, bytes));
     return copy;
   }
 
@@ -100,7 +103,7 @@ export class Scheduler {
         continue;
       }
       this.step(next);
-      if (this.ready.length > 0 && monotonic() - this.lastTurn >= turnInterval) await this.turn();
+      if (this.ready.length > 0 && this.turnIsDue()) await this.turn();
     }
     if (this.keepAlive !== null) clearInterval(this.keepAlive);
   }
@@ -158,13 +161,18 @@ export class Scheduler {
       } else {
         raiseException(task, reason);
         this.deliver(task, 0);
+        if (!this.left && this.turnIsDue()) this.requeue(task, null);
       }
       if (this.left) return;
     }
   }
 
+  private turnIsDue(): boolean {
+    return monotonic() - this.lastTurn >= turnInterval;
+  }
+
   private sliceOver(reason: ExitReason): boolean {
-    return monotonic() - this.lastTurn >= turnInterval || (reason === ExitReason.yield && this.ready.length > 0);
+    return this.turnIsDue() || (reason === ExitReason.yield && this.ready.length > 0);
   }
 
   /** Serves the call the task asks for; false if the task cannot go on at once in this engine. */
@@ -172,6 +180,9 @@ export class Scheduler {
     task.syscallFirstArgument = task.abi.argument(task.cpu, 0);
     if (task.trace?.stopsAtEntry(() => this.wakeFor(task, () => this.call(task))) === true) this.left = true;
     else this.call(task);
+    // Calls may be slow and lie close together: the engine's budget alone would take seconds to end.
+    this.calls = (this.calls + 1) & callsPerLook;
+    if (!this.left && this.calls === 0 && this.turnIsDue()) this.requeue(task, null);
     return !this.left && task.process.engine === engine;
   }
 
@@ -249,7 +260,7 @@ export class Scheduler {
       current.cpu = this.copyState(current);
       current.abi.clearExclusive(current.cpu);
     }
-    space.engine.cpu.u8.set(task.cpu.u8.subarray(0, this.stateBytes));
+    space.engine.cpu.u8.set(task.cpu.u8.subarray(0, stateBytes(task)));
     space.seat(task);
   }
 

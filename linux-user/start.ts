@@ -60,7 +60,7 @@ export interface StartOptions {
   readonly entropy?: Entropy;
   readonly target: Target;
   /** Architectures whose programs the guest may exec too. */
-  readonly otherTargets?: readonly Target[];
+  readonly otherTargets?: () => readonly Target[];
   /** Where the host's page tables may refuse the guest's accesses: always, where possible, or never. */
   readonly protection: Protection;
   /** Takes a report of a fatal signal; null prints it on stderr. */
@@ -153,10 +153,10 @@ export function createProcess(
   const taskSize = Math.min(options.addressSpaceEnd ?? abi.taskSize, abi.taskSize);
   const entropy = options.entropy ?? createEntropy(options.seed);
   const newMemory = (): GuestMemory => createMemory(options.protection);
-  const { release = null, memoryLimit, otherTargets = [] } = options;
-  const limit = memoryLimit && { memoryLimit };
+  const { release = null, memoryLimit, otherTargets } = options;
+  const more = { ...(memoryLimit !== undefined && { memoryLimit }), ...(otherTargets && { otherTargets }) };
   const kernel = new Kernel(
-    { target, abi, otherTargets, programs, entropy, taskSize, stackBytes, newMemory, release, ...limit },
+    { target, abi, programs, entropy, taskSize, stackBytes, newMemory, release, ...more },
     table,
     engineFactory,
   );

@@ -1,5 +1,8 @@
 /** Longest time in milliseconds that guest code runs before Node's event loop turns: signals, timers, input. */
 export const turnInterval = 10;
+
+/** A mask: after so many system calls the clock is looked at, which takes about as long as the quickest of them. */
+export const callsPerLook = 31;
 /** Machines kept for reuse: what a shell's pipelines need at once, some megabytes each. */
 export const pooledMachines = 16;
 /** Milliseconds for which what Node's event loop has brought counts as new for a call that must not wait. */

@@ -10,6 +10,7 @@ import { build, type Plugin } from 'esbuild';
 import { buildInterpreter } from '#accel/interpreter.ts';
 import { interpreterFile } from '#src/interpreter.ts';
 import manifest from '../package.json' with { type: 'json' };
+import { lateChunkOf, lateModules, lateModulesPlugin } from './late-modules.ts';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
@@ -217,6 +218,7 @@ const { outputFiles, metafile } = await build({
     ...Object.values(lazy)
       .flatMap((functions) => Object.values(functions))
       .map((module) => ({ in: module, out: lateChunk(module) })),
+    ...Object.keys(lateModules).map((script) => ({ in: `late:${script}`, out: lateChunkOf(script) })),
   ],
   outdir: 'dist',
   entryNames: '[name]',
@@ -234,7 +236,15 @@ const { outputFiles, metafile } = await build({
   // Only for the asm dumps of -d: large, so they stay in node_modules.
   external: ['capstone-wasm', 'wabt'],
   define: { 'import.meta': '__meta' },
-  plugins: [constants, lazyScripts, prebuiltInterpreter, plainStringWidth, lazyBuiltins, separateBundles],
+  plugins: [
+    lateModulesPlugin(root),
+    constants,
+    lazyScripts,
+    prebuiltInterpreter,
+    plainStringWidth,
+    lazyBuiltins,
+    separateBundles,
+  ],
   logLevel: 'warning',
 });
 /** Stands in these bundles for their own hash. */
@@ -258,17 +268,18 @@ const ownOutput = await build({
 });
 
 /**
- * The chunks of each script: what `main` needs at once, what translating a block needs, what compiling a region needs,
+ * The chunks of each script, what two of them need in the first: what `main` needs at once, what translating a block needs, what compiling a region needs,
  * and the rest.
  */
 function scripts(): Map<string, string[]> {
   const groups: Readonly<Record<string, readonly string[]>> = {
     main: ['main'],
     translate: ['accel-translator', 'arm-translation'],
+    ...Object.fromEntries(Object.keys(lateModules).map((script) => [script, [lateChunkOf(script)]])),
+    i386: [lateChunkOf('i386'), 'i386-translation'],
     compile: ['region-compiler', 'accel-checked-memory'],
     sockets: ['syscalls-sockets'],
     ptrace: ['syscalls-ptrace-requests'],
-    i386: ['i386-translation'],
     rest: outputFiles.map(({ path }) => chunkName(path)),
   };
   const taken = new Set<string>();
@@ -318,10 +329,14 @@ for (const name of await readdir(dist)) {
 
 /** Makes the code cache. Without it all works, only slower. */
 function train(): void {
-  const { status, stderr } = spawnSync(process.execPath, [join(root, 'scripts', 'code-cache.cjs')], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    encoding: 'utf8',
-  });
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    [join(root, 'scripts', 'code-cache.cjs'), 'sockets', ...Object.keys(lateModules)],
+    {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      encoding: 'utf8',
+    },
+  );
   if (status !== 0) console.error(`no code cache: ${stderr}`);
 }
 

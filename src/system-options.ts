@@ -50,6 +50,12 @@ export interface SystemConfig {
   readonly tier: 'auto' | 'interp';
   /** Where translations are kept from run to run; null: nowhere. */
   readonly cache: string | null;
+  /** The guest does not begin to run by itself. */
+  readonly startStopped: boolean;
+  /** Name of the state to go on from. */
+  readonly loadvm: string | null;
+  /** Folder of saved states. */
+  readonly vmstate: string | null;
   readonly log: ReadonlySet<SystemLogItem>;
   readonly logFile: string | null;
   readonly stats: boolean;
@@ -117,6 +123,9 @@ const options: Readonly<Record<string, Option>> = {
   snapshot: { help: 'write to temporary files instead of disk images' },
   'no-reboot': { help: 'end where the guest resets' },
   'no-shutdown': { help: 'stand still where the guest switches off' },
+  S: { help: 'the guest waits for cont of a monitor' },
+  loadvm: { value: 'TAG', help: 'go on from a saved state of the machine' },
+  vmstate: { value: 'FOLDER', help: 'where savevm keeps states, if no disk takes them' },
   icount: { value: 'shift=N', help: 'guest time by instructions, 2^N nanoseconds each: the same run every time' },
   rtc: { value: 'base=TIME', help: 'utc, or a time such as 2026-11-21T12:00:00 (under -icount: 1970)' },
   tier: { value: 'TIER', help: 'auto, or interp: nothing is compiled' },
@@ -230,6 +239,9 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
       startTime: startTime(given.get('rtc'), given.has('icount')),
       tier: oneOf(given.get('tier') ?? 'auto', { auto: '', interp: '' }, 'tier'),
       cache: cacheFolder(given.get('cache')),
+      startStopped: given.has('S'),
+      loadvm: given.get('loadvm') ?? null,
+      vmstate: given.get('vmstate') ?? null,
       log: new Set(
         (given.get('d') ?? '')
           .split(',')

@@ -12,11 +12,12 @@ import { Chardevs } from '#system/char/chardevs.ts';
 import { createDevices } from '#system/devices/table.ts';
 import { Fsdevs } from '#system/fsdev/fsdevs.ts';
 import { Machine } from '#system/machine.ts';
-import { MachineControl } from '#system/monitor/control.ts';
+import { MachineControl, MonitorError } from '#system/monitor/control.ts';
 import { openMonitors } from '#system/monitor/monitors.ts';
 import { Networks } from '#system/net/networks.ts';
 import { OptionError, OptionString } from '#system/option-string.ts';
 import { randomSource } from '#system/random.ts';
+import { MachineSnapshots } from '#system/snapshots.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import { generateInterpreter } from '#tcg/interpreter-module.ts';
 import { FileCodeStore } from './code-store.ts';
@@ -40,7 +41,7 @@ export async function runSystemCommand(command: string, args: readonly string[])
 }
 
 /** What the user can cause. */
-const expectedErrors = [UsageError, BootError, OptionError, ImageError];
+const expectedErrors = [UsageError, BootError, OptionError, ImageError, MonitorError];
 
 /** A host file's bytes; a failure is one line. */
 function read(option: string, path: string): Uint8Array {
@@ -122,23 +123,31 @@ async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives
       onException: (name: string, { pc, core }: Machine) => log(exceptionText(name, pc, core.cpsr)),
     }),
   });
-  const control = new MachineControl(machine, {
-    version: manifest.version,
-    chardevs: () => chardevs.list,
-    blocks: () => drives.info,
-    network: () => networks.text,
-    connections: () => networks.connectionsText,
-    snapshots: null,
-  });
+  const snapshots = new MachineSnapshots(machine, () => drives.images, config.vmstate);
+  const control = new MachineControl(
+    machine,
+    {
+      version: manifest.version,
+      chardevs: () => chardevs.list,
+      blocks: () => drives.info,
+      network: () => networks.text,
+      connections: () => networks.connectionsText,
+      snapshots,
+    },
+    config.startStopped,
+  );
   startMonitors(control);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => control.quit('host-signal'));
   const started = process.hrtime.bigint();
   try {
     await Promise.all([chardevs.ready(), networks.start(machine.clock)]);
+    let resume = config.loadvm;
     const boot = (): void => {
       machine.reset();
       networks.reset();
       loadLinux(machine, config, files);
+      if (resume !== null) snapshots.load(resume);
+      resume = null;
     };
     await control.run({ boot, reboot: config.reboot, stay: config.stay });
     // A monitor's last answer may be under way.

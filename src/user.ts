@@ -36,9 +36,9 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
     const target = targetFor(arch, config.cpu);
     if (target === null) throw new UsageError(`no CPU model '${config.cpu}' of ${arch}; -cpu help lists them`);
     if (!target) throw new UsageError(`${config.program}: no translator for ${arch} in this build`);
-    const others = otherTargets(arch);
+    const others = () => otherTargets(arch);
     const dump =
-      config.log.size === 0 ? null : await (await import('./dump.ts')).createDump(config, [target, ...others]);
+      config.log.size === 0 ? null : await (await import('./dump.ts')).createDump(config, [target, ...others()]);
     const log = dump?.log;
     let busy = onBusy === undefined;
     let hasMuchCode = false;

@@ -29,6 +29,9 @@ export function guestStruct<const F extends Fields>(fields: F): GuestStruct<F> {
     return { name, type, offset };
   });
   const bytes = Math.ceil(end / alignment) * alignment;
+  // Made whole here and then written: one look at the guest's permissions, not one for each field.
+  const made = new Uint8Array(bytes);
+  const view = new DataView(made.buffer);
   return {
     bytes,
     load(memory, address) {
@@ -38,11 +41,12 @@ export function guestStruct<const F extends Fields>(fields: F): GuestStruct<F> {
       return values as Read<F>;
     },
     store(memory, address, values) {
-      memory.view(address, bytes, Access.write).fill(0);
+      made.fill(0);
       for (const { name, type, offset } of places) {
         const value = (values as Record<string, number | bigint | undefined>)[name];
-        if (value !== undefined) storeField(memory, address + offset, type, value);
+        if (value !== undefined) storeField(view, offset, type, value);
       }
+      memory.write(address, made);
     },
   };
 }
@@ -64,9 +68,9 @@ function loadField(memory: GuestMemory, address: number, type: FieldType): numbe
   }
 }
 
-function storeField(memory: GuestMemory, address: number, type: FieldType, value: number | bigint): void {
-  if (type === 'u64' || type === 'i64') memory.store64(address, BigInt.asUintN(64, BigInt(value)));
-  else if (type === 'u8') memory.store8(address, Number(value));
-  else if (type === 'u16') memory.store16(address, Number(value));
-  else memory.store32(address, Number(value));
+function storeField(view: DataView, offset: number, type: FieldType, value: number | bigint): void {
+  if (type === 'u64' || type === 'i64') view.setBigUint64(offset, BigInt(value), true);
+  else if (type === 'u8') view.setUint8(offset, Number(value));
+  else if (type === 'u16') view.setUint16(offset, Number(value), true);
+  else view.setUint32(offset, Number(value), true);
 }

@@ -5,6 +5,7 @@ import type { SyscallResult } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
 import { Errno } from '#util/errno.ts';
 import { address, hexWord, int, off64, path, signal, uint } from './arguments.ts';
+import { i386SyscallNames } from './nr/i386.ts';
 import { type Row, type Rows, row } from './row.ts';
 
 /** The calls behind socketcall(2) by number from 1 on, and how many words each takes (net/socket.c). */
@@ -168,3 +169,6 @@ export function i386Calls(rows: Rows): Rows {
 
 /** A 64-bit number as the words it came in. */
 const pair = (value: number): [low: number, high: number] => [value >>> 0, Math.floor(value / 2 ** 32) >>> 0];
+
+/** Number to name. */
+export const i386Names = (): Readonly<Record<number, string>> => i386SyscallNames;

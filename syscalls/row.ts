@@ -89,50 +89,70 @@ export function rawArguments(row: Row, task: Task): Record<string, number> {
   return raw;
 }
 
+type Handler = (task: Task, args: Readonly<Record<string, unknown>>) => SyscallResult;
+
+/** Most rows are never called: one costs little to make, and its first call prepares it. */
+class HandledRow implements Row {
+  readonly returns: Returns;
+  readonly missing: string | null = null;
+  readonly refusal: Refusal | null = null;
+  private readonly args: Arguments;
+  private readonly handler: Handler;
+  private names: readonly string[] | null = null;
+  private kinds: readonly Argument<unknown>[] = [];
+  private record: Record<string, unknown> | null = null;
+
+  constructor(args: Arguments, handler: Handler, returns: Returns) {
+    this.args = args;
+    this.handler = handler;
+    this.returns = returns;
+  }
+
+  get arguments(): Row['arguments'] {
+    return Object.entries(this.args);
+  }
+
+  call(task: Task, words?: readonly number[]): SyscallResult {
+    if (this.names === null) this.prepare();
+    const { kinds } = this;
+    const names = this.names!;
+    const record = this.record!;
+    cursor.start(task, words);
+    for (let i = 0; i < kinds.length; i++) record[names[i]] = kinds[i].value(kinds[i].raw(cursor), task);
+    return this.handler(task, record);
+  }
+
+  private prepare(): void {
+    this.names = Object.keys(this.args);
+    this.kinds = Object.values(this.args);
+    this.record = Object.fromEntries(this.names.map((name) => [name, undefined]));
+  }
+}
+
 /**
  * A row of the table. The handler gets its arguments by name in a record that the next call of the same name uses
  * again: destructure it in the parameter list. It returns the result, throws `Errno` (or a Node error, whose code is
  * the same), and returns a promise only where Linux may sleep.
  */
-export function row<A extends Arguments>(
+export const row = <A extends Arguments>(
   args: A,
   handler: (task: Task, args: Values<A>) => SyscallResult,
   returns: Returns = 'number',
-): Row {
-  // Most rows are never called: each is prepared by its first call.
-  let call = (task: Task, words?: readonly number[]): SyscallResult => {
-    const names = Object.keys(args);
-    const kinds = Object.values(args);
-    const record: Record<string, unknown> = Object.fromEntries(names.map((name) => [name, undefined]));
-    call = (caller, given) => {
-      cursor.start(caller, given);
-      for (let i = 0; i < kinds.length; i++) record[names[i]] = kinds[i].value(kinds[i].raw(cursor), caller);
-      return handler(caller, record as Values<A>);
-    };
-    return call(task, words);
-  };
-  return {
-    get arguments() {
-      return Object.entries(args);
-    },
-    returns,
-    missing: null,
-    refusal: null,
-    call: (task, words) => call(task, words),
-  };
-}
+): Row => new HandledRow(args, handler as Handler, returns);
+
+/** A row that differs in what is said of it. */
+const changed = (of: Row, what: Partial<Row>): Row =>
+  Object.assign(Object.create(Object.getPrototypeOf(of) as object) as Row, of, what);
 
 /** Marks a row as not complete; `missing` goes into the documented coverage. */
-export function partial(missing: string, complete: Row): Row {
-  return { ...complete, missing };
-}
+export const partial = (missing: string, complete: Row): Row => changed(complete, { missing });
 
 /** A row that answers every call with the same error, as a kernel does that lacks something or denies it to all. */
 export function refused(errno: ErrnoName, reason: string, args: Arguments = {}): Row {
   const refuse = (): never => {
     throw new Errno(errno);
   };
-  return { ...row(args, refuse), refusal: { errno, reason } };
+  return changed(row(args, refuse), { refusal: { errno, reason } });
 }
 
 /** What a kernel answers that was built without the call: programs have another way. */

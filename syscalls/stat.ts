@@ -21,13 +21,16 @@ export function splitTime(ns: bigint): { seconds: bigint; nanoseconds: number } 
   return { seconds: (ns - rest) / billion, nanoseconds: Number(rest) };
 }
 
+/** A stat64 is made here; no ABI has a longer one. */
+const scratch = new DataView(new ArrayBuffer(128));
+
 /** Writes a stat64 by the ABI's layout. Inode numbers have their 64 bits; nothing overflows. EFAULT. */
 function storeStat64(memory: GuestMemory, at: number, stat: FileStat, layout: StructLayout<Stat64Field>): void {
   const { at: field, bytes } = layout;
-  memory.view(at, bytes, Access.write).fill(0);
+  const made = new Uint8Array(scratch.buffer, 0, bytes).fill(0);
   const word = (name: Stat64Field, value: bigint): void =>
-    memory.store32(at + field[name], Number(value & 0xffffffffn));
-  const long = (name: Stat64Field, value: bigint): void => memory.store64(at + field[name], value);
+    scratch.setUint32(field[name], Number(value & 0xffffffffn), true);
+  const long = (name: Stat64Field, value: bigint): void => scratch.setBigUint64(field[name], value, true);
   long('dev', stat.dev);
   word('ino32', stat.ino);
   word('mode', stat.mode);
@@ -49,6 +52,7 @@ function storeStat64(memory: GuestMemory, at: number, stat: FileStat, layout: St
     word(nanoseconds, BigInt(split.nanoseconds));
   }
   long('ino', stat.ino);
+  memory.write(at, made);
 }
 
 /** struct stat with 32-bit fields, as stat, lstat and fstat fill it. */

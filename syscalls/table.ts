@@ -6,56 +6,19 @@ import type { SyscallResult, SyscallTable } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
 import { errnoNumbers, errnoOf } from '#util/errno.ts';
 import { createLog } from '#util/log.ts';
-import { adjtimeCalls } from './adjtime.ts';
 import { armCalls } from './arm.ts';
-import { cloneCalls } from './clone.ts';
+import { commonSubjects } from './common-calls.ts';
 import { CountTracer } from './count-tracer.ts';
-import { directoryCalls } from './directory.ts';
-import { epollCalls } from './epoll.ts';
-import { execCalls } from './exec.ts';
-import { fcntlCalls } from './fcntl.ts';
 import { fileCalls } from './file.ts';
-import { futexCalls } from './futex.ts';
-import { futex2Calls } from './futex2.ts';
-import { i386Calls } from './i386.ts';
-import { identityCalls } from './identity.ts';
-import { inotifyCalls } from './inotify.ts';
-import { inspectCalls } from './inspect.ts';
-import { ioctlCalls } from './ioctl.ts';
-import { ipcCalls } from './ipc.ts';
-import { jobControlCalls } from './job-control.ts';
+import { i386Calls, i386Names } from './i386.ts';
 import { JsonTracer } from './json-tracer.ts';
 import { loadSockets } from './lazy.ts';
-import { limitCalls } from './limits.ts';
-import { membarrierCalls } from './membarrier.ts';
-import { memoryCalls } from './memory.ts';
-import { mqueueCalls } from './mqueue.ts';
-import { msgCalls } from './msg.ts';
 import { armSyscallNames } from './nr/arm.ts';
-import { i386SyscallNames } from './nr/i386.ts';
-import { openHowCalls } from './open-how.ts';
-import { pidfdCalls } from './pidfd.ts';
-import { pollCalls } from './poll.ts';
-import { prctlCalls } from './prctl.ts';
 import { processCalls } from './process.ts';
-import { ptraceCalls } from './ptrace.ts';
-import { refusedCalls } from './refused.ts';
-import { refusedFileCalls } from './refused-files.ts';
+import { processSubjects } from './process-calls.ts';
+import { rareSubjects } from './rare-calls.ts';
 import type { Refusal, Row, Rows } from './row.ts';
-import { scheduleCalls } from './schedule.ts';
-import { seccompCalls } from './seccomp.ts';
-import { semCalls } from './sem.ts';
-import { shmCalls } from './shm.ts';
-import { signalCalls } from './signal.ts';
-import { spliceCalls } from './splice.ts';
-import { statCalls } from './stat.ts';
-import { systemCalls } from './system.ts';
-import { timeCalls } from './time.ts';
-import { timerCalls } from './timers.ts';
 import { type CallTracer, LineTracer, type TraceForm } from './tracer.ts';
-import { unshareCalls } from './unshare.ts';
-import { waitCalls } from './wait.ts';
-import { xattrCalls } from './xattr.ts';
 
 const log = createLog('syscalls');
 
@@ -74,66 +37,28 @@ export interface SyscallTableOptions {
 }
 
 /** Number to name, for each guest architecture. */
-const syscallNames: Readonly<Record<SyscallArch, Readonly<Record<number, string>>>> = {
-  arm: armSyscallNames,
-  i386: i386SyscallNames,
+const syscallNames: Readonly<Record<SyscallArch, () => Readonly<Record<number, string>>>> = {
+  arm: () => armSyscallNames,
+  i386: i386Names,
 };
 
-/** The calls that have a handler, by subject and name; those of sockets are apart. Of two of one name the last counts. */
-function rowsBySubject(release: string | null, entropy: Entropy): readonly Rows[] {
-  return [
-    refusedCalls,
-    refusedFileCalls,
-    fileCalls,
-    openHowCalls,
-    directoryCalls,
-    xattrCalls,
-    statCalls,
-    fcntlCalls,
-    spliceCalls,
-    ioctlCalls,
-    inotifyCalls,
-    pollCalls,
-    epollCalls,
-    memoryCalls,
-    processCalls,
-    prctlCalls,
-    pidfdCalls,
-    seccompCalls,
-    cloneCalls,
-    execCalls,
-    waitCalls,
-    jobControlCalls,
-    scheduleCalls,
-    membarrierCalls,
-    signalCalls,
-    futexCalls,
-    futex2Calls,
-    adjtimeCalls,
-    inspectCalls,
-    ptraceCalls,
-    unshareCalls,
-    timeCalls,
-    timerCalls,
-    shmCalls,
-    semCalls,
-    msgCalls,
-    ipcCalls,
-    mqueueCalls,
-    identityCalls,
-    limitCalls,
-    systemCalls({ release, entropy }),
-    armCalls,
-  ];
-}
+/** The calls that have a handler, by subject and name, of which no program does without one. */
+const firstSubjects: readonly Rows[] = [fileCalls, processCalls, armCalls];
 
-function rowsOfAll(subjects: readonly Rows[]): Rows {
-  const rows: Rows = Object.assign({}, ...subjects, ...loadSockets().socketSubjects);
-  return { ...rows, ...i386Calls(rows) };
-}
+/** The other subjects, loaded in this order until a call is found. */
+const lateSubjects = (release: string | null, entropy: Entropy): readonly (() => readonly Rows[])[] => [
+  () => commonSubjects({ release, entropy }),
+  processSubjects,
+  rareSubjects,
+  () => loadSockets().socketSubjects,
+];
 
 /** All calls that have a handler, by name. */
-export const allRows = (release: string | null, entropy: Entropy): Rows => rowsOfAll(rowsBySubject(release, entropy));
+export function allRows(release: string | null, entropy: Entropy): Rows {
+  const late = lateSubjects(release, entropy).flatMap((load) => load());
+  const rows: Rows = Object.assign({}, ...firstSubjects, ...late);
+  return { ...rows, ...i386Calls(rows) };
+}
 
 /** Node's own refusals of arguments that a kernel would refuse too. */
 const nodeRefusals: Readonly<Record<string, number>> = {
@@ -164,7 +89,8 @@ interface NumberedCalls {
 }
 
 class Table implements SyscallTable {
-  private readonly subjects: readonly Rows[];
+  private readonly late: ReturnType<typeof lateSubjects>;
+  private readonly every: () => Rows;
   /** Those of all architectures, made when one other than ARM asks. */
   private all: Rows | null = null;
   private readonly byArchitecture = new Map<string, NumberedCalls>();
@@ -176,7 +102,10 @@ class Table implements SyscallTable {
   private calls: NumberedCalls = { names: {}, rows: [] };
 
   constructor(options: SyscallTableOptions) {
-    this.subjects = rowsBySubject(options.release ?? null, options.entropy ?? createEntropy(null));
+    const { release = null } = options;
+    const entropy = options.entropy ?? createEntropy(null);
+    this.late = lateSubjects(release, entropy);
+    this.every = () => allRows(release, entropy);
     this.tracer = options.strace ? new tracers[options.traceForm ?? 'lines'](options.strace) : null;
     this.unimplemented = options.unimplemented ?? null;
   }
@@ -203,7 +132,7 @@ class Table implements SyscallTable {
   private enter(architecture: string): void {
     let calls = this.byArchitecture.get(architecture);
     if (calls === undefined) {
-      calls = { names: syscallNames[architecture as SyscallArch], rows: [] };
+      calls = { names: syscallNames[architecture as SyscallArch](), rows: [] };
       this.byArchitecture.set(architecture, calls);
     }
     this.last = architecture;
@@ -221,8 +150,12 @@ class Table implements SyscallTable {
 
   private rowOf(name: string): Row | undefined {
     const has = (each: Rows): boolean => Object.hasOwn(each, name);
-    if (this.last === 'arm') return (this.subjects.findLast(has) ?? loadSockets().socketSubjects.find(has))?.[name];
-    this.all ??= rowsOfAll(this.subjects);
+    if (this.last === 'arm') {
+      let found = firstSubjects.find(has);
+      for (let i = 0; found === undefined && i < this.late.length; i++) found = this.late[i]().find(has);
+      return found?.[name];
+    }
+    this.all ??= this.every();
     return has(this.all) ? this.all[name] : undefined;
   }
 
@@ -270,7 +203,7 @@ export type Coverage = 'complete' | 'ENOSYS' | { readonly missing: string } | Re
 /** All names of an architecture, in the order of their numbers, with what is served. */
 export function coverage(arch: SyscallArch): readonly (readonly [number: number, name: string, Coverage])[] {
   const rows = allRows(null, createEntropy(null));
-  return Object.entries(syscallNames[arch]).map(([number, name]) => {
+  return Object.entries(syscallNames[arch]()).map(([number, name]) => {
     const found = Object.hasOwn(rows, name) ? rows[name] : undefined;
     return [Number(number), name, stateOf(found)];
   });

@@ -10,6 +10,8 @@ export abstract class MachineClock implements Clock {
   /** Time stands still until `go`. */
   abstract stop(): void;
   abstract go(): void;
+  /** It is `time` now. Timers must be set again. */
+  abstract moveTo(time: number): void;
 
   timer(fire: () => void): Timer {
     const timer = new MachineTimer(this, fire);
@@ -75,6 +77,11 @@ export class RealClock extends MachineClock {
     this.stoppedAt = null;
     this.stopped += this.now() - at;
   }
+
+  moveTo(time: number): void {
+    if (this.stoppedAt === null) this.stopped += this.now() - time;
+    else this.stoppedAt = time;
+  }
 }
 
 /** Time that passes with the guest's instructions, and jumps to the next timer where the guest waits. */
@@ -99,6 +106,10 @@ export class InstructionClock extends MachineClock {
   // Time that goes by instructions stands still without any.
   stop(): void {}
   go(): void {}
+
+  moveTo(time: number): void {
+    this.time = time;
+  }
 
   /** To the next timer; false if there is none. */
   skip(): boolean {

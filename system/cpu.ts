@@ -98,4 +98,11 @@ export class Cpu {
     this.core.load(state.core);
     this.control.load(state.control);
   }
+
+  /** Puts the interrupt lines as they were; what waits for one goes on waiting. */
+  restoreLines({ lines, halted }: Pick<ReturnType<Cpu['save']>, 'lines' | 'halted'>): void {
+    if (this.running) this.core.cpu.i32[linesWord] = lines;
+    else this.lines = lines;
+    this.halted = halted;
+  }
 }

@@ -4,8 +4,8 @@ import { type PageWalk, type PageWalker, VirtualMemory } from '#accel/virtual-me
 import type { SerialPort } from '#hw/char/pl011.ts';
 import type { ControlRegisters } from '#target/arm/control-registers.ts';
 import type { ArmCore } from '#target/arm/core.ts';
+import type { CoreModel } from '#target/arm/core-identity.ts';
 import { cpuModels } from '#target/arm/cpu-models.ts';
-import { FaultStatus } from '#target/arm/page-walk.ts';
 import { armState } from '#target/arm/state.ts';
 import { Psr, systemState } from '#target/arm/system-state.ts';
 import { createSystemTarget } from '#target/arm/system-target.ts';
@@ -36,7 +36,7 @@ export interface MachineConfig {
 }
 
 /** Models that a machine may have. */
-export type MachineCpu = Extract<keyof typeof cpuModels, 'cortex-a7' | 'cortex-a15'>;
+export type MachineCpu = CoreModel;
 
 /** Why a machine stopped for good. */
 export type MachineEnd = 'off' | 'reset' | 'quit';
@@ -61,6 +61,7 @@ export class Machine {
   readonly clock: MachineClock;
   readonly bus: MemoryMap;
   readonly cpus: readonly Cpu[];
+  readonly cpuModel: MachineCpu;
   /** The core whose turn it is. */
   current: Cpu;
   readonly memory: VirtualMemory;
@@ -84,6 +85,7 @@ export class Machine {
     const walker: PageWalker = {
       walk: (address, access, into, peek) => this.control.walker.walk(address, access, into, peek),
     };
+    this.cpuModel = config.cpuModel ?? 'cortex-a15';
     const count = config.cpus ?? 1;
     this.memory = new VirtualMemory(map.ram, map.ram + config.ramSize, this.bus, walker, count);
     const numbers = Array.from({ length: count }, (_, index) => index);
@@ -102,6 +104,7 @@ export class Machine {
         translations: this.memory,
         timer: this.board.timers[index]!,
         cpuCount: count,
+        model: this.cpuModel,
         word: (physical: number) => this.memory.physicalWord(physical),
         unimplemented: config.unimplemented,
       };
@@ -109,7 +112,7 @@ export class Machine {
     });
     this.current = this.cpus[0]!;
     this.current.enter(null, (cpu) => this.memory.select(cpu));
-    this.target = createSystemTarget(() => this.current, cpuModels[config.cpuModel ?? 'cortex-a15']) as Target;
+    this.target = createSystemTarget(() => this.current, cpuModels[this.cpuModel]) as Target;
     this.engine = new TranslationEngine(this.target, this.memory, { ...config.engine, budget: sliceBudget });
     this.engine.setExactState(true);
   }
@@ -281,7 +284,7 @@ export class Machine {
         this.undefined(pc, i32[argWord]!);
         return;
       case ExitReason.breakpoint:
-        control.prefetchAbort(pc & ~1, FaultStatus.debug);
+        control.prefetchAbort(pc & ~1, control.statusOf('debug'));
         return;
       case ExitReason.fault: {
         this.config.onException?.('data abort', this);
@@ -290,8 +293,8 @@ export class Machine {
         return;
       }
       case ExitReason.alignment:
-        if (this.misfetched(pc)) control.prefetchAbort(pc & ~1, FaultStatus.alignment);
-        else control.dataAbort(i32[faultWord]!, FaultStatus.alignment);
+        if (this.misfetched(pc)) control.prefetchAbort(pc & ~1, control.statusOf('alignment'));
+        else control.dataAbort(i32[faultWord]!, control.statusOf('alignment'));
         return;
       case ExitReason.fetchFault:
         this.fetchFault(pc);
@@ -323,7 +326,7 @@ export class Machine {
       this.config.onException?.('prefetch abort', this);
       // Where the walk succeeds, what it leads to is no RAM.
       const mapped = control.walker.walk(at >>> 0, Access.execute, this.walked, true);
-      control.prefetchAbort(at, mapped ? FaultStatus.externalAbort : control.walker.status(Access.execute));
+      control.prefetchAbort(at, mapped ? control.statusOf('externalAbort') : control.walker.status(Access.execute));
       return;
     }
   }

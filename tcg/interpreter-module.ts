@@ -51,7 +51,10 @@ export const importedFunctionCount = 2;
  */
 export const regionCallDepth = 250;
 
-// Locals of the interpreter function. Parameter 0 is the address of the instruction (memory 1).
+/** The function of rare instructions comes last. */
+const rareFunction = 6;
+
+// Locals of the interpreter functions. Parameter 0 is the address of the instruction (memory 1).
 const ip = 0;
 const t0 = 1;
 const t1 = 2;
@@ -95,9 +98,22 @@ const stores: Record<ValueType, readonly number[]> = {
   v128: [0xfd, 11],
 };
 
-/** Generates T0: one wasm function, a `br_table` loop over predecoded IR. */
+/**
+ * Floating point and vectors, which most programs use rarely, have a function of their own: V8 compiles a function when it
+ * is first called, in a time that grows with its size (all in one take it 1 ms more, and its optimizer 160 ms).
+ */
+const isRare = (name: T0Name): boolean => {
+  const base = name.split('#')[0] as OpName;
+  if (/^(insert|shuffle|const128|mov128|fpnan)/.test(base)) return true;
+  const def = base in Op ? opDefs[Op[base]]! : undefined;
+  const types: readonly (ValueType | null | undefined)[] =
+    base in memoryAccess ? [memoryAccess[base]!.type] : [def?.result, ...(def?.args ?? [])];
+  return types.some((type) => type === 'f32' || type === 'f64' || type === 'v128');
+};
+
+/** Generates T0: a `br_table` loop over predecoded IR, and another one for what is rare. */
 class InterpreterGenerator {
-  private readonly code = new Code(1 << 16);
+  private code = new Code(1 << 16);
   /** Branch depth of the dispatch label and of the loop, in the handler being written. */
   private dispatchDepth = 0;
   private nextDepth = 0;
@@ -112,37 +128,17 @@ class InterpreterGenerator {
   }
 
   generate(): Uint8Array<ArrayBuffer> {
-    const { code } = this;
-    const count = t0Names.length;
-    code.op2(W.loop, emptyBlockType);
-    code.op2(W.block, emptyBlockType); // fault
-    code.op2(W.block, emptyBlockType); // dispatch
-    for (let i = 0; i < count; i++) code.op2(W.block, emptyBlockType);
-    this.word(0);
-    code.u8(W.br_table);
-    code.uleb(count - 1);
-    for (let i = 0; i < count; i++) code.uleb(i);
-    for (let i = 0; i < count; i++) {
-      code.u8(W.end);
-      this.dispatchDepth = count - 1 - i;
-      this.faultDepth = this.dispatchDepth + 1;
-      this.nextDepth = this.dispatchDepth + 2;
-      this.handler(t0Names[i]!);
-    }
-    code.u8(W.end); // dispatch: local `pc` is where to go
-    this.dispatch();
-    code.u8(W.end); // fault: ip is the instruction, t0 the guest address
-    this.storeHeader('faultAddress', () => code.get(t0));
-    this.storeHeader('exitArg', () => code.get(ip));
-    this.storeHeader('exitReason', () => code.i32(ExitReason.fault));
-    code.u8(W.return);
-    code.u8(W.end);
-    code.u8(W.unreachable);
+    const code = this.common();
+    const rare = this.rare();
     return encodeModule({
-      types: [...sharedTypes, { params: [wasmTypes.i32, wasmTypes.i32, wasmTypes.i32], results: [wasmTypes.i32] }],
+      types: [
+        ...sharedTypes,
+        { params: [wasmTypes.i32, wasmTypes.i32, wasmTypes.i32], results: [wasmTypes.i32] },
+        { params: [wasmTypes.i32], results: [wasmTypes.i32] },
+      ],
       imports: sharedImports(this.layout),
       functions: [
-        { type: typeIndex.run, locals: localTypes, code, exportName: 'run', debugName: 'interpreter' },
+        { type: typeIndex.run, locals: localTypes.slice(0, pc), code, exportName: 'run', debugName: 'interpreter' },
         { type: typeIndex.region, locals: [], code: missStub(), exportName: 'miss', debugName: 'miss' },
         { type: typeIndex.region, locals: [wasmTypes.i32], code: checksumCode(), exportName: 'checksum' },
         {
@@ -153,8 +149,83 @@ class InterpreterGenerator {
         },
         { type: sharedTypes.length, locals: [], code: relocateCode(), exportName: 'relocate' },
         { type: sharedTypes.length, locals: [wasmTypes.i32], code: rememberCode(), exportName: 'remember' },
+        { type: sharedTypes.length + 1, locals: localTypes, code: rare, debugName: 'rare' },
       ],
     });
+  }
+
+  /** (ip): runs until there is a reason to leave. */
+  private common(): Code {
+    const { code } = this;
+    code.op2(W.loop, emptyBlockType);
+    code.op2(W.block, emptyBlockType); // fault
+    code.op2(W.block, emptyBlockType); // dispatch
+    this.handlers(t0Names.filter((name) => !isRare(name)));
+    code.get(ip);
+    code.u8(W.call);
+    code.uleb(importedFunctionCount + rareFunction);
+    code.tee(ip);
+    code.brIf(2); // dispatch, fault → loop
+    code.u8(W.return);
+    code.u8(W.end); // dispatch: local `pc` is where to go
+    this.dispatch();
+    code.u8(W.end);
+    this.fault();
+    code.u8(W.return);
+    code.u8(W.end);
+    code.u8(W.unreachable);
+    return code;
+  }
+
+  /** (ip) → ip of the first instruction that is not rare; 0 after a fault. */
+  private rare(): Code {
+    this.code = new Code(1 << 16);
+    const { code } = this;
+    code.op2(W.loop, emptyBlockType);
+    code.op2(W.block, emptyBlockType); // fault
+    code.op2(W.block, emptyBlockType); // where the other function has a label
+    this.handlers(t0Names.filter(isRare));
+    code.get(ip);
+    code.u8(W.return);
+    code.u8(W.end);
+    code.u8(W.end);
+    this.fault();
+    code.i32(0);
+    code.u8(W.return);
+    code.u8(W.end);
+    code.u8(W.unreachable);
+    return code;
+  }
+
+  /** The handlers of `names`; all other instructions go to what comes after. */
+  private handlers(names: readonly T0Name[]): void {
+    const { code } = this;
+    const count = names.length;
+    for (let i = 0; i <= count; i++) code.op2(W.block, emptyBlockType);
+    this.word(0);
+    code.u8(W.br_table);
+    code.uleb(t0Names.length);
+    for (const name of t0Names) {
+      const at = names.indexOf(name);
+      code.uleb(at < 0 ? count : at);
+    }
+    code.uleb(count);
+    for (let i = 0; i < count; i++) {
+      code.u8(W.end);
+      this.dispatchDepth = count - i;
+      this.faultDepth = this.dispatchDepth + 1;
+      this.nextDepth = this.dispatchDepth + 2;
+      this.handler(names[i]!);
+    }
+    code.u8(W.end);
+  }
+
+  /** ip is the instruction, t0 the guest address. */
+  private fault(): void {
+    const { code } = this;
+    this.storeHeader('faultAddress', () => code.get(t0));
+    this.storeHeader('exitArg', () => code.get(ip));
+    this.storeHeader('exitReason', () => code.i32(ExitReason.fault));
   }
 
   // ---- pieces

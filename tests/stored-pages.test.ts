@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { CodeStore } from '#accel/stored/stored-code.ts';
-import { cp15, move, powerOff, runBare } from './support/bare-machine.ts';
+import { bareStart, cp15, move, powerOff, runBare } from './support/bare-machine.ts';
 
 /* Machine mode: interpreter code of earlier runs (`accel/stored/stored-pages.ts`). */
 
@@ -61,11 +61,39 @@ test('code that is not what it was is translated', async () => {
   expect((await run(store)).translated).toBe(0);
 });
 
+test('a fault in code of an earlier run names its instruction', async () => {
+  const store = new Store();
+  const vectors = 0x40001000;
+  // Loads from where there is no page, with tables that map RAM alone: r4 becomes LR of the abort.
+  const sections = Array.from({ length: 4096 }, (_, i) => (i >= 0x400 && i < 0x410 ? ((i << 20) | 0xc02) >>> 0 : 0));
+  const data = {
+    0x40004000: sections,
+    [vectors]: [...[0xeafffffe, 0xeafffffe, 0xeafffffe, 0xeafffffe], 0xe1a0400e, ...powerOff], // mov r4, lr
+  };
+  const faulting = [
+    ...move(1, 0x40004000),
+    cp15(1, 2, 0, 0),
+    ...move(1, 1),
+    cp15(1, 3, 0, 0),
+    ...move(1, vectors),
+    cp15(1, 12, 0, 0),
+    cp15(1, 1, 0, 0, 0, true),
+    0xe3811001, // orr r1, r1, #1
+    cp15(1, 1, 0, 0),
+    ...move(2, 0x60000000),
+    0xe3a05001, // mov r5, #1
+    0xe5923000, // ldr r3, [r2]
+  ];
+  const lr = bareStart + 4 * (faulting.length - 1) + 8;
+  expect((await run(store, faulting, data)).results[0]).toBe(lr);
+  expect(await run(store, faulting, data)).toMatchObject({ results: [lr, 1, 0], translated: 0 });
+});
+
 test('what is in a store need not be true', async () => {
   const store = new Store();
   await run(store);
   const words = store.saved.get('bare')!;
-  for (let at = 16; at < words.length; at += 7) {
+  for (let at = 16; at < words.length; at += 41) {
     const damaged = new Store();
     damaged.saved.set(
       'bare',

@@ -173,6 +173,26 @@ describe.each(tiers)('a bare machine, %s', (tier) => {
     expect([registers[5]! & 0x1f, registers[6], registers[8]]).toEqual([0x10, 0x11, 0x22]);
   });
 
+  test('LDM and STM of User mode’s registers leave FIQ mode’s own alone', async () => {
+    const program = [
+      ...move(1, 0x40800000),
+      0xe3a08001, // mov r8, #1
+      0xf1020011, // cps #0x11
+      0xe3a08002, // mov r8, #2
+      0xe8c10100, // stmia r1, {r8}^
+      0xe5915000, // ldr r5, [r1]
+      0xe3a02007, // mov r2, #7
+      0xe5812000, // str r2, [r1]
+      0xe8d10100, // ldmia r1, {r8}^
+      0xe1a06008, // mov r6, r8
+      0xf1020013, // cps #0x13
+      0xe1a07008, // mov r7, r8
+      ...powerOff,
+    ];
+    const { registers } = await runBare(program, tier);
+    expect(registers.slice(5, 8)).toEqual([1, 2, 7]);
+  });
+
   test('the timer interrupts a loop', async () => {
     const handler = [
       ...Array.from({ length: 6 }, () => 0xeafffffe),

@@ -1,6 +1,16 @@
 import { cpuHeader } from '#tcg/cpu-page.ts';
+import { cp14, cp15, wideKey } from './control-keys.ts';
 import type { ArmCore, CoreControl } from './core.ts';
-import { PageTableWalker, type TranslationControl, type WalkResult } from './page-walk.ts';
+import { type CoreModel, coreIdentities } from './core-identity.ts';
+import { LongStatus } from './long-descriptor.ts';
+import {
+  FaultStatus,
+  longFormat,
+  PageTableWalker,
+  type TranslationControl,
+  ttbcrEae,
+  type WalkResult,
+} from './page-walk.ts';
 import { systemState } from './system-state.ts';
 
 /*
@@ -19,6 +29,7 @@ export interface ControlHost {
   /** The generic timer (B8). */
   readonly timer: TimerRegisters;
   readonly cpuCount: number;
+  readonly model: CoreModel;
   word(physical: number): number | undefined;
   /** Told of registers that are not there. */
   unimplemented(what: string): void;
@@ -37,58 +48,18 @@ export interface TimerChannel {
   control: number;
 }
 
-/** Number of a register: `cp15(c7, 0, c5, 4)`, or of a 64-bit one: `wide(c14, 1)`. */
-export const registerKey = (coprocessor: number, crn: number, opc1: number, crm: number, opc2: number): number =>
-  (coprocessor << 16) | (crn << 12) | (crm << 8) | (opc1 << 4) | opc2;
-export const wideKey = (coprocessor: number, crm: number, opc1: number): number =>
-  (1 << 24) | (coprocessor << 16) | (crm << 8) | opc1;
-const cp15 = (crn: number, opc1: number, crm: number, opc2: number): number => registerKey(15, crn, opc1, crm, opc2);
-const cp14 = (crn: number, opc1: number, crm: number, opc2: number): number => registerKey(14, crn, opc1, crm, opc2);
-
 interface Register {
   readonly read?: () => number;
   readonly write?: (value: number) => void;
 }
-interface WideRegister {
-  readonly read: () => number;
-  readonly write?: (value: number) => void;
-}
+/** A counter, or a pair of words. */
+type WideRegister =
+  | { readonly read: () => number; readonly write?: (value: number) => void }
+  | { readonly low: WideField; readonly high: WideField; readonly written: () => void };
+type WideField = 'ttbr0' | 'ttbr0High' | 'ttbr1' | 'ttbr1High' | 'par' | 'parHigh';
 
-/** Cortex-A15 r2p1 identification (DDI 0438). No Security or Virtualization Extensions: what they name is not there. */
-const identification: readonly (readonly [number, number])[] = [
-  [cp15(0, 0, 0, 0), 0x412fc0f1], // MIDR
-  [cp15(0, 0, 0, 1), 0x8444c004], // CTR
-  [cp15(0, 0, 0, 2), 0], // TCMTR
-  [cp15(0, 0, 0, 3), 0], // TLBTR
-  [cp15(0, 0, 0, 6), 0], // REVIDR
-  [cp15(0, 0, 1, 0), 0x00001131], // ID_PFR0
-  [cp15(0, 0, 1, 1), 0x00010001], // ID_PFR1: generic timer
-  [cp15(0, 0, 1, 2), 0x02010555], // ID_DFR0
-  [cp15(0, 0, 1, 3), 0], // ID_AFR0
-  [cp15(0, 0, 1, 4), 0x10201105], // ID_MMFR0
-  [cp15(0, 0, 1, 5), 0x20000000], // ID_MMFR1
-  [cp15(0, 0, 1, 6), 0x01240000], // ID_MMFR2
-  [cp15(0, 0, 1, 7), 0x02102211], // ID_MMFR3
-  [cp15(0, 0, 2, 0), 0x02101110], // ID_ISAR0
-  [cp15(0, 0, 2, 1), 0x13112111], // ID_ISAR1
-  [cp15(0, 0, 2, 2), 0x21232041], // ID_ISAR2
-  [cp15(0, 0, 2, 3), 0x11112131], // ID_ISAR3
-  [cp15(0, 0, 2, 4), 0x10011142], // ID_ISAR4
-  [cp15(0, 0, 2, 5), 0], // ID_ISAR5
-  [cp15(0, 0, 2, 6), 0],
-  [cp15(0, 0, 2, 7), 0],
-  [cp15(0, 1, 0, 1), 0x0a200023], // CLIDR
-  [cp15(0, 1, 0, 7), 0], // AIDR
-  [cp15(15, 4, 0, 0), 0], // CBAR
-  [cp14(0, 0, 0, 0), 0x3515f021], // DBGDIDR
-  [cp14(1, 0, 0, 0), 0], // DBGDRAR
-  [cp14(2, 0, 0, 0), 0], // DBGDSAR
-  [cp14(1, 0, 1, 4), 0x0a], // DBGOSLSR
-  [cp14(0, 0, 1, 0), 0], // DBGDSCRint
-  [cp14(0, 7, 0, 0), 0], // JIDR
-];
-/** CCSIDR by CSSELR: L1 data, L1 instruction, L2. */
-const cacheSizes = [0x701fe00a, 0x201fe00a, 0x711fe07a];
+/** PAR.LPAE. */
+const parLong = 1 << 11;
 
 const resetSctlr = 0x00c50078;
 /** SCTLR bits that a write cannot change: RES1 and RES0. */
@@ -144,6 +115,8 @@ export class ControlRegisters implements TranslationControl, CoreControl {
   readonly walker: PageTableWalker;
   /** The privilege that address translation operations ask for, else the mode's. */
   private asUser: boolean | undefined;
+  /** High word of the 64-bit register read last. */
+  high = 0;
   private readonly core: ArmCore;
   private readonly host: ControlHost;
   private readonly index: number;
@@ -215,7 +188,21 @@ export class ControlRegisters implements TranslationControl, CoreControl {
     this.updateFp();
   }
 
+  get fpsid(): number {
+    return coreIdentities[this.host.model].fpsid;
+  }
+
+  /** TTBCR.EAE. */
+  get longDescriptors(): boolean {
+    return (this.ttbcr & ttbcrEae) !== 0;
+  }
+
   // ---- faults
+
+  /** The fault status of what is no failed walk, in the format in force. */
+  statusOf(fault: 'alignment' | 'debug' | 'externalAbort'): number {
+    return this.longDescriptors ? longFormat | LongStatus[fault] : FaultStatus[fault];
+  }
 
   dataAbort(address: number, status: number): void {
     this.dfsr = status;
@@ -239,7 +226,7 @@ export class ControlRegisters implements TranslationControl, CoreControl {
   has(key: number, write: boolean): boolean {
     if (key >>> 24 !== 0) {
       const wide = this.wide.get(key);
-      return wide !== undefined && (!write || wide.write !== undefined);
+      return wide !== undefined && (!write || 'low' in wide || wide.write !== undefined);
     }
     const register = this.registers.get(key);
     return (write ? register?.write : register?.read) !== undefined;
@@ -268,20 +255,33 @@ export class ControlRegisters implements TranslationControl, CoreControl {
     this.registers.get(key)!.write!(value);
   }
 
-  /** 64-bit registers, as numbers. */
+  /** A 64-bit register: returns its low word, and leaves the high one in `high`. */
   readWide(key: number): number {
-    return this.wide.get(key)!.read();
+    const register = this.wide.get(key)!;
+    if ('low' in register) {
+      this.high = this[register.high];
+      return this[register.low];
+    }
+    const value = register.read();
+    this.high = Math.floor(value / 2 ** 32) | 0;
+    return value | 0;
   }
 
-  writeWide(key: number, value: number): void {
-    this.wide.get(key)!.write!(value);
+  writeWide(key: number, low: number, high: number): void {
+    const register = this.wide.get(key)!;
+    if ('low' in register) {
+      this[register.low] = low;
+      this[register.high] = high;
+      register.written();
+    } else register.write!((low >>> 0) + (high >>> 0) * 2 ** 32);
   }
 
   private describeRegisters(): Map<number, Register> {
     const { host } = this;
     const { translations, timer } = host;
     const map = new Map<number, Register>();
-    for (const [key, value] of identification) map.set(key, { read: () => value });
+    const { registers, cacheSizes } = coreIdentities[host.model];
+    for (const [key, value] of registers) map.set(key, { read: () => value });
     const ignore = (): void => {};
     const plain = (key: number, value = 0): void => {
       this.plain.set(key, value);
@@ -322,7 +322,7 @@ export class ControlRegisters implements TranslationControl, CoreControl {
     map.set(cp15(2, 0, 0, 2), {
       read: () => this.ttbcr,
       write: (value) => {
-        this.ttbcr = value & 0x37;
+        this.ttbcr = value & ttbcrEae ? value : value & 0x37;
         translations.flush();
       },
     });
@@ -347,9 +347,9 @@ export class ControlRegisters implements TranslationControl, CoreControl {
     }
     for (const crm of [3, 5, 6, 7]) {
       map.set(cp15(8, 0, crm, 0), { write: () => translations.flush() });
-      map.set(cp15(8, 0, crm, 1), { write: (address) => translations.flushPage(address) });
+      map.set(cp15(8, 0, crm, 1), { write: (address) => this.flushAddress(address) });
       map.set(cp15(8, 0, crm, 2), { write: (asid) => this.flushAsid(asid) });
-      map.set(cp15(8, 0, crm, 3), { write: (address) => translations.flushPage(address) });
+      map.set(cp15(8, 0, crm, 3), { write: (address) => this.flushAddress(address) });
     }
     for (const [crm, opc2] of performanceRegisters) plain(cp15(9, 0, crm, opc2));
     map.set(cp15(9, 1, 0, 2), { read: () => (host.cpuCount - 1) << 24, write: ignore }); // L2CTLR
@@ -404,6 +404,9 @@ export class ControlRegisters implements TranslationControl, CoreControl {
       [wideKey(15, 14, 1), { read: () => timer.count() }],
       [wideKey(15, 14, 2), compare(timer.physical)],
       [wideKey(15, 14, 3), compare(timer.virtual)],
+      [wideKey(15, 2, 0), { low: 'ttbr0', high: 'ttbr0High', written: () => this.host.translations.flushLocal() }],
+      [wideKey(15, 2, 1), { low: 'ttbr1', high: 'ttbr1High', written: () => this.host.translations.flushLocal() }],
+      [wideKey(15, 7, 0), { low: 'par', high: 'parHigh', written() {} }],
       [wideKey(14, 1, 0), { read: () => 0 }], // DBGDRAR
       [wideKey(14, 2, 0), { read: () => 0 }], // DBGDSAR
     ]);
@@ -414,9 +417,19 @@ export class ControlRegisters implements TranslationControl, CoreControl {
     this.host.translations.flush();
   }
 
+  private flushAddress(address: number): void {
+    const { translations } = this.host;
+    if (!this.walker.huge) {
+      translations.flushPage(address);
+      return;
+    }
+    translations.flush();
+    this.walker.huge = false;
+  }
+
   private flushAsid(asid: number): void {
     const { cpuCount, translations } = this.host;
-    if (cpuCount > 1 || ((asid ^ this.contextidr) & 0xff) === 0) translations.flushLocal(true);
+    if (cpuCount > 1 || this.longDescriptors || ((asid ^ this.contextidr) & 0xff) === 0) translations.flushLocal(true);
   }
 
   /** ATS1CPR, CPW, CUR, CUW (B4.2.4): the result goes to PAR. */
@@ -427,7 +440,9 @@ export class ControlRegisters implements TranslationControl, CoreControl {
     const ok = this.walker.walk(address >>> 0, access, result, true);
     this.asUser = undefined;
     const { fault } = this.walker;
-    this.par = ok ? result.physical : 1 | ((fault & 15) << 1) | ((fault & 0x10) << 2);
+    this.parHigh = 0;
+    if (this.longDescriptors) this.par = parLong | (ok ? result.physical : 1 | (fault << 1));
+    else this.par = ok ? result.physical : 1 | ((fault & 15) << 1) | ((fault & 0x10) << 2);
   }
 }
 

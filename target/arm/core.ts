@@ -140,7 +140,8 @@ export class ArmCore {
     this.control.modeChanged();
   }
 
-  private exchangeHigh(): void {
+  /** R8 to R12 become FIQ mode's, or all others' again. */
+  exchangeHigh(): void {
     const { i32 } = this.cpu;
     for (let n = 0; n < 5; n++) {
       const value = i32[w.r + 8 + n]!;

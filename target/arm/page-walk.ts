@@ -1,6 +1,11 @@
+import { walkLong } from './long-descriptor.ts';
+
 /*
  * Address translation (DDI 0406C B3). Addresses are u32 numbers; descriptors are read as i32 words.
  */
+
+/** FSR.LPAE. */
+export const longFormat = 1 << 9;
 
 /** Access bits: 1 read, 2 write, 4 execute. */
 const write = 2;
@@ -23,6 +28,9 @@ export const FaultStatus = {
   permissionPage: 0b01111,
 } as const;
 
+/** TTBCR.EAE: the tables are of the long-descriptor format. */
+export const ttbcrEae = 1 << 31;
+
 /** What a walk finds out. */
 export interface WalkResult {
   physical: number;
@@ -37,6 +45,9 @@ export interface TranslationControl {
   readonly ttbcr: number;
   readonly ttbr0: number;
   readonly ttbr1: number;
+  /** High words, in the long-descriptor format. */
+  readonly ttbr0High: number;
+  readonly ttbr1High: number;
   readonly dacr: number;
   readonly privileged: boolean;
 }
@@ -49,9 +60,11 @@ const sctlrAfe = 1 << 29;
 const privilegedAccess = [0, 3, 3, 3, 0, 1, 1, 1];
 const userAccess = [0, 0, 1, 3, 0, 0, 1, 1];
 
-/** Walks short-descriptor tables (B3.5). A fault is left in `fault` and `domain`. */
+/** Walks page tables, short descriptors (B3.5) or long ones. A fault is left in `fault` and `domain`. */
 export class PageTableWalker {
-  /** `FaultStatus` of the last walk that failed, and the domain it concerns. */
+  /** A translation of more than 2 MiB has been found: TLB maintenance by address does not know all of its pages. */
+  huge = false;
+  /** `FaultStatus` or `LongStatus` of the last walk that failed, and the domain it concerns. */
   fault = 0;
   domain = 0;
   private readonly control: TranslationControl;
@@ -71,6 +84,11 @@ export class PageTableWalker {
       into.global = true;
       into.large = false;
       return true;
+    }
+    if (control.ttbcr & ttbcrEae) {
+      const fault = walkLong(control, this.word, address, access, into);
+      this.huge ||= into.large;
+      return fault === 0 || this.refuse(fault);
     }
     const n = control.ttbcr & 7;
     const upper = n !== 0 && address >>> (32 - n) !== 0;
@@ -99,6 +117,7 @@ export class PageTableWalker {
       : ((first & 0xfff00000) | (address & 0x000ff000)) >>> 0;
     into.global = (first & (1 << 17)) === 0;
     into.large = true;
+    this.huge ||= isSuper;
     const ap = ((first >>> 10) & 3) | ((first >>> 13) & 4);
     return this.check(access, into, ap, (first & 0x10) !== 0, (first & 1) !== 0, 0);
   }
@@ -151,6 +170,7 @@ export class PageTableWalker {
   /** DFSR or IFSR for the last fault: status, domain, WnR. */
   status(access: number): number {
     const { fault } = this;
+    if (this.control.ttbcr & ttbcrEae) return longFormat | fault | (access === write ? 1 << 11 : 0);
     return ((fault & 0x10) << 6) | (fault & 15) | (this.domain << 4) | (access === write ? 1 << 11 : 0);
   }
 }

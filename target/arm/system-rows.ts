@@ -2,7 +2,7 @@ import type { Value } from '#tcg/builder.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import { Decoder, indexRows } from '#tcg/decode.ts';
 import type { ArmContext } from './context.ts';
-import { registerKey, wideKey } from './control-registers.ts';
+import { registerKey, wideKey } from './control-keys.ts';
 import { dataKinds, loadData, storeData } from './guest-data.ts';
 import { type ArmRow, row } from './row.ts';
 import { expandA32 } from './shift.ts';
@@ -168,11 +168,26 @@ function countRegisters(list: number): number {
   return count;
 }
 
-/** Where User mode's register n is while another mode than User and System runs. FIQ mode's R8 to R12 are not told apart. */
+/** Where User mode's register n is while another mode than User and System runs, within `withUserHigh`. */
 function userSlot(n: number): number {
   if (n === 13) return systemState.offset('userSp');
   return n === 14 ? systemState.offset('userLr') : slotR(n);
 }
+
+/** Calls `act` so that R8 to R12 are User mode's in what it emits, if any of them is in `list`: FIQ mode has its own. */
+function withUserHigh(c: ArmContext, list: number, act: () => void): void {
+  if ((list & highRegisters) === 0) return act();
+  const { b } = c;
+  const exchange = (): void => {
+    b.if(b.eqz(b.xor(b.get32(slotMode), b.i32(Mode.fiq))));
+    b.helper(c.system!.helpers.exchangeHigh, false);
+    b.endif();
+  };
+  exchange();
+  act();
+  exchange();
+}
+const highRegisters = 0x1f00;
 
 /** `LDM{<amode>} <Rn>{!}, <registers>^`: User mode's registers, or an exception return if R15 is in the list. */
 function ldmBanked(c: ArmContext, f: Multiple & { list: number }): void {
@@ -184,9 +199,13 @@ function ldmBanked(c: ArmContext, f: Multiple & { list: number }): void {
   for (let i = 0; i < count; i++) values.push(loadData(c, dataKinds.word, address, 4 * i));
   const returns = (f.list & 0x8000) !== 0;
   if (f.w) c.setReg(f.rn, stepped);
-  for (let n = 0, i = 0; n < 15; n++) {
-    if (f.list & (1 << n)) b.set32(returns ? slotR(n) : userSlot(n), values[i++]!);
-  }
+  const write = (): void => {
+    for (let n = 0, i = 0; n < 15; n++) {
+      if (f.list & (1 << n)) b.set32(returns ? slotR(n) : userSlot(n), values[i++]!);
+    }
+  };
+  if (returns) write();
+  else withUserHigh(c, f.list, write);
   if (returns) returnWith(c, values[count - 1]!, b.get32(slotSpsr));
 }
 
@@ -196,11 +215,12 @@ function stmBanked(c: ArmContext, f: Multiple & { list: number }): void {
   const count = countRegisters(f.list);
   if (!c.system!.privileged || count === 0 || f.rn === 15) return c.undefined();
   const { address, stepped } = range(c, f, c.reg(f.rn), count);
-  for (let n = 0, offset = 0; n < 16; n++) {
-    if ((f.list & (1 << n)) === 0) continue;
-    storeData(c, dataKinds.word, address, n === 15 ? c.reg(15) : b.get32(userSlot(n)), offset);
-    offset += 4;
-  }
+  const values: Value[] = [];
+  withUserHigh(c, f.list, () => {
+    for (let n = 0; n < 15; n++) if (f.list & (1 << n)) values.push(b.get32(userSlot(n)));
+  });
+  if (f.list & 0x8000) values.push(c.reg(15));
+  for (const [i, value] of values.entries()) storeData(c, dataKinds.word, address, value, 4 * i);
   if (f.w) c.setReg(f.rn, stepped);
 }
 

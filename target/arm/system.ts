@@ -2,7 +2,8 @@ import type { Value } from '#tcg/builder.ts';
 import { ExitReason } from '#tcg/cpu-page.ts';
 import type { Helper } from '#tcg/target.ts';
 import type { ArmContext } from './context.ts';
-import { type ControlRegisters, wideKey } from './control-registers.ts';
+import { wideKey } from './control-keys.ts';
+import type { ControlRegisters } from './control-registers.ts';
 import type { ArmCore } from './core.ts';
 import type { ArmRow } from './row.ts';
 import { armState } from './state.ts';
@@ -20,6 +21,7 @@ export interface SystemHelpers {
   readonly setStackPointer: number;
   readonly readFp: number;
   readonly writeFp: number;
+  readonly exchangeHigh: number;
 }
 
 /** What translate functions of the privileged instructions get besides the `ArmContext`. */
@@ -45,8 +47,8 @@ const wordSpsr = systemState.offset('spsr') >> 2;
 const wordFpscr = armState.offset('fpscr') >> 2;
 const wordFpNzcv = armState.offset('fpNzcv') >> 2;
 
-/** FPSID, MVFR0, MVFR1 of a Cortex-A15; FPINST and FPINST2 read as 0. */
-const fpRegisters: Readonly<Record<number, number>> = { 0: 0x410430f0, 6: 0x11111111, 7: 0x10110222, 9: 0, 10: 0 };
+/** MVFR1 and MVFR0; FPINST and FPINST2 read as 0. */
+const fpRegisters: Readonly<Record<number, number>> = { 6: 0x11111111, 7: 0x10110222, 9: 0, 10: 0 };
 const fpexc = 8;
 
 /** The core that runs. */
@@ -57,7 +59,6 @@ export interface RunningCore {
 
 /** The helpers of a machine's cores, in the order of `SystemHelpers`. */
 export function systemHelpers(running: () => RunningCore): Helper[] {
-  const high = (value: number): number => Math.floor(value / 2 ** 32) | 0;
   return [
     { name: 'cp_read', call: (_cpu, key) => running().control.read(key) },
     {
@@ -70,16 +71,16 @@ export function systemHelpers(running: () => RunningCore): Helper[] {
     {
       name: 'cp_read_wide',
       call({ i32 }, key, rt, rt2) {
-        const value = running().control.readWide(key);
-        i32[wordR + rt] = value;
-        i32[wordR + rt2] = high(value);
+        const { control } = running();
+        i32[wordR + rt] = control.readWide(key);
+        i32[wordR + rt2] = control.high;
         return 0;
       },
     },
     {
       name: 'cp_write_wide',
       call(_cpu, key, low, top) {
-        running().control.writeWide(key, (low >>> 0) + (top >>> 0) * 2 ** 32);
+        running().control.writeWide(key, low, top);
         return 0;
       },
     },
@@ -103,6 +104,7 @@ export function systemHelpers(running: () => RunningCore): Helper[] {
       name: 'read_fp',
       call({ i32 }, register) {
         if (register === fpexc) return running().control.fpexc;
+        if (register === 0) return running().control.fpsid;
         if (register === 1) return i32[wordFpscr]! | i32[wordFpNzcv]!;
         return fpRegisters[register] ?? 0;
       },
@@ -115,6 +117,13 @@ export function systemHelpers(running: () => RunningCore): Helper[] {
           i32[wordFpscr] = value & fpscrBits;
           i32[wordFpNzcv] = value & nzcvBits;
         }
+        return 0;
+      },
+    },
+    {
+      name: 'exchange_high',
+      call() {
+        running().core.exchangeHigh();
         return 0;
       },
     },
@@ -134,6 +143,7 @@ export const systemHelperNumbers = (first: number): SystemHelpers => ({
   setStackPointer: first + 7,
   readFp: first + 8,
   writeFp: first + 9,
+  exchangeHigh: first + 10,
 });
 
 /** Leaves for `reason` after this instruction if `condition` is not 0. */

@@ -78,7 +78,7 @@ export const shellCases: ProgramCase[] = [
   },
   {
     name: 'parallel',
-    packages: ['parallel', 'bash'],
+    packages: ['parallel', 'bash', 'hostname'],
     script: `HOME=$PWD parallel -k -j3 'echo {} {#}' ::: a b c 2>/dev/null`,
     expected: 'a 1\nb 2\nc 3\n',
   },

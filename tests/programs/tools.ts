@@ -284,7 +284,7 @@ ls -la --color=always l | grep -c l; ls -lZ t > /dev/null; rm -rf a x* ; ls`,
     name: 'vim -e',
     packages: ['vim', ...coreutils],
     files: { t: lines(3) },
-    script: `vim -u NONE -es -c '%s/fox/cat/g' -c 'call append(0, string(map(range(3), "v:val * 2")))' -c wq t; head -n 2 t`,
+    script: `vim.basic -u NONE -es -c '%s/fox/cat/g' -c 'call append(0, string(map(range(3), "v:val * 2")))' -c wq t; head -n 2 t`,
     expected: '[0, 2, 4]\n0 0 cat 0\n',
   },
   {

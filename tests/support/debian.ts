@@ -273,3 +273,15 @@ export async function debianClosure(title: string, packages: readonly string[]):
     return fetchInto(root, wanted, `${title} (${wanted.length} packages)`);
   });
 }
+
+/** LD_LIBRARY_PATH for programs of an unpacked folder. */
+export function libraryPath(root: string): string {
+  const folders = ['usr/lib', 'lib'].map((dir) => join(root, dir)).filter(existsSync);
+  return folders
+    .flatMap((dir) =>
+      readdirSync(dir)
+        .filter((name) => name.endsWith('-linux-gnu'))
+        .map((name) => join(dir, name)),
+    )
+    .join(':');
+}

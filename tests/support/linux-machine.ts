@@ -90,13 +90,15 @@ async function makeFile(path: string, bytes: Uint8Array): Promise<string> {
 
 const xzMagic = Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0]);
 
+type Flavour = 'armmp' | 'armmp-lpae';
+
 /** The package of Debian's kernel for 32-bit ARM. */
-const kernelPackage = (): Promise<string> =>
-  debianDependency('linux-image-armmp', 'armhf', /\blinux-image-[\d.-]+-armmp\b/);
+const kernelPackage = (flavour: Flavour = 'armmp'): Promise<string> =>
+  debianDependency(`linux-image-${flavour}`, 'armhf', new RegExp(String.raw`\blinux-image-[\d.-]+-${flavour}\b(?!-)`));
 
 /** Debian's kernel for 32-bit ARM: the compressed file, and the uncompressed one. */
-export async function debianKernel(): Promise<{ readonly zImage: string; readonly image: string }> {
-  const name = await kernelPackage();
+export async function debianKernel(flavour?: Flavour): Promise<{ readonly zImage: string; readonly image: string }> {
+  const name = await kernelPackage(flavour);
   const boot = join(await debianPackage(name, 'armhf'), 'boot');
   const compressed = readdirSync(boot).find((entry) => entry.startsWith('vmlinuz'));
   if (compressed === undefined) throw new Error(`package ${name} has no kernel`);

@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { cachePath, contentKey, makeOnce, Unavailable } from './cache.ts';
-import { debianClosure, onPath } from './debian.ts';
+import { debianClosure, libraryPath, onPath } from './debian.ts';
 import { run } from './run.ts';
 
 /** GNU triples of the guest ABIs: hard-float (Debian armhf) and soft-float (Debian armel). */
@@ -27,19 +27,11 @@ function environment(extra: Record<string, string>): Record<string, string> {
 // the tools link with (bfd, isl, mpc …) must be pointed out.
 async function unpackedToolchain(triple: Triple): Promise<Toolchain> {
   const root = await debianClosure(`toolchain-${triple}`, [`g++-${triple}`, `gcc-${triple}`]);
-  const libraries = ['usr/lib', 'lib']
-    .map((dir) => join(root, dir))
-    .filter(existsSync)
-    .flatMap((dir) =>
-      readdirSync(dir)
-        .filter((name) => name.endsWith('-linux-gnu'))
-        .map((name) => join(dir, name)),
-    );
   const bin = join(root, 'usr/bin');
   return {
     cc: join(bin, `${triple}-gcc`),
     cxx: join(bin, `${triple}-g++`),
-    env: environment({ PATH: `${bin}:/usr/bin:/bin`, LD_LIBRARY_PATH: libraries.join(':') }),
+    env: environment({ PATH: `${bin}:/usr/bin:/bin`, LD_LIBRARY_PATH: libraryPath(root) }),
   };
 }
 
