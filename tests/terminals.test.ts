@@ -108,8 +108,8 @@ describe.skipIf(reason !== undefined)(`full-screen programs${reason ? ` (skipped
       await screen.type(':split\r:set nu\r');
       const split = await screen.shows(/^ {2}1 x +ytwo$/m);
       await screen.resize(60, 16);
-      await screen.type(':%s/thre/THRE/g\r');
-      const smaller = await screen.shows(/THREe\n[^]*THREe\n[^]*:%s/);
+      await screen.type(":%s/thre/THRE/g | redraw! | echo 'drawn'\r");
+      const smaller = await screen.shows(/THREe\n[^]*THREe\n[^]*drawn$/);
       await screen.type(':wqa\r');
       return [first, split, smaller];
     });
