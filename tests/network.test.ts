@@ -10,7 +10,7 @@ import { debianFile } from './support/debian.ts';
 import { packagePaths } from './support/debian-cases.ts';
 import { buildOf, networkPrograms, variants } from './support/guest-programs.ts';
 import { observeOracle, observeTsemu, workName } from './support/observe.ts';
-import { oracleOrReason } from './support/oracle.ts';
+import { oracleOrReason, runQemu } from './support/oracle.ts';
 import { plainEnvironment, type Tier, tsemuCommand } from './support/run.ts';
 import { buildGuest, toolchainOrReason } from './support/toolchain.ts';
 import { freshWorkdir } from './support/workdir.ts';
@@ -259,6 +259,11 @@ describe.skipIf(missing !== undefined)(`network of the host${missing ? ` (skippe
     expect(output).toContain('flags 49\n');
     expect(output).toContain('inet 127.0.0.1 mask 255.0.0.0\n');
     expect(output).toContain('name lo none 0\n');
+  });
+
+  test.skipIf(reason !== undefined)('the routes by netlink', async () => {
+    const expected = await runQemu([peer, 'routes'], { env: plainEnvironment });
+    expect(await new Guest([peer, 'routes']).output()).toBe(expected.stdout.toString());
   });
 
   test('busybox wget, nslookup and nc', async () => {

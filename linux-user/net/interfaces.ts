@@ -41,6 +41,9 @@ function attribute(name: string, file: string): number | undefined {
   }
 }
 
+/** The index of an interface of Linux that may be down or without an address; 0: there is none of that name. */
+export const indexOf = (name: string): number => attribute(name, 'ifindex') ?? 0;
+
 /** The interfaces that Node tells of: those that are up and have an address. Ordered by index. */
 export function hostInterfaces(): Interface[] {
   const found = Object.entries(process.getBuiltinModule('node:os').networkInterfaces()).map(

@@ -13,6 +13,7 @@ import {
   queueLength,
 } from './interfaces.ts';
 import { Family } from './numbers.ts';
+import { hostRoutes, type Route } from './routes.ts';
 import { Socket } from './socket.ts';
 
 /** Message types and flags (include/uapi/linux/netlink.h, rtnetlink.h). */
@@ -22,6 +23,8 @@ const RTM_NEWLINK = 16;
 const RTM_GETLINK = 18;
 const RTM_NEWADDR = 20;
 const RTM_GETADDR = 22;
+const RTM_NEWROUTE = 24;
+const RTM_GETROUTE = 26;
 const NLM_F_MULTI = 2;
 const NLM_F_ACK = 4;
 const NLM_F_DUMP = 0x300;
@@ -38,7 +41,21 @@ const Attribute = {
   IFA_LABEL: 3,
   IFA_BROADCAST: 4,
   IFA_FLAGS: 8,
+  RTA_DST: 1,
+  RTA_OIF: 4,
+  RTA_GATEWAY: 5,
+  RTA_PRIORITY: 6,
+  RTA_PREFSRC: 7,
+  RTA_TABLE: 15,
+  RTA_PREF: 20,
 } as const;
+const RT_TABLE_MAIN = 254;
+const RTPROT_KERNEL = 2;
+const RTPROT_BOOT = 3;
+const RT_SCOPE_UNIVERSE = 0;
+const RT_SCOPE_LINK = 253;
+const RTN_UNICAST = 1;
+const ICMPV6_ROUTER_PREF_MEDIUM = 0;
 const IFA_F_PERMANENT = 0x80;
 const IF_OPER_UNKNOWN = 0;
 const IF_OPER_UP = 6;
@@ -98,6 +115,27 @@ function addressPayload({ index, name, flags }: Interface, own: InterfaceAddress
   return Buffer.concat([head, ...attributes]);
 }
 
+/** struct rtmsg and its attributes. */
+function routePayload({ destination, prefix, gateway, source, index, metric }: Route): Uint8Array {
+  const four = destination.length === 4;
+  const protocol = gateway === null ? RTPROT_KERNEL : RTPROT_BOOT;
+  const scope = four && gateway === null ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+  const family = four ? Family.AF_INET : Family.AF_INET6;
+  const attributes = [attributeOf(Attribute.RTA_TABLE, word(RT_TABLE_MAIN))];
+  if (prefix > 0) attributes.push(attributeOf(Attribute.RTA_DST, destination));
+  if (metric > 0) attributes.push(attributeOf(Attribute.RTA_PRIORITY, word(metric)));
+  if (gateway !== null) attributes.push(attributeOf(Attribute.RTA_GATEWAY, gateway));
+  if (source !== null) attributes.push(attributeOf(Attribute.RTA_PREFSRC, source));
+  if (!four) attributes.push(attributeOf(Attribute.RTA_PREF, Uint8Array.of(ICMPV6_ROUTER_PREF_MEDIUM)));
+  attributes.push(attributeOf(Attribute.RTA_OIF, word(index)));
+  const head = Uint8Array.of(family, prefix, 0, 0, RT_TABLE_MAIN, protocol, scope, RTN_UNICAST, 0, 0, 0, 0);
+  return Buffer.concat([head, ...attributes]);
+}
+
+/** True for addresses (or routes) of a family; AF_UNSPEC is any. */
+const isOf = (family: number, bytes: Uint8Array): boolean =>
+  family === Family.AF_INET ? bytes.length === 4 : family === Family.AF_INET6 ? bytes.length === 16 : true;
+
 /** A message from the guest. */
 interface Request {
   readonly type: number;
@@ -107,7 +145,7 @@ interface Request {
   readonly header: Uint8Array;
 }
 
-/** AF_NETLINK with NETLINK_ROUTE (rtnetlink(7)): the questions after interfaces and their addresses. */
+/** AF_NETLINK with NETLINK_ROUTE (rtnetlink(7)): the questions after interfaces, their addresses and routes. */
 export class NetlinkSocket extends Socket {
   private readonly queue = new ChunkQueue(true);
   private port = 0;
@@ -175,17 +213,21 @@ export class NetlinkSocket extends Socket {
     const dump = (flags & NLM_F_DUMP) === NLM_F_DUMP;
     if (type === RTM_GETLINK && dump) this.dump(request, RTM_NEWLINK, hostInterfaces().map(linkPayload));
     else if (type === RTM_GETADDR && dump) this.dump(request, RTM_NEWADDR, this.addresses(request.payload[0] ?? 0));
+    else if (type === RTM_GETROUTE && dump) this.dump(request, RTM_NEWROUTE, this.routes(request.payload[0] ?? 0));
     else if (type === RTM_GETLINK) this.answerLink(request);
     else this.error(request, 'EOPNOTSUPP');
   }
 
   private addresses(family: number): Uint8Array[] {
-    const bytes = family === Family.AF_INET ? 4 : family === Family.AF_INET6 ? 16 : 0;
     return hostInterfaces().flatMap((each) =>
-      each.addresses
-        .filter(({ address }) => bytes === 0 || address.length === bytes)
-        .map((address) => addressPayload(each, address)),
+      each.addresses.filter(({ address }) => isOf(family, address)).map((address) => addressPayload(each, address)),
     );
+  }
+
+  private routes(family: number): Uint8Array[] {
+    return hostRoutes()
+      .filter(({ destination }) => isOf(family, destination))
+      .map(routePayload);
   }
 
   /** One interface, asked for by index or by name. */
