@@ -261,6 +261,10 @@ describe.skipIf(missing !== undefined)(`network of the host${missing ? ` (skippe
     expect(output).toContain('name lo none 0\n');
   });
 
+  test.skipIf(process.platform !== 'linux')('a process of the host, by its directory in /proc', async () => {
+    expect(await new Guest([peer, 'process', String(process.pid)]).output()).toBe('1 tasks 1\n');
+  });
+
   test.skipIf(reason !== undefined)('the routes by netlink', async () => {
     const expected = await runQemu([peer, 'routes'], { env: plainEnvironment });
     expect(await new Guest([peer, 'routes']).output()).toBe(expected.stdout.toString());

@@ -135,11 +135,12 @@ export class FileSystem {
 
   /** The canonical path, without its leading slash, of an open directory. ENOENT if it has gone from the guest's tree. */
   pathOfDirectory(file: OpenFile): string {
-    if (!(file instanceof HostDirectory) || !hasDescriptorPaths()) {
+    const mount = file.mount ?? this.names.root;
+    // What /proc shows of the host's processes keeps its name, too.
+    if (!(file instanceof HostDirectory) || !hasDescriptorPaths() || mount.root.kind !== 'host') {
       return normalizePath(file.path).subarray(1).toString('latin1');
     }
-    const mount = file.mount ?? this.names.root;
-    const found = mount.root.kind === 'host' ? mount.root.tree.pathOf(file.hostFd) : null;
+    const found = mount.root.tree.pathOf(file.hostFd);
     if (found === null) throw new Errno('ENOENT');
     const at = mount.at.slice(1);
     return at === '' || found === '' ? at + found : `${at}/${found}`;
