@@ -94,10 +94,11 @@ export function loadState(machine: Machine, bytes: Uint8Array): void {
     cpu.load(head.cpus[cpu.index]!);
   }
   machine.switchTo(cpus[head.current]!);
-  for (const [i, timer] of board.timers.entries()) timer.load(head.timers[i]!);
   for (const [i, device] of board.devices.entries()) device.load(head.devices[i]);
   // Loading a device may have moved its lines before the interrupt controller's state came.
   for (const cpu of cpus) cpu.restoreLines(head.cpus[cpu.index]!);
+  // What has become due meanwhile raises its line now, with the interrupt controller as it was.
+  for (const [i, timer] of board.timers.entries()) timer.load(head.timers[i]!);
   memory.flush();
 }
 
