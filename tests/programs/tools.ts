@@ -8,7 +8,7 @@ const coreutils = ['coreutils', 'dash'];
 export const toolCases: ProgramCase[] = [
   {
     name: 'coreutils',
-    packages: coreutils,
+    packages: [...coreutils, 'diffutils', 'findutils', 'grep'],
     files: { t: lines(500) },
     script: `sort -k2n t | head -n 2; sha256sum t | cut -c1-8; wc -l < t; split -n l/3 t x; ls x*; cat x* | cmp - t && echo same
 tac t | tail -n 1; shuf -n 5 t | wc -l; seq 3 | paste -sd+; numfmt --to=iec 123456; factor 1234567890123456789; stat -c '%s %F' t; du -b t; od -c -N 4 t; mktemp -d d.XXXX | cut -c1-2
@@ -66,7 +66,7 @@ ls -la --color=always l | grep -c l; ls -lZ t > /dev/null; rm -rf a x* ; ls`,
   },
   {
     name: 'tar',
-    packages: ['tar', 'gzip', 'xz-utils', 'bzip2', 'zstd', ...coreutils],
+    packages: ['tar', 'gzip', 'xz-utils', 'bzip2', 'zstd', 'diffutils', ...coreutils],
     files: { 'd/a': text, 'd/e/b': 'b\n', 'd/l': { link: 'a' } },
     script: `for z in gzip xz bzip2 zstd; do tar --$z -cf x.$z d && mkdir $z && tar -C $z -xf x.$z && diff -r d $z/d && echo $z; done; tar tf x.gzip | sort; tar --xattrs --sort=name -cf - d | tar tvf - | wc -l`,
     expected: 'gzip\nxz\nbzip2\nzstd\nd/\nd/a\nd/e/\nd/e/b\nd/l\n5\n',
