@@ -1,22 +1,13 @@
 import type * as NodeFfi from 'node:ffi';
 import { Errno, errnoName } from '#util/errno.ts';
+import { loadExperimental } from '#util/experimental.ts';
 
 /* Calls of the host's C library that Node has no function for, on hosts where it can be asked directly. */
 
 type Ffi = typeof NodeFfi;
 
-/** Loads node:ffi without the warning that it is experimental; undefined where Node has none. */
-export function loadFfi(): Ffi | undefined {
-  const warn = Object.getOwnPropertyDescriptor(process, 'emitWarning')!;
-  process.emitWarning = () => {};
-  try {
-    return process.getBuiltinModule('node:ffi');
-  } catch {
-    return undefined;
-  } finally {
-    Object.defineProperty(process, 'emitWarning', warn);
-  }
-}
+/** node:ffi; undefined where Node has none. */
+export const loadFfi = (): Ffi | undefined => loadExperimental<Ffi>('node:ffi');
 
 function openLibC(ffi: Ffi) {
   return ffi.dlopen(null, {

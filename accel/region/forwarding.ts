@@ -1,10 +1,11 @@
-import { copyBlock, createBlock, type IrBlock } from '#tcg/ir.ts';
+import { createBlock, type IrBlock } from '#tcg/ir.ts';
 import { memoryAccess } from '#tcg/memory-ops.ts';
 import { slotBytes } from '#tcg/op-tables.ts';
 import { Op, opDefs, opNames } from '#tcg/ops.ts';
 import { privateCells, privateSlots } from '#tcg/passes/dead-code.ts';
 import type { Helper, Target } from '#tcg/target.ts';
 import { edgesByTerminal, type FlowEdge, type RegionFlow } from './flow.ts';
+import { reversePostorder } from './graph.ts';
 import { constantSymbol, type Known, KnownState, type MemoryFact, type Origin, SlotNumbers } from './known-values.ts';
 
 /** Mark of a `set` (its y): the slot's place in the CPU page holds the value already. */
@@ -57,7 +58,11 @@ class Forwarding {
   }
 
   run(): number[] {
-    const { order, position } = this.order();
+    const order = reversePostorder(
+      this.edges.map((edges) => [...edges.values()].flat().flatMap(({ node }) => (node >= 0 ? [node] : []))),
+    );
+    const position = new Int32Array(this.blocks.length).fill(-1);
+    for (const [at, node] of order.entries()) position[node] = at;
     this.arrivals[0]!.push(KnownState.loaded(this.slots, this.fresh));
     for (const node of order)
       for (const edges of this.edges[node]!.values())
@@ -69,29 +74,6 @@ class Forwarding {
     }
     this.keepValues();
     return this.sure;
-  }
-
-  /** The nodes that can be reached, in reverse postorder. */
-  private order(): { order: readonly number[]; position: Int32Array } {
-    const position = new Int32Array(this.blocks.length).fill(-1);
-    const postorder: number[] = [];
-    const seen = new Uint8Array(this.blocks.length);
-    const successors = this.edges.map((edges) => [...edges.values()].flat().map(({ node }) => node));
-    const stack = [{ node: 0, at: 0 }];
-    seen[0] = 1;
-    for (let top = stack.at(-1); top; top = stack.at(-1)) {
-      const to = successors[top.node]![top.at++];
-      if (to === undefined) {
-        postorder.push(top.node);
-        stack.pop();
-      } else if (to >= 0 && !seen[to]) {
-        seen[to] = 1;
-        stack.push({ node: to, at: 0 });
-      }
-    }
-    const order = postorder.reverse();
-    for (const [at, node] of order.entries()) position[node] = at;
-    return { order, position };
   }
 
   private visit(node: number, entered: KnownState): void {
@@ -292,22 +274,21 @@ function become(block: IrBlock, i: number, op: number, x: number): void {
 /** Inserts `set`s and renumbers the ops after them. */
 function insertSets(block: IrBlock, sets: KeptValue[]): void {
   sets.sort((one, other) => one.after - other.after);
-  const before = copyBlock(block);
-  const wide = createBlock(before.length + sets.length);
-  const map = new Int32Array(before.length);
+  const wide = createBlock(block.length + sets.length);
+  const map = new Int32Array(block.length);
   const renumber = (value: number): number => (value < 0 ? -1 : map[value]!);
   let to = 0;
   let next = 0;
-  for (let i = 0; i < before.length; i++) {
+  for (let i = 0; i < block.length; i++) {
     map[i] = to;
-    wide.op[to] = before.op[i]!;
-    wide.a[to] = renumber(before.a[i]!);
-    wide.b[to] = renumber(before.b[i]!);
-    wide.c[to] = renumber(before.c[i]!);
-    wide.x[to] = before.x[i]!;
-    wide.y[to] = before.y[i]!;
-    wide.z[to] = before.z[i]!;
-    wide.w[to++] = before.w[i]!;
+    wide.op[to] = block.op[i]!;
+    wide.a[to] = renumber(block.a[i]!);
+    wide.b[to] = renumber(block.b[i]!);
+    wide.c[to] = renumber(block.c[i]!);
+    wide.x[to] = block.x[i]!;
+    wide.y[to] = block.y[i]!;
+    wide.z[to] = block.z[i]!;
+    wide.w[to++] = block.w[i]!;
     for (let set = sets[next]; set?.after === i; set = sets[++next]) {
       become(wide, to, Op.set_i32, set.offset);
       wide.a[to++] = map[set.value]!;

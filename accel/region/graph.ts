@@ -68,7 +68,8 @@ export function buildGraph(
   };
 }
 
-function reversePostorder(successors: readonly (readonly number[])[]): number[] {
+/** The nodes that can be reached from node 0, in reverse postorder. `successors[n]`: nodes that node n leads to. */
+export function reversePostorder(successors: readonly (readonly number[])[]): number[] {
   const seen = new Uint8Array(successors.length);
   const postorder: number[] = [];
   const stack: { node: number; edge: number }[] = [{ node: 0, edge: 0 }];

@@ -32,28 +32,19 @@ function mountDevices(
     tty: controllingTerminal(),
   };
   const pts = new PtsDirectory(terminals, hostDevices === null ? null : '/dev/pts');
-  if (hostDevices !== null) {
-    // What the host has is as good, and host programs can be given it.
-    names.mount({
-      at: '/dev',
-      type: 'devtmpfs',
-      source: 'udev',
-      readOnly: false,
-      root: inodes(new TreeDirectory(ours, hostDevices, 0o755)),
-    });
-    names.mount({ at: '/dev/pts', type: 'devpts', source: 'devpts', readOnly: false, root: inodes(pts) });
-    return;
-  }
   const directory = new TreeDirectory({}, null, 0o755);
-  const all = { ...memoryDevices(), ...ours, mqueue: directory, pts: directory, shm: directory };
+  // What the host has is as good, and host programs can be given it.
+  const all =
+    hostDevices === null ? { ...memoryDevices(), ...ours, mqueue: directory, pts: directory, shm: directory } : ours;
   names.mount({
     at: '/dev',
     type: 'devtmpfs',
     source: 'udev',
     readOnly: false,
-    root: inodes(new TreeDirectory(all, null, 0o755)),
+    root: inodes(new TreeDirectory(all, hostDevices, 0o755)),
   });
   names.mount({ at: '/dev/pts', type: 'devpts', source: 'devpts', readOnly: false, root: inodes(pts) });
+  if (hostDevices !== null) return;
   const shm = new TmpDirectory(0o1777, null, limitedCharge(memoryBytes));
   names.mount({ at: '/dev/shm', type: 'tmpfs', source: 'tmpfs', readOnly: false, root: inodes(shm) });
 }

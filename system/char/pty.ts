@@ -1,5 +1,6 @@
 import type * as NodeFfi from 'node:ffi';
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
+import { loadExperimental } from '#util/experimental.ts';
 import { OptionError } from '../option-string.ts';
 import { Chardev } from './chardev.ts';
 
@@ -77,7 +78,7 @@ export class PtyChardev extends Chardev {
 
 /** Opens a new terminal in raw mode. Throws OptionError where the host has none. */
 function openTerminal(option: string): { readonly fd: number; readonly slave: string } {
-  const ffi = loadFfi();
+  const ffi = loadExperimental<typeof NodeFfi>('node:ffi');
   if (process.platform !== 'linux' || !ffi)
     throw new OptionError(`${option}: pty needs Linux and a Node with node:ffi`);
   const { functions } = ffi.dlopen(null, {
@@ -102,18 +103,5 @@ function openTerminal(option: string): { readonly fd: number; readonly slave: st
     return { fd, slave };
   } catch (error) {
     throw new OptionError(`${option}: no pseudoterminal: ${(error as Error).message}`);
-  }
-}
-
-/** node:ffi without its warning that it is experimental. */
-function loadFfi(): typeof NodeFfi | undefined {
-  const warn = Object.getOwnPropertyDescriptor(process, 'emitWarning')!;
-  process.emitWarning = () => {};
-  try {
-    return process.getBuiltinModule('node:ffi');
-  } catch {
-    return undefined;
-  } finally {
-    Object.defineProperty(process, 'emitWarning', warn);
   }
 }

@@ -102,6 +102,14 @@ const either =
     helped(c);
   };
 
+/** Calls a helper with a memory operand; its argument has the format in bits 4 up. */
+function callWithMemory(c: X86Context, helper: number, argument: number): void {
+  const format = arithmeticFormats[c.insn.opcode - 0xd8]!;
+  checkPending(c);
+  const words = loadWords(c, format);
+  call(c, helper, argument | (format << 4), ...words);
+}
+
 /** ST(0) and a memory operand. */
 export const arithmeticMemory: Translate = either(
   (unit, c) => {
@@ -111,13 +119,7 @@ export const arithmeticMemory: Translate = either(
     unit.finish(0, unit.operate(insn.reg, unit.number(0), y));
     return true;
   },
-  (c) => {
-    const { insn } = c;
-    const format = arithmeticFormats[insn.opcode - 0xd8]!;
-    checkPending(c);
-    const words = loadWords(c, format);
-    call(c, helpers.arithmeticMemoryHelper, insn.reg | (format << 4), ...words);
-  },
+  (c) => callWithMemory(c, helpers.arithmeticMemoryHelper, c.insn.reg),
 );
 
 /** Condition codes of a comparison that is not unordered. */
@@ -136,13 +138,7 @@ export const compareMemory: Translate = either(
     if (insn.reg === 3) unit.pop();
     return true;
   },
-  (c) => {
-    const { insn } = c;
-    const format = arithmeticFormats[insn.opcode - 0xd8]!;
-    checkPending(c);
-    const words = loadWords(c, format);
-    call(c, helpers.compareMemoryHelper, (insn.reg === 3 ? 1 : 0) | (format << 4), ...words);
-  },
+  (c) => callWithMemory(c, helpers.compareMemoryHelper, c.insn.reg === 3 ? 1 : 0),
 );
 
 /** D8: ST(0) with ST(i). DC and DE: ST(i) with ST(0), where the subtractions and divisions have changed places. */
