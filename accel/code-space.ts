@@ -113,6 +113,10 @@ export interface PageBlock {
   readonly constants: readonly (readonly [number, number])[];
 }
 
+/** True if code runs on into another page. */
+export const crosses = ({ start, end }: { readonly start: number; readonly end: number }): boolean =>
+  (Math.max(start + 1, end) - 1) >>> pageShift !== start >>> pageShift;
+
 /** The T0 code address of `pc`, if it has code. */
 export function codeAt({ addresses, pageCode }: CodeSpace, pc: number): number | undefined {
   const known = addresses.get(pc);

@@ -1,29 +1,30 @@
-import { accessScratch, cpuHeader, ExitReason, leftRegion } from '#tcg/cpu-page.ts';
+import { cpuHeader, ExitReason, leftRegion } from '#tcg/cpu-page.ts';
 import { engineMemory, t0Opcodes } from '#tcg/interpreter-ops.ts';
 import type { IrBlock } from '#tcg/ir.ts';
 import { translateHelper } from '#tcg/memory-model.ts';
-import type { CodeKeys, PredecodedBlock } from '#tcg/predecode.ts';
+import type { PredecodedBlock } from '#tcg/predecode.ts';
 import { t0AccessBytes, t0AccessKind } from '#tcg/predecode-tables.ts';
 import type { CpuView, Target } from '#tcg/target.ts';
 import { createLog } from '#util/log.ts';
+import { CodeArea } from './code-area.ts';
 import {
   CodePages,
   type CodeSpace,
   codeAt,
-  newCodeSpace,
+  crosses,
   outlineAt,
-  type PageCode,
   type Translation,
   TranslationReader,
 } from './code-space.ts';
+import { CodeSpaces } from './code-spaces.ts';
 import type { EngineMemory, VirtualAddresses } from './engine-memory.ts';
-import { cpuBase, memoryPages, pageShift, pageSize } from './guest-memory.ts';
-import { cacheEntry, clearJumpCaches, forgetJump } from './jump-caches.ts';
+import { cpuBase, memoryPages } from './guest-memory.ts';
+import { cacheJump, cacheRegion, clearJumpCaches, forgetJump } from './jump-caches.ts';
 import { loadCompiler, loadMemoryModels, loadTranslator } from './lazy.ts';
 import type { Optimization } from './optimizations.ts';
 import { neverHot, Profile } from './profile.ts';
 import type { CompiledRegion } from './region/compiler.ts';
-import type { BlockOutline, CodeReach } from './region/discovery.ts';
+import type { BlockOutline } from './region/discovery.ts';
 import type { Region } from './region/emitter.ts';
 import type { FaultSite, TrapSites } from './region/sites.ts';
 import {
@@ -35,7 +36,7 @@ import {
   type UnitLoops,
 } from './stored/stored-code.ts';
 import { StoredPages } from './stored/stored-pages.ts';
-import type { StoredBlock, Unit } from './stored/unit.ts';
+import type { StoredBlock } from './stored/unit.ts';
 import type { Translator } from './translator.ts';
 import { trapPlace } from './trap-place.ts';
 import {
@@ -44,19 +45,17 @@ import {
   functionEntries,
   hotThreshold,
   interpreterBlockInstructions,
-  knownHotFraction,
   machineHotThreshold,
   manyCalls,
-  maxDeadCode,
   maxExactReturns,
   maxModules,
   maxSites,
-  maxSpaces,
   onStackFactor,
   runBudget,
   syscallCost,
   tableSize,
 } from './tunables.ts';
+import { VirtualCode } from './virtual-code.ts';
 
 const log = createLog('engine');
 const hexList = (pcs: readonly number[]): string => pcs.map((pc) => (pc >>> 0).toString(16)).join(' ');
@@ -151,25 +150,12 @@ const reasonWord = headerWord('exitReason');
 const argWord = headerWord('exitArg');
 const faultWord = headerWord('faultAddress');
 const budgetWord = headerWord('budget');
-const modeKeyWord = headerWord('modeKey');
 const noLimit = {};
 /** True for the reasons of the engine's own to leave code whose instructions have been carried out. */
 const endsInstruction = (reason: ExitReason): boolean =>
   reason === ExitReason.none || reason === ExitReason.miss || reason === ExitReason.mode || reason === ExitReason.flush;
-/** True if code runs on into another page. */
-const crosses = ({ start, end }: { readonly start: number; readonly end: number }): boolean =>
-  (Math.max(start + 1, end) - 1) >>> pageShift !== start >>> pageShift;
-/** Address of the page after that of `address`. */
-const endOfPage = (address: number): number => ((address | (pageSize - 1)) >>> 0) + 1;
-/** Mode numbers fit into the bits of a code key below the page, but for its lowest. */
-const maxModes = pageSize / 2;
-/** Bytes, of the guests that have a machine mode. */
-const longestInstruction = 4;
 /** Modules made so far, by all engines: no two have one name. */
 let moduleNumber = 0;
-/** Interpreter code is thrown away when it has grown to the end of memory 1, less one block. */
-const codeLimit = engineMemory.pages * 65536 - (1 << 20);
-
 /**
  * Runs guest code in one address space: translates blocks for the interpreter, compiles hot regions, dispatches
  * between them and returns when something must be served (`ExitReason`).
@@ -198,8 +184,8 @@ export class Engine {
   serveSyscall: () => boolean = () => false;
   private readonly target: Target;
   private readonly memory: EngineMemory;
-  /** Machine mode. */
-  private readonly virtual: VirtualAddresses | undefined;
+  /** Machine mode: code is known by its physical page too. */
+  private readonly virtual: VirtualCode | undefined;
   private readonly options: EngineOptions;
   private readonly engineMemory = reserveMemory(engineMemory.pages);
   private readonly engineWords = new Int32Array(this.engineMemory.buffer);
@@ -215,27 +201,20 @@ export class Engine {
   /** While it is: budgets used up, and the system calls before the one that is being used. */
   private usedBudgets = 0;
   private callsBefore = 0;
-  private readonly spaces = new Map<number, CodeSpace>();
-  private space: CodeSpace;
-  /** Machine mode: numbers of CPU modes, and the spaces of each; `spaces` has the one last used. */
-  private readonly modeNumbers = new Map<number, number>();
-  private readonly virtualSpaces = new Map<number, CodeSpace[]>();
+  private readonly spaces = new CodeSpaces();
   private exactState = false;
   /** The guest writes into pages with code (`Target.coherentCode`): state must be exact where a store may be one. */
   private watching: 'no' | 'begins' | 'on' = 'no';
   /** The instruction at the PC stores into its own page, perhaps into itself: it runs alone and is translated again. */
   private stepping = false;
   private exactReturns = 0;
-  private codeEnd: number = engineMemory.code;
-  /** Bytes of interpreter code that belong to dropped blocks. */
-  private deadBytes = 0;
+  private readonly area = new CodeArea();
   /** All predecoded blocks, for fault addresses; by ascending address if `sorted`. */
   private predecoded: PredecodedBlock[] = [];
   private sorted = true;
   /** Interpreter code of earlier runs; null without a store. */
   private readonly stored: StoredCode | null;
-  /** The same in machine mode; and the pages whose units have been placed, by ascending address. */
-  private placedPages: PageCode[] = [];
+  /** The same in machine mode. */
   private readonly storedPages: StoredPages | null = null;
   /** By number, which compiled code knows; those of dropped modules are undefined. */
   private sites: (FaultSite | undefined)[] = [];
@@ -252,7 +231,6 @@ export class Engine {
   constructor(target: Target, memory: EngineMemory, options: EngineOptions) {
     this.target = target;
     this.memory = memory;
-    this.virtual = memory.virtual;
     this.options = options;
     this.cpu = memory.cpu;
     this.reader = new TranslationReader(memory);
@@ -266,9 +244,11 @@ export class Engine {
         engine: this.engineMemory,
         regions: this.table,
         syscall: () => this.syscall(),
-        helper: this.virtual
+        helper: memory.virtual
           ? (id: number, a: number, b: number, c: number) =>
-              id === translateHelper ? this.translateAccess(a, b) : target.helpers[id]!.call(this.cpu, a, b, c)
+              id === translateHelper
+                ? this.translateAccess(this.virtual!, a, b)
+                : target.helpers[id]!.call(this.cpu, a, b, c)
           : (id: number, a: number, b: number, c: number) => target.helpers[id]!.call(this.cpu, a, b, c),
       },
     };
@@ -276,18 +256,33 @@ export class Engine {
     this.interpreter = instance.exports as unknown as InterpreterExports;
     this.table.set(0, this.interpreter.miss);
     const { store } = options;
+    const { virtual } = memory;
     this.stored =
-      store === undefined || this.virtual ? null : new StoredCode(store, memory, this.engineWords, this.interpreter);
-    if (store && this.virtual) {
+      store === undefined || virtual ? null : new StoredCode(store, memory, this.engineWords, this.interpreter);
+    if (store && virtual) {
       const physical = new Int32Array(memory.memory.buffer);
       const name = options.storeName ?? target.name;
       this.storedPages = new StoredPages(store, name, this.engineWords, physical, this.interpreter);
     }
-    this.space = this.spaceOf(0);
+    this.virtual = virtual && this.virtualCode(virtual);
     this.clearCaches();
     memory.onUnprotected = () => this.flush();
     memory.onWatchedWrite = (start, end) => this.invalidate(start, end);
-    if (this.virtual) this.virtual.onCodeWritten = (physical) => this.invalidate(physical, physical + 1);
+    if (virtual) virtual.onCodeWritten = (physical) => this.invalidate(physical, physical + 1);
+  }
+
+  private virtualCode(addresses: VirtualAddresses): VirtualCode {
+    const { target, cpu, engineWords: words, area, spaces, profile, codePages, storedPages } = this;
+    return new VirtualCode(addresses, {
+      ...{ target, cpu, words, area, spaces, profile, codePages, storedPages },
+      translate: (pc) => this.translate(pc),
+      dropBlock: (space, pc, code) => this.dropBlock(space, pc, code),
+      flush: () => this.flush(),
+    });
+  }
+
+  private get space(): CodeSpace {
+    return this.spaces.current;
   }
 
   /** Runs from `cpuHeader.pc` until something must be served. */
@@ -338,13 +333,7 @@ export class Engine {
     this.adoptExecuted();
     this.profile.beginAt(this.virtual ? machineHotThreshold : hotThreshold, this.predecoded);
     for (const unit of this.stored?.placed ?? []) this.beginProfile(unit);
-    for (const { stored, base } of this.placedPages) {
-      if (base >= 0)
-        this.profile.beginAt(
-          machineHotThreshold,
-          Array.from(stored!.offsets, (at) => ({ address: base + at })),
-        );
-    }
+    this.virtual?.beginProfile(machineHotThreshold);
   }
 
   /** The same with one block to each visit of the dispatcher. */
@@ -367,7 +356,7 @@ export class Engine {
         this.options.trace?.exec?.(pc);
         this.step(pc);
       } else {
-        const address = this.virtual ? this.virtualCode(this.virtual, pc) : this.codeAddress(pc);
+        const address = this.virtual ? this.virtual.codeAddress(pc) : this.codeAddress(pc);
         if (address < 0) return this.refuseFetch(pc);
         if (this.watching === 'begins') {
           this.watching = 'on';
@@ -385,10 +374,10 @@ export class Engine {
         case ExitReason.miss:
           // A block that began inside an IT block has ended it.
           this.enterMode();
-          if (!this.virtual) this.cacheJump(i32[pcWord]!, this.codeAddress(i32[pcWord]!));
+          if (!this.virtual) cacheJump(this.engineWords, i32[pcWord]!, this.codeAddress(i32[pcWord]!));
           break;
         case ExitReason.hot:
-          if (!this.virtual || this.virtualCode(this.virtual, i32[pcWord]!) >= 0) this.compileAround(i32[pcWord]!);
+          if (!this.virtual || this.virtual.codeAddress(i32[pcWord]!) >= 0) this.compileAround(i32[pcWord]!);
           break;
         case ExitReason.mode:
           this.enterMode();
@@ -472,7 +461,7 @@ export class Engine {
         space.outlines.delete(translation.pc);
         return;
       case 'page':
-        this.dropPage(translation);
+        this.virtual!.dropPage(translation);
         return;
       case 'module':
         this.trapSites.delete(translation.name);
@@ -491,7 +480,7 @@ export class Engine {
     if (addresses.get(pc) !== code.address) return;
     addresses.delete(pc);
     crossing.delete(pc);
-    this.deadBytes += code.bytes;
+    this.area.dead += code.bytes;
     for (const word of incoming.of(pc)) this.engineWords[word >> 2] = 0;
     forgetJump(this.engineWords, pc);
   }
@@ -539,29 +528,25 @@ export class Engine {
     for (let slot = 1; slot < this.nextSlot; slot++) this.table.set(slot, this.interpreter.miss);
     this.nextSlot = 1;
     this.liveModules = 0;
-    const { mode } = this.space;
     this.spaces.clear();
-    this.virtualSpaces.clear();
-    this.space = this.spaceOf(mode);
     this.clearCaches();
   }
 
   private forgetPredecoded(): void {
-    this.keepPages();
-    this.codeEnd = engineMemory.code;
-    this.deadBytes = 0;
+    this.virtual?.keepPages();
+    this.area.clear();
     this.predecoded = [];
-    this.placedPages = [];
+    this.virtual?.forgetPlaced();
     this.stored?.clear();
   }
 
   /** Throws all interpreter code away and keeps the modules. No generated code may be running. */
   private restartInterpreter(): void {
     this.takeCounters();
-    log('interpreter code thrown away, %d bytes of it dead', this.deadBytes);
+    log('interpreter code thrown away, %d bytes of it dead', this.area.dead);
     this.forgetPredecoded();
     this.codePages.forgetBlocks();
-    for (const { addresses, crossing, incoming, indirectCalls, functions, outlines } of this.allSpaces) {
+    for (const { addresses, crossing, incoming, indirectCalls, functions, outlines } of this.spaces.all) {
       addresses.clear();
       crossing.clear();
       incoming.clear();
@@ -574,11 +559,11 @@ export class Engine {
 
   /** What is kept at present; all of it is bounded, however much code the guest makes and throws away. */
   get holdings(): EngineHoldings {
-    const spaces = this.allSpaces;
+    const spaces = this.spaces.all;
     const sum = (count: (space: CodeSpace) => number): number => spaces.reduce((all, space) => all + count(space), 0);
     return {
-      codeBytes: this.codeEnd - engineMemory.code,
-      deadBytes: this.deadBytes,
+      codeBytes: this.area.bytes,
+      deadBytes: this.area.dead,
       blocks: this.predecoded.length,
       outlines: sum(({ outlines }) => outlines.size),
       modules: this.liveModules,
@@ -619,49 +604,24 @@ export class Engine {
 
   // ---- modes and caches
 
-  private spaceOf(mode: number): CodeSpace {
-    let space = this.spaces.get(mode);
-    if (!space) {
-      space = newCodeSpace(mode);
-      this.spaces.set(mode, space);
-    }
-    return space;
-  }
-
-  private get allSpaces(): CodeSpace[] {
-    return [...(this.virtual ? this.virtualSpaces.values().toArray().flat() : this.spaces.values())];
-  }
-
   private enterMode(): void {
     const mode = this.target.mode(this.cpu);
     if (this.virtual) {
-      this.enterVirtualMode(mode);
+      this.virtual.enterMode(mode);
       return;
     }
     if (mode === this.space.mode) return;
-    this.space = this.spaceOf(mode);
+    this.spaces.current = this.spaces.of(mode);
     this.refillCaches();
   }
 
   private refillCaches(): void {
     this.clearCaches();
-    for (const pc of this.space.compiled) this.cacheRegion(pc);
+    for (const pc of this.space.compiled) cacheRegion(this.engineWords, pc, this.space.slots.get(pc)!);
   }
 
   private clearCaches(): void {
     clearJumpCaches(this.engineWords);
-  }
-
-  private cacheJump(pc: number, address: number): void {
-    const entry = (engineMemory.jumpCache >> 2) + (cacheEntry(pc) >> 2);
-    this.engineWords[entry] = pc;
-    this.engineWords[entry + 1] = address;
-  }
-
-  private cacheRegion(pc: number): void {
-    const entry = (engineMemory.regionCache >> 2) + (cacheEntry(pc) >> 2);
-    this.engineWords[entry] = pc;
-    this.engineWords[entry + 1] = this.space.slots.get(pc)!;
   }
 
   // ---- T0
@@ -697,14 +657,13 @@ export class Engine {
    * stores into its pages must be noticed.
    */
   private predecode(pc: number, maxInstructions: number, threshold: number, watch: boolean): PredecodedBlock {
-    const wasteful = this.deadBytes > maxDeadCode && this.deadBytes > (this.codeEnd - engineMemory.code) / 2;
-    if (wasteful || this.codeEnd > codeLimit) this.restartInterpreter();
+    if (this.area.isUsedUp) this.restartInterpreter();
     const { space, translator, reader } = this;
     // Constants elsewhere may be what a dynamic linker has made in this run.
     const text = space.mode === 0 ? (this.stored?.textOf(this.target.address(pc) >>> 0) ?? null) : null;
     reader.limit = text;
     reader.narrowed = false;
-    this.readFrom(pc);
+    this.virtual?.readFrom(pc);
     const block = translator.translate(pc, space.mode, { maxInstructions, ...this.pageLimit(pc) });
     reader.limit = null;
     this.options.trace?.block?.(block, 'op');
@@ -716,15 +675,15 @@ export class Engine {
     translator.optimize(block, this.exactState);
     this.options.trace?.block?.(block, 'op_opt');
     const counts = this.options.count !== undefined;
-    const keys = this.virtual && this.codeKeys(this.virtual, block);
-    const code = translator.encode(block, this.codeEnd, threshold, counts, keys);
-    this.codeEnd += code.bytes;
+    const keys = this.virtual?.keys(block);
+    const code = translator.encode(block, this.area.end, threshold, counts, keys);
+    this.area.end += code.bytes;
     this.predecoded.push(code);
     this.stats.blocks++;
     this.stats.blockInstructions += block.instructions;
     const constants = reader.takeConstants();
     if (this.virtual && !crosses(block)) {
-      this.pageCode(this.virtual, block.start).blocks.push({ code, outline, constants });
+      this.virtual.pageCode(block.start).blocks.push({ code, outline, constants });
       this.connect(space, code);
       return code;
     }
@@ -765,7 +724,7 @@ export class Engine {
     constants = this.reader.takeConstants(),
   ): void {
     if (this.virtual) {
-      this.noteVirtual(this.virtual, start, end, translation);
+      this.virtual.note(start, end, translation);
       return;
     }
     this.codePages.note(start, end, translation);
@@ -796,19 +755,19 @@ export class Engine {
 
   /** Keeps what was translated for later runs. */
   keepCode(): void {
-    this.keepPages();
+    this.virtual?.keepPages();
     this.storedPages?.save();
-    const { addresses } = this.spaceOf(0);
-    this.stored?.save(({ pc, address }) => addresses.get(pc) === address, this.codeEnd, codeLimit);
+    const { addresses } = this.spaces.of(0);
+    this.stored?.save(({ pc, address }) => addresses.get(pc) === address, this.area.end, this.area.limit);
   }
 
   /** The interpreter code for `pc` if an earlier run has left it. */
   private storedAddress(pc: number): number | undefined {
-    const { stored, space } = this;
+    const { stored, space, area } = this;
     if (stored === null || space.mode !== 0) return undefined;
-    for (const placed of stored.bring(this.target.address(pc) >>> 0, this.exactState, this.codeEnd, codeLimit)) {
+    for (const placed of stored.bring(this.target.address(pc) >>> 0, this.exactState, area.end, area.limit)) {
       const { unit, address } = placed;
-      this.codeEnd = address + unit.codeWords * 4;
+      area.end = address + unit.codeWords * 4;
       if (this.profile.threshold !== neverHot) this.beginProfile(placed);
     }
     return stored.at(pc);
@@ -840,7 +799,7 @@ export class Engine {
   }
 
   private adopt(placed: PlacedUnit, index: number): void {
-    const space = this.spaceOf(0);
+    const space = this.spaces.of(0);
     const block = placed.unit.block(index);
     placed.adopted[index] = 1;
     const code = blockAt(block, placed.address + placed.unit.offsets[index]!);
@@ -854,13 +813,17 @@ export class Engine {
     this.know(space, code, block, true);
   }
 
+  private pageLimit(pc: number): { pageEnd?: number } {
+    return this.virtual ? { pageEnd: this.virtual.pageEnd(pc) } : noLimit;
+  }
+
   // ---- T1
 
   private outline(pc: number): BlockOutline {
     const { space } = this;
     const known = outlineAt(space, pc);
     if (known) return known;
-    this.readFrom(pc);
+    this.virtual?.readFrom(pc);
     const maxInstructions = this.options.oneInstruction ? 1 : interpreterBlockInstructions;
     const limits = { maxInstructions, ...this.pageLimit(pc) };
     const outline = this.keepOutline(this.translator.translate(pc, space.mode, limits), true);
@@ -879,11 +842,11 @@ export class Engine {
     const { pc, start, end } = outline;
     space.outlines.set(pc, outline);
     if (this.virtual && !crosses(outline)) {
-      this.pageCode(this.virtual, start).outlines.push(pc);
+      this.virtual.pageCode(start).outlines.push(pc);
       return outline;
     }
     const translation: Translation = { kind: 'outline', pages: [], space, pc };
-    if (this.virtual) this.noteVirtual(this.virtual, start, end, translation);
+    if (this.virtual) this.virtual.note(start, end, translation);
     else {
       this.codePages.note(start, end, translation);
       if (watch) this.watchCode(start, end);
@@ -926,7 +889,11 @@ export class Engine {
       builder,
       optimizer,
       code: this.reader,
-      memory: this.virtual ? this.virtual.model : pages ? new PageProtectedMemory() : new PlaneCheckedMemory(),
+      memory: this.virtual
+        ? this.virtual.addresses.model
+        : pages
+          ? new PageProtectedMemory()
+          : new PlaneCheckedMemory(),
       moduleName,
       layout: { cpuBase, memoryPages },
       mode: this.space.mode,
@@ -942,8 +909,8 @@ export class Engine {
       slotOf: (pc, call) => this.slotOf(pc, call),
       addSite: (site) => ~(this.sites.push(site) - 1),
       ...(this.virtual && {
-        codeKey: (pc: number) => this.codeKey(pc)!,
-        pages: this.codeReach(this.virtual),
+        codeKey: (pc: number) => this.virtual!.key(pc),
+        pages: this.virtual.reach,
       }),
       ...(this.options.trace?.block && { onBlock: (block) => this.options.trace!.block!(block, 'op') }),
       ...(this.options.trace?.region && { onRegion: this.options.trace.region }),
@@ -986,7 +953,7 @@ export class Engine {
     const slot = this.space.slots.get(pc) ?? this.newSlot(pc);
     this.table.set(slot, fn);
     this.space.compiled.add(pc);
-    this.cacheRegion(pc);
+    cacheRegion(this.engineWords, pc, slot);
     this.leadToRegion(pc, this.codeAddress(pc));
   }
 
@@ -1047,202 +1014,10 @@ export class Engine {
     this.target.restoreAux?.(this.cpu, site.aux);
   }
 
-  // ---- machine mode: code is known by its physical page too
-
-  /** Puts a CPU mode in force: its key, and the space last used in it. */
-  private enterVirtualMode(mode: number): void {
-    let number = this.modeNumbers.get(mode);
-    if (number === undefined) {
-      if (this.modeNumbers.size === maxModes) {
-        this.flush();
-        this.modeNumbers.clear();
-      }
-      number = this.modeNumbers.size;
-      this.modeNumbers.set(mode, number);
-    }
-    this.cpu.i32[modeKeyWord] = number << 1;
-    if (mode !== this.space.mode) this.space = this.spaceOf(mode);
-  }
-
-  /** The interpreter code for `pc`, -1 if its fetch faults. */
-  private virtualCode(virtual: VirtualAddresses, pc: number): number {
-    const address = this.target.address(pc);
-    const page = virtual.codePage(address);
-    if (page === 0) return -1;
-    this.chooseSpace(address >>> pageShift, page);
-    let known = this.space.addresses.get(pc);
-    if (known === undefined) {
-      this.pageCode(virtual, address);
-      known = codeAt(this.space, pc) ?? this.translate(pc);
-    }
-    const second = this.space.crossing.get(pc);
-    if (second !== undefined) {
-      const page = virtual.codePage(endOfPage(address));
-      if (page === 0) return -1;
-      if (page !== second) return this.translate(pc);
-    }
-    this.cacheJump(pc, known);
-    return known;
-  }
-
-  /** What was made of the page of `address` in the space at hand; at first what earlier runs have left. */
-  private pageCode(virtual: VirtualAddresses, address: number): PageCode {
-    const { space } = this;
-    const number = address >>> pageShift;
-    const known = space.pageCode.get(number);
-    if (known) return known;
-    const page = space.pages.get(number) ?? virtual.peekCodePage(address);
-    const physical = (page & -pageSize) >>> 0;
-    const stored = this.storedPages?.find(space.mode, number, physical);
-    const made: PageCode = { kind: 'page', pages: [], space, number, blocks: [], outlines: [], stored, base: -1 };
-    space.pageCode.set(number, made);
-    virtual.protectCode(physical);
-    this.codePages.note(physical, physical, made);
-    if (stored) this.placePage(made, stored, this.storedPages!, page ^ this.cpu.i32[modeKeyWord]!);
-    return made;
-  }
-
-  private placePage(page: PageCode, stored: Unit, pages: StoredPages, key: number): void {
-    const { space } = page;
-    const { threshold } = this.profile;
-    const begun = Math.floor(machineHotThreshold * (1 - knownHotFraction));
-    page.base = pages.place(stored, this.codeEnd, codeLimit, key, threshold, threshold - begun);
-    if (page.base < 0) {
-      page.stored = undefined;
-      return;
-    }
-    this.codeEnd = page.base + stored.codeWords * 4;
-    this.placedPages.push(page);
-    stored.forEachCall(
-      (callee) => space.functions.add(callee),
-      (returnPc, offset) => space.indirectCalls.set(returnPc, page.base + offset),
-    );
-  }
-
-  private dropPage(page: PageCode): void {
-    const { space, stored, base } = page;
-    this.keepPage(page);
-    space.pageCode.delete(page.number);
-    for (const { code } of page.blocks) this.dropBlock(space, code.pc, code);
-    for (const pc of page.outlines) space.outlines.delete(pc);
-    if (!stored || base < 0) return;
-    this.deadBytes += stored.codeWords * 4;
-    this.storedPages!.disable(stored, base);
-    for (const pc of stored.pcs) forgetJump(this.engineWords, pc);
-  }
-
-  /** Keeps what was made of a page for later runs; its bytes must not have changed yet. */
-  private keepPage(page: PageCode): void {
-    const { space, pages } = page;
-    if (this.storedPages === null) return;
-    const wasHot = (pc: number): boolean => space.compiled.has(pc) || space.outlines.get(pc)?.inRegion === true;
-    const physical = pages[0]! * pageSize;
-    const kept = this.storedPages.keep(space.mode, page, physical, wasHot, this.codeEnd, codeLimit);
-    if (page.base < 0) page.stored = kept;
-  }
-
-  private keepPages(): void {
-    if (this.storedPages === null) return;
-    for (const { pageCode } of this.allSpaces) for (const page of pageCode.values()) this.keepPage(page);
-  }
-
-  /** Makes a space the current one in which virtual page `number` is physical `page`, or which does not know it. */
-  private chooseSpace(number: number, page: number): void {
-    const { space } = this;
-    const here = space.pages.get(number);
-    if (here === page) return;
-    const all = this.spacesOf(space.mode);
-    const other = all.find(({ pages }) => pages.get(number) === page);
-    if (other) {
-      this.setSpace(other);
-      return;
-    }
-    if (here === undefined) {
-      space.pages.set(number, page);
-      return;
-    }
-    const free = all.find(({ pages }) => !pages.has(number)) ?? this.addSpace(space.mode);
-    free.pages.set(number, page);
-    this.setSpace(free);
-  }
-
-  private codeReach(virtual: VirtualAddresses): CodeReach {
-    const pageOf = (pc: number): number => this.target.address(pc) >>> pageShift;
-    return {
-      reaches: (entry, pc) => {
-        const number = pageOf(pc);
-        if (number === pageOf(entry)) return true;
-        const known = this.space.pages.get(number);
-        const page = virtual.steadyPage(pageOf(entry) * pageSize) ? virtual.steadyPage(number * pageSize) : 0;
-        if (page === 0 || (known ?? page) !== page) return false;
-        this.space.pages.set(number, page);
-        return true;
-      },
-      pageEnd: (pc) => this.pageLimit(pc).pageEnd!,
-      begin: (pc) => {
-        this.readFrom(pc);
-        return this.pageLimit(pc).pageEnd!;
-      },
-      crosses,
-    };
-  }
-
-  /** The keys of the pages of the block at hand; that it runs on into another is noted. */
-  private codeKeys(virtual: VirtualAddresses, block: IrBlock): CodeKeys {
-    const first = this.codeKey(block.pc)!;
-    if (!crosses(block)) return { first };
-    const address = endOfPage(block.start);
-    const page = virtual.codePage(address);
-    this.space.crossing.set(block.pc, page);
-    return { first, second: { address, key: page ^ this.cpu.i32[modeKeyWord]! } };
-  }
-
-  private spacesOf(mode: number): CodeSpace[] {
-    let all = this.virtualSpaces.get(mode);
-    if (!all) {
-      all = [this.spaceOf(mode)];
-      this.virtualSpaces.set(mode, all);
-    }
-    return all;
-  }
-
-  private addSpace(mode: number): CodeSpace {
-    if (this.spacesOf(mode).length >= maxSpaces) this.flush();
-    const added = newCodeSpace(mode);
-    this.spacesOf(mode).push(added);
-    return added;
-  }
-
-  private setSpace(space: CodeSpace): void {
-    this.space = space;
-    this.spaces.set(space.mode, space);
-  }
-
-  /** What is read as constant while code at `pc` is translated must be in its page. */
-  private readFrom(pc: number): void {
-    if (this.virtual) this.virtual.constantPage = this.target.address(pc) >>> pageShift;
-  }
-
-  private pageLimit(pc: number): { pageEnd?: number } {
-    if (!this.virtual) return noLimit;
-    // An instruction that may run on into the next page is a block of its own.
-    return { pageEnd: endOfPage(this.target.address(pc)) + 1 - longestInstruction };
-  }
-
-  private codeKey(pc: number): number | undefined {
-    if (!this.virtual) return undefined;
-    return this.space.pages.get(this.target.address(pc) >>> pageShift)! ^ this.cpu.i32[modeKeyWord]!;
-  }
-
-  private noteVirtual(virtual: VirtualAddresses, start: number, end: number, translation: Translation): void {
-    const last = (Math.max(start + 1, end) - 1) >>> pageShift;
-    for (let number = start >>> pageShift; number <= last; number++) {
-      const page = this.space.pages.get(number) ?? virtual.peekCodePage(number * pageSize);
-      if (page === 0) continue;
-      const physical = (page & -pageSize) >>> 0;
-      virtual.protectCode(physical);
-      this.codePages.note(physical, physical, translation);
-    }
+  /** The helper import's translation: an access of generated code that was not found in the tables. */
+  private translateAccess(virtual: VirtualCode, address: number, argument: number): number {
+    if (argument < 0) return virtual.regionAccess(address >>> 0, this.sites[~argument]!);
+    return virtual.interpreterAccess(address >>> 0, argument >> 2);
   }
 
   private refuseFetch(pc: number): ExitReason {
@@ -1251,28 +1026,6 @@ export class Engine {
     i32[reasonWord] = ExitReason.fetchFault;
     this.stats.exits[ExitReason.fetchFault]!++;
     return ExitReason.fetchFault;
-  }
-
-  /** The helper import's translation: an access of generated code that was not found in the tables. */
-  private translateAccess(address: number, argument: number): number {
-    const virtual = this.virtual!;
-    if (argument < 0) {
-      const site = this.sites[~argument]!;
-      return virtual.access(address >>> 0, site.bytes, site.access, cpuBase + accessScratch);
-    }
-    const word = argument >> 2;
-    const code = this.engineWords[word]!;
-    return virtual.access(address >>> 0, t0AccessBytes[code]!, t0AccessKind[code]!, this.engineWords[word + 1]! >>> 0);
-  }
-
-  /** `PredecodedBlock.marks` for interpreter code `address`, whose addresses count from `from`. `block`: the last before it. */
-  private marksAt(address: number, block: PredecodedBlock | undefined): { marks: readonly number[]; from: number } {
-    const page = this.placedPages.findLast(({ base }) => base >= 0 && base <= address);
-    const isNearer = block !== undefined && block.address <= address && block.address > (page?.base ?? -1);
-    if (!page || isNearer) return { marks: block!.marks, from: 0 };
-    const { stored, base } = page;
-    const index = stored!.blockWith(address - base);
-    return { marks: stored!.block(index).marks, from: base + stored!.offsets[index]! };
   }
 
   /** The access at interpreter code `address`. */
@@ -1287,7 +1040,8 @@ export class Engine {
       if (this.predecoded[middle]!.address <= address) low = middle;
       else high = middle - 1;
     }
-    const { marks, from } = this.marksAt(address, this.predecoded[low]);
+    const block = this.predecoded[low];
+    const { marks, from } = this.virtual?.marksAt(address, block) ?? { marks: block!.marks, from: 0 };
     let mark = 0;
     while (mark + 3 < marks.length && marks[mark + 3]! + from <= address) mark += 3;
     const word = address >> 2;

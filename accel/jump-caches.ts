@@ -21,3 +21,17 @@ export function forgetJump(words: Int32Array, pc: number): void {
     if (words[at] === pc) words[at] = at === cache >> 2 ? -1 : 0;
   }
 }
+
+/** Notes where the T0 code of `pc` is. */
+export function cacheJump(words: Int32Array, pc: number, address: number): void {
+  const entry = (engineMemory.jumpCache + cacheEntry(pc)) >> 2;
+  words[entry] = pc;
+  words[entry + 1] = address;
+}
+
+/** Notes the slot of the region at `pc`. */
+export function cacheRegion(words: Int32Array, pc: number, slot: number): void {
+  const entry = (engineMemory.regionCache + cacheEntry(pc)) >> 2;
+  words[entry] = pc;
+  words[entry + 1] = slot;
+}

@@ -56,6 +56,8 @@ export const lateModules: Readonly<Record<string, readonly string[]>> = {
   ],
   i386: ['linux-user/abi/i386.ts', 'src/i386.ts', 'syscalls/i386.ts'],
   pages: ['linux-user/mm/host-pages.ts'],
+  // A bundle of its own has machines.
+  machine: ['accel/stored/stored-pages.ts', 'accel/virtual-code.ts'],
   reports: [
     'linux-user/abi/arm-unwind.ts',
     'linux-user/exceptions.ts',
