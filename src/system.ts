@@ -7,11 +7,12 @@ import manifest from '#package' with { type: 'json' };
 import { Drives } from '#system/block/drives.ts';
 import { ImageError } from '#system/block/host-file.ts';
 import { BootError } from '#system/boot/linux.ts';
-import { type BootFiles, buildDeviceTree, loadLinux } from '#system/boot/load.ts';
+import { type BootFiles, buildDeviceTree, loadFiles } from '#system/boot/load.ts';
 import { Chardevs } from '#system/char/chardevs.ts';
 import { createDevices } from '#system/devices/table.ts';
 import { Fsdevs } from '#system/fsdev/fsdevs.ts';
 import { Machine } from '#system/machine.ts';
+import { flashBanks, map } from '#system/machines/virt.ts';
 import { MachineControl, MonitorError } from '#system/monitor/control.ts';
 import { openMonitors } from '#system/monitor/monitors.ts';
 import { Networks } from '#system/net/networks.ts';
@@ -43,6 +44,10 @@ export async function runSystemCommand(command: string, args: readonly string[])
 /** What the user can cause. */
 const expectedErrors = [UsageError, BootError, OptionError, ImageError, MonitorError];
 
+/** The file of an option, if it was given. */
+const named = (option: string, path: string | null): { name: string; bytes: Uint8Array } | null =>
+  path === null ? null : { name: path, bytes: read(option, path) };
+
 /** A host file's bytes; a failure is one line. */
 function read(option: string, path: string): Uint8Array {
   try {
@@ -70,9 +75,10 @@ async function runSystem(config: SystemConfig): Promise<number> {
     return 0;
   }
   const files = {
-    kernel: { name: config.kernel, bytes: read('kernel', config.kernel) },
+    kernel: named('kernel', config.kernel),
+    bios: named('bios', config.bios),
     initrd: config.initrd === null ? null : read('initrd', config.initrd),
-    deviceTree: config.dtb === null ? null : { name: config.dtb, bytes: read('dtb', config.dtb) },
+    deviceTree: named('dtb', config.dtb),
     named: config.fwCfg.map(fwCfgFile),
   };
   const drives = new Drives(config.drives, config.snapshot, (text) => writeSync(2, `${config.command}: ${text}\n`));
@@ -84,6 +90,11 @@ async function runSystem(config: SystemConfig): Promise<number> {
 }
 
 async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives): Promise<number> {
+  const flashDrives = drives.flash(flashBanks, map.flash[1]);
+  if (files.bios && flashDrives[0]) throw new UsageError('-bios: the first flash bank has a -drive if=pflash already');
+  if (!files.kernel && !files.bios && !flashDrives[0]) {
+    throw new UsageError('no kernel (-kernel) and no firmware (-bios)');
+  }
   const fd = config.logFile === null ? 2 : openSync(config.logFile, 'w');
   const log = (line: string): void => void writeSync(fd, `${line}\n`);
   const store = codeStore(config);
@@ -110,6 +121,7 @@ async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives
     cpuModel: config.cpu,
     serial,
     devices,
+    flashDrives,
     icount: config.icount,
     startTime: config.startTime,
     engine: {
@@ -145,7 +157,7 @@ async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives
     const boot = (): void => {
       machine.reset();
       networks.reset();
-      loadLinux(machine, config, files);
+      loadFiles(machine, config, files);
       if (resume !== null) snapshots.load(resume);
       resume = null;
     };

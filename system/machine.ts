@@ -1,6 +1,7 @@
 import { type Engine, type EngineOptions, Engine as TranslationEngine } from '#accel/engine.ts';
 import { Access } from '#accel/guest-memory.ts';
 import { type PageWalk, type PageWalker, VirtualMemory } from '#accel/virtual-memory.ts';
+import type { BlockBackend } from '#hw/block/backend.ts';
 import type { SerialPort } from '#hw/char/pl011.ts';
 import type { ControlRegisters } from '#target/arm/control-registers.ts';
 import type { ArmCore } from '#target/arm/core.ts';
@@ -30,6 +31,8 @@ export interface MachineConfig {
   readonly icount: number | null;
   /** What `-device` asks for. */
   readonly devices?: readonly PlacedDevice[];
+  /** The disk with the contents of each flash bank, if it has one. */
+  readonly flashDrives?: readonly (BlockBackend | null)[];
   readonly engine: Pick<EngineOptions, 'interpreter' | 'tier' | 'trace' | 'count' | 'store' | 'storeName'>;
   readonly unimplemented: (text: string) => void;
   readonly onException?: (name: string, machine: Machine) => void;
@@ -98,6 +101,8 @@ export class Machine {
       startTime: config.startTime,
       ram: this.memory,
       devices: config.devices ?? [],
+      readOnlyMemory: (start, size) => this.memory.addReadOnly(start, size),
+      flashDrives: config.flashDrives ?? [],
     });
     this.cpus = numbers.map((index) => {
       const host = {
