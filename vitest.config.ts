@@ -7,5 +7,7 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    // Where a suite says so (test.concurrent), two guests run beside each other.
+    maxConcurrency: 2,
   },
 });

@@ -63,7 +63,7 @@ describe.skipIf(reason !== undefined)(
   `Debian programs as under qemu-arm${reason ? ` (skipped: ${reason})` : ''}`,
   () => {
     describe.each(arches)('%s', (arch) => {
-      test.each(debianCases.map((item, index) => ({ title: item.title, item, index })))(
+      test.concurrent.each(debianCases.map((item, index) => ({ title: item.title, item, index })))(
         '$title',
         async ({ item, index }) => {
           const workName = `debian-${arch}-${index}`;

@@ -22,7 +22,7 @@ describe.skipIf(reason !== undefined)(
       ];
       if (variant.regions) ways.push(['region', 'auto']);
       if (variant.checks) ways.push([variant.checks, 'checks']);
-      test.each(guestPrograms.filter((program) => fits(program, variant)))(
+      test.concurrent.each(guestPrograms.filter((program) => fits(program, variant)))(
         '$name',
         async (program) => {
           const path = await buildGuest(await buildOf(program, variant));
