@@ -21,6 +21,7 @@ import { type FaultSite, type TrapSite, TrapSites } from './sites.ts';
 import { splitIrreducible } from './splitting.ts';
 import { sureReturns } from './sure-returns.ts';
 import { RegionVariables } from './variables.ts';
+import { wholeVectors } from './whole-vectors.ts';
 
 /** What the compiler asks of the engine. */
 export interface CompilerHost extends DiscoveryHost {
@@ -115,6 +116,7 @@ function buildRegion(pc: number, host: CompilerHost): { region: Region; reliesOn
     if (!host.without.has('return')) region.markSure(sure);
   }
   if (!host.without.has('return')) region.markSure(sureReturns(blocks, flow, host.target.helpers));
+  if (!host.without.has('vector')) wholeVectors(blocks);
   if (host.onBlock) blocks.forEach(host.onBlock);
   // With exact state an access that may fault reads the lazy slots too.
   const { layout, helpers } = host.target;

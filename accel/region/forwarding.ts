@@ -1,4 +1,4 @@
-import { createBlock, type IrBlock } from '#tcg/ir.ts';
+import type { IrBlock } from '#tcg/ir.ts';
 import { memoryAccess } from '#tcg/memory-ops.ts';
 import { slotBytes } from '#tcg/op-tables.ts';
 import { Op, opDefs, opNames } from '#tcg/ops.ts';
@@ -7,6 +7,7 @@ import type { Helper, Target } from '#tcg/target.ts';
 import { edgesByTerminal, type FlowEdge, type RegionFlow } from './flow.ts';
 import { reversePostorder } from './graph.ts';
 import { constantSymbol, type Known, KnownState, type MemoryFact, type Origin, SlotNumbers } from './known-values.ts';
+import { Rebuild } from './rebuild.ts';
 
 /** Mark of a `set` (its y): the slot's place in the CPU page holds the value already. */
 export const restores = 1;
@@ -271,29 +272,15 @@ function become(block: IrBlock, i: number, op: number, x: number): void {
   block.y[i] = 0;
 }
 
-/** Inserts `set`s and renumbers the ops after them. */
+/** Inserts `set`s. */
 function insertSets(block: IrBlock, sets: KeptValue[]): void {
   sets.sort((one, other) => one.after - other.after);
-  const wide = createBlock(block.length + sets.length);
-  const map = new Int32Array(block.length);
-  const renumber = (value: number): number => (value < 0 ? -1 : map[value]!);
-  let to = 0;
+  const rebuild = new Rebuild(block, sets.length);
   let next = 0;
   for (let i = 0; i < block.length; i++) {
-    map[i] = to;
-    wide.op[to] = block.op[i]!;
-    wide.a[to] = renumber(block.a[i]!);
-    wide.b[to] = renumber(block.b[i]!);
-    wide.c[to] = renumber(block.c[i]!);
-    wide.x[to] = block.x[i]!;
-    wide.y[to] = block.y[i]!;
-    wide.z[to] = block.z[i]!;
-    wide.w[to++] = block.w[i]!;
-    for (let set = sets[next]; set?.after === i; set = sets[++next]) {
-      become(wide, to, Op.set_i32, set.offset);
-      wide.a[to++] = map[set.value]!;
-    }
+    rebuild.copy(i);
+    for (let set = sets[next]; set?.after === i; set = sets[++next])
+      rebuild.emit(Op.set_i32, rebuild.valueOf(set.value), -1, -1, set.offset);
   }
-  const { op, a, b, c, x, y, z, w } = wide;
-  Object.assign(block, { length: to, op, a, b, c, x, y, z, w });
+  rebuild.finish();
 }

@@ -37,6 +37,9 @@ const addShifts: Rule = (s, i) => {
   return s.rewrite(i, s.op[i]!, s.a[a]!, b);
 };
 
+/** x op x = x */
+const same: Rule = (s, i) => (s.a[i] === s.b[i] ? s.a[i]! : none);
+
 /** What a condition tests: c ≠ 0 and eqz(eqz c) are c. */
 function condition(s: Simplifier, value: number): number {
   const inner = s.a[value]!;
@@ -205,6 +208,9 @@ const rulesByName: Partial<Record<OpName, Rule>> = {
     }
     return select(s, i);
   },
+  // x | x = x & x = x: a move
+  or_v128: same,
+  and_v128: same,
   select_i64: select,
   select_f32: select,
   select_f64: select,
