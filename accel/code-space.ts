@@ -234,6 +234,11 @@ export class CodePages {
     return taken;
   }
 
+  /** Takes out one translation. */
+  forget(translation: Translation): void {
+    for (const page of translation.pages) this.remove(page, translation);
+  }
+
   /** Takes the blocks of the interpreter out of all lists. */
   forgetBlocks(): void {
     for (const [page, list] of this.lists)

@@ -60,7 +60,7 @@ import { VirtualCode } from './virtual-code.ts';
 const log = createLog('engine');
 const hexList = (pcs: readonly number[]): string => pcs.map((pc) => (pc >>> 0).toString(16)).join(' ');
 
-/** Which tiers run: `interp` T0 only, `region` everything compiled at once, `auto` by profile. */
+/** Which tiers run: `interp` T0 only, `region` everything compiled at once (or after `hot` runs), `auto` by profile. */
 export type Tier = 'interp' | 'region' | 'auto';
 
 /** Listeners for `-d` dumps; each is called only if set. */
@@ -81,6 +81,8 @@ export interface EngineOptions {
   /** Bytes of the interpreter module (`generateInterpreter`), prebuilt. */
   readonly interpreter: Uint8Array<ArrayBuffer>;
   readonly tier: Tier;
+  /** Runs of a block before its region is compiled, where `tier` is `region`; 1 by default. */
+  readonly hot?: number;
   /** Called before the first block is translated. */
   readonly onTranslate?: () => void;
   /** Called before the region compiler begins to work (`tier` auto). */
@@ -207,6 +209,8 @@ export class Engine {
   private watching: 'no' | 'begins' | 'on' = 'no';
   /** The instruction at the PC stores into its own page, perhaps into itself: it runs alone and is translated again. */
   private stepping = false;
+  /** What was made for that, and is not watched. */
+  private readonly stepped: Translation[] = [];
   private exactReturns = 0;
   private readonly area = new CodeArea();
   /** All predecoded blocks, for fault addresses; by ascending address if `sorted`. */
@@ -234,7 +238,7 @@ export class Engine {
     this.options = options;
     this.cpu = memory.cpu;
     this.reader = new TranslationReader(memory);
-    this.profile.threshold = options.tier === 'region' ? 1 : neverHot;
+    this.profile.threshold = options.tier === 'region' ? (options.hot ?? 1) : neverHot;
     this.cold = options.tier === 'auto';
     this.without = options.without ?? new Set();
     this.table = new WebAssembly.Table({ element: 'anyfunc', initial: 1, maximum: tableSize });
@@ -413,14 +417,17 @@ export class Engine {
     const { i32 } = this.cpu;
     this.stepping = false;
     const { address } = this.predecode(pc, 1, neverHot, false);
-    const { start, end } = this.translator.builder.block;
     const budget = i32[budgetWord]!;
     i32[budgetWord] = this.engineWords[(address >> 2) + 3]!;
     this.runCode(address);
     i32[budgetWord] = budget - 1;
     // What comes after it has found no budget.
     if (i32[reasonWord] === ExitReason.budget && budget > 1) i32[reasonWord] = ExitReason.miss;
-    this.invalidate(start, end);
+    // It may have stored into itself. What else is on its page has been dropped then, and else is as good as before.
+    for (const translation of this.stepped.splice(0)) {
+      this.codePages.forget(translation);
+      this.drop(translation);
+    }
   }
 
   /** Runs generated code from the T0 code at `address` until it returns, or an unchecked access of it traps. */
@@ -729,6 +736,7 @@ export class Engine {
     }
     this.codePages.note(start, end, translation);
     if (watch) this.watchCode(start, end);
+    else this.stepped.push(translation);
     for (const [from, to] of constants) this.codePages.note(from, to - 1, translation);
   }
 
@@ -850,6 +858,7 @@ export class Engine {
     else {
       this.codePages.note(start, end, translation);
       if (watch) this.watchCode(start, end);
+      else this.stepped.push(translation);
     }
     return outline;
   }

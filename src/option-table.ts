@@ -212,6 +212,13 @@ export const OPTIONS = {
     group: 'machine',
     read: readTier,
   },
+  hot: {
+    env: 'TSEMU_HOT',
+    value: 'number',
+    help: 'With -tier region: compile what has run so often (default: 1)',
+    group: 'machine',
+    read: readHot,
+  },
   protection: {
     env: 'TSEMU_PROTECTION',
     value: 'name',
@@ -383,6 +390,12 @@ function readTier(text: string): Tier {
   const tier = TIERS.find((name) => name === text);
   if (tier === undefined) throw new UsageError(`unknown tier '${text}'; there are ${TIERS.join(', ')}`);
   return tier;
+}
+
+function readHot(text: string): number {
+  const runs = readNumber(text, 'number of runs');
+  if (runs < 1 || runs > 1e6) throw new UsageError(`invalid number of runs '${text}'`);
+  return runs;
 }
 
 function readProtection(text: string): Protection {
