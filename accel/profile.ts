@@ -32,6 +32,12 @@ export class Profile {
     this.words[(address >> 2) + 1] = entries;
   }
 
+  /** The block at T0 code `address` is hot after no more than so many entries. */
+  lower(address: number, entries: number): void {
+    const at = (address >> 2) + 1;
+    if (this.words[address >> 2] === t0Opcodes.enter) this.words[at] = Math.min(this.words[at]!, entries);
+  }
+
   /** How often the block at `pc`, which is not compiled, has been entered, as far as its counter tells. */
   entered(space: CodeSpace, pc: number): number {
     const address = codeAt(space, pc);

@@ -88,6 +88,11 @@ export const maxPageUnits = 8;
 export const maxPageWords = 15 << 20;
 /** Machine mode: a block that was compiled in an earlier run is hot after this part of the entries. */
 export const knownHotFraction = 1 / 16;
+/** Compiled modules kept of one text or machine, in words; and how many that begin at one PC, by what the guest had there. */
+export const maxModuleWords = 8 << 20;
+export const maxModuleVersions = 4;
+/** Entries after which a block is hot whose region an earlier run has left: it takes half a millisecond to load. */
+export const storedHotThreshold = 64;
 /** Bytes of guest code after a block that its translation may have looked at. */
 export const translationLookAhead = 64;
 /** Machine mode: spaces of code of one CPU mode, one for each set of programs whose pages differ. Then all code goes. */
