@@ -27,6 +27,7 @@ import type { CompiledRegion } from './region/compiler.ts';
 import type { BlockOutline } from './region/discovery.ts';
 import type { Region } from './region/emitter.ts';
 import type { FaultSite, TrapSites } from './region/sites.ts';
+import { ModuleFlag } from './stored/module-flags.ts';
 import {
   blockAt,
   type CodeStore,
@@ -35,7 +36,7 @@ import {
   type Text,
   type UnitLoops,
 } from './stored/stored-code.ts';
-import { ModuleFlag, type StoredModule } from './stored/stored-module.ts';
+import type { StoredModule } from './stored/stored-module.ts';
 import { StoredPages } from './stored/stored-pages.ts';
 import { StoredRegions } from './stored/stored-regions.ts';
 import type { StoredBlock } from './stored/unit.ts';
@@ -231,7 +232,8 @@ export class Engine {
   private readonly stored: StoredCode | null;
   /** The same in machine mode. */
   private readonly storedPages: StoredPages | null = null;
-  private readonly storedRegions: StoredRegions | null;
+  /** Regions of earlier runs; null without a store, or until they are asked for. */
+  private usedRegions: StoredRegions | null = null;
   /** By number, which compiled code knows; those of dropped modules are undefined. */
   private sites: (FaultSite | undefined)[] = [];
   /** The unchecked accesses of live modules, by name. */
@@ -280,7 +282,6 @@ export class Engine {
       const name = options.storeName ?? target.name;
       this.storedPages = new StoredPages(store, name, this.engineWords, physical, this.interpreter);
     }
-    this.storedRegions = store === undefined ? null : new StoredRegions(store, this.engineWords, this.interpreter);
     this.virtual = virtual && this.virtualCode(virtual);
     this.clearCaches();
     memory.onUnprotected = () => this.flush();
@@ -777,7 +778,7 @@ export class Engine {
   keepCode(): void {
     this.virtual?.keepPages();
     this.storedPages?.save();
-    this.storedRegions?.save();
+    this.usedRegions?.save();
     const { addresses } = this.spaces.of(0);
     this.stored?.save(({ pc, address }) => addresses.get(pc) === address, this.area.end, this.area.limit);
   }
@@ -996,9 +997,16 @@ export class Engine {
 
   // ---- regions of earlier runs
 
+  private get storedRegions(): StoredRegions | null {
+    const { store } = this.options;
+    if (store === undefined) return null;
+    this.usedRegions ??= new StoredRegions(store, this.engineWords, this.interpreter);
+    return this.usedRegions;
+  }
+
   /** What the store calls the text that `pc` is in; null if nothing of it is kept. */
   private storedName(pc: number): string | null {
-    if (this.storedRegions === null) return null;
+    if (this.options.store === undefined) return null;
     if (this.virtual) return this.options.storeName ?? this.target.name;
     return this.stored!.textOf(this.target.address(pc) >>> 0)?.name ?? null;
   }

@@ -45,9 +45,6 @@ const head = {
 /** Words of one of each list. */
 const widths = [2, 2, 2, 2, 1, relocationWords, 5, 4, 1] as const;
 
-/** What regions were made for: with exact state, with accesses refused by the host's pages. */
-export const ModuleFlag = { exact: 1, pages: 2 } as const;
-
 export const moduleCheckedOffset: number = (head.checksum + 1) * 4;
 
 type Range = readonly [start: number, end: number];
@@ -66,8 +63,8 @@ export interface ModuleFacts {
 
 /** Values of this engine's for a module's constants. */
 export interface ModuleValues {
-  slot(pc: number): number;
-  key(pc: number): number;
+  readonly slot: (pc: number) => number;
+  readonly key: (pc: number) => number;
   /** Number of its first site. */
   readonly firstSite: number;
   /** Of the length it had. */
@@ -144,9 +141,17 @@ export class StoredModule {
   }
 
   get sites(): FaultSite[] {
-    return groups(this.list('sites'), 5).map(([pc, aux, offset, bytes, access]) => ({
-      ...{ pc: pc!, aux: aux!, offset: offset!, bytes: bytes!, access: access! },
-    }));
+    const words = this.list('sites');
+    const sites: FaultSite[] = [];
+    for (let i = 0; i < words.length; i += 5)
+      sites.push({
+        pc: words[i]!,
+        aux: words[i + 1]!,
+        offset: words[i + 2]!,
+        bytes: words[i + 3]!,
+        access: words[i + 4]!,
+      });
+    return sites;
   }
 
   get trapSites(): TrapSites {
