@@ -54,6 +54,7 @@ import {
   runBudget,
   syscallCost,
   tableSize,
+  thresholdFor,
 } from './tunables.ts';
 import { VirtualCode } from './virtual-code.ts';
 
@@ -854,9 +855,20 @@ export class Engine {
     return outline;
   }
 
+  /** Raises the threshold for a program that has turned out to have much code; no block is hot then. */
+  private becomesChoosy(): boolean {
+    const { profile } = this;
+    const threshold = this.virtual ? machineHotThreshold : thresholdFor(this.predecoded.length);
+    if (profile.threshold <= 1 || profile.threshold >= threshold) return false;
+    profile.raiseTo(threshold, this.predecoded);
+    for (const unit of this.stored?.placed ?? []) this.beginProfile(unit);
+    return true;
+  }
+
   /** Compiles the function the hot block at `pc` belongs to; if it is being run for long already, from there on. */
   private compileAround(pc: number): void {
     this.adoptExecuted();
+    if (this.becomesChoosy()) return;
     const { profile, space } = this;
     const entry = profile.functionOf(space, pc);
     const outline = outlineAt(space, pc);
