@@ -201,6 +201,8 @@ export class Engine {
   private cold: boolean;
   /** While it is: budgets used up, and the system calls before the one that is being used. */
   private usedBudgets = 0;
+  /** What is left of such a budget. */
+  private coldLeft = coldBudget;
   private callsBefore = 0;
   private readonly spaces = new CodeSpaces();
   private exactState = false;
@@ -290,12 +292,18 @@ export class Engine {
   run(): ExitReason {
     this.stats.runs++;
     const budget = this.options.budget ?? runBudget;
-    this.cpu.i32[budgetWord] = this.cold && !this.virtual ? coldBudget : budget;
+    const cold = this.cold && !this.virtual;
+    const { i32 } = this.cpu;
+    i32[budgetWord] = cold ? this.coldLeft : budget;
     let reason = this.options.everyBlock ? this.runByBlocks() : this.dispatch();
-    if (this.cold && !this.virtual && reason === ExitReason.budget && !this.mostlyCalls()) {
-      this.warmUp();
-      this.cpu.i32[budgetWord] = budget;
-      reason = this.dispatch();
+    if (cold) {
+      // Whoever makes calls comes here often: what is left of a budget counts on.
+      this.coldLeft = reason === ExitReason.budget ? coldBudget : Math.max(1, i32[budgetWord]!);
+      if (reason === ExitReason.budget && !this.mostlyCalls()) {
+        this.warmUp();
+        i32[budgetWord] = budget;
+        reason = this.dispatch();
+      }
     }
     // A system call has been told of where it happened.
     if (reason !== ExitReason.syscall) this.options.trace?.exit?.(reason);
