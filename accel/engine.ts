@@ -58,6 +58,7 @@ import {
   storedHotThreshold,
   syscallCost,
   tableSize,
+  thresholdFor,
 } from './tunables.ts';
 import { VirtualCode } from './virtual-code.ts';
 
@@ -216,6 +217,8 @@ export class Engine {
   private cold: boolean;
   /** While it is: budgets used up, and the system calls before the one that is being used. */
   private usedBudgets = 0;
+  /** What is left of such a budget. */
+  private coldLeft = coldBudget;
   private callsBefore = 0;
   private readonly spaces = new CodeSpaces();
   private exactState = false;
@@ -308,12 +311,18 @@ export class Engine {
   run(): ExitReason {
     this.stats.runs++;
     const budget = this.options.budget ?? runBudget;
-    this.cpu.i32[budgetWord] = this.cold && !this.virtual ? coldBudget : budget;
+    const cold = this.cold && !this.virtual;
+    const { i32 } = this.cpu;
+    i32[budgetWord] = cold ? this.coldLeft : budget;
     let reason = this.options.everyBlock ? this.runByBlocks() : this.dispatch();
-    if (this.cold && !this.virtual && reason === ExitReason.budget && !this.mostlyCalls()) {
-      this.warmUp();
-      this.cpu.i32[budgetWord] = budget;
-      reason = this.dispatch();
+    if (cold) {
+      // Whoever makes calls comes here often: what is left of a budget counts on.
+      this.coldLeft = reason === ExitReason.budget ? coldBudget : Math.max(1, i32[budgetWord]!);
+      if (reason === ExitReason.budget && !this.mostlyCalls()) {
+        this.warmUp();
+        i32[budgetWord] = budget;
+        reason = this.dispatch();
+      }
     }
     // A system call has been told of where it happened.
     if (reason !== ExitReason.syscall) this.options.trace?.exit?.(reason);
@@ -883,10 +892,21 @@ export class Engine {
     return outline;
   }
 
+  /** Raises the threshold for a program that has turned out to have much code; no block is hot then. */
+  private becomesChoosy(): boolean {
+    const { profile } = this;
+    const threshold = this.virtual ? machineHotThreshold : thresholdFor(this.predecoded.length);
+    if (profile.threshold <= 1 || profile.threshold >= threshold) return false;
+    profile.raiseTo(threshold, this.predecoded);
+    for (const unit of this.stored?.placed ?? []) this.beginProfile(unit);
+    return true;
+  }
+
   /** Compiles the function the hot block at `pc` belongs to; if it is being run for long already, from there on. */
   private compileAround(pc: number): void {
     if (!this.space.compiled.has(pc) && this.bringRegion(pc)) return;
     this.adoptExecuted();
+    if (this.becomesChoosy()) return;
     const { profile, space } = this;
     const entry = profile.functionOf(space, pc);
     const outline = outlineAt(space, pc);

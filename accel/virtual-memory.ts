@@ -32,9 +32,20 @@ export interface DeviceBus {
   write(address: number, bytes: number, value: number): void;
 }
 
+/** Memory that is read and run in place like RAM, while stores to it go to the bus: ROM, and flash. */
+export interface ReadOnlyMemory {
+  readonly start: number;
+  /** The bytes themselves. */
+  readonly bytes: Uint8Array;
+  /** Reads are served in place, or go to the bus as well. */
+  readInPlace(on: boolean): void;
+  /** To be called before bytes are changed: code in there is dropped. */
+  aboutToWrite(offset: number, length: number): void;
+}
+
 /**
- * A machine's memory: RAM lies in a WebAssembly memory at its physical address; what else there is, is reached through
- * the bus. The guest's addresses are virtual (`translation-tables.ts`).
+ * A machine's memory: RAM, ROM and flash lie in a WebAssembly memory at their physical addresses; what else there is, is
+ * reached through the bus. The guest's addresses are virtual (`translation-tables.ts`).
  */
 export class VirtualMemory implements EngineMemory, VirtualAddresses {
   readonly memory: WebAssembly.Memory;
@@ -52,6 +63,8 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
   /** Address of the access that faulted last, and the `Access` bit it asked for. */
   faultAddress = 0;
   faultAccess = 0;
+  /** It faulted because a device's registers cannot be accessed across their boundaries. */
+  misaligned = false;
   readonly ramStart: number;
   readonly ramEnd: number;
   private readonly bus: DeviceBus;
@@ -61,6 +74,8 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
   private readonly steady = new Map<number, number>();
   /** By physical page: 1 if stores to it must be told of. */
   private readonly code = new Uint8Array(1 << (32 - pageShift));
+  /** By physical page: 1 if it is no RAM, but read in place. */
+  private readonly readOnly = new Uint8Array(1 << (32 - pageShift));
 
   /** RAM is the physical addresses [ramStart, ramEnd); `cpus`: the number of cores. */
   constructor(ramStart: number, ramEnd: number, bus: DeviceBus, walker: PageWalker, cpus = 1) {
@@ -100,6 +115,33 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
     return physical >= this.ramStart && physical < this.ramEnd;
   }
 
+  /** It is read and run in place: RAM, or ROM. */
+  private inPlace(physical: number): boolean {
+    return this.isRam(physical) || this.readOnly[physical >>> pageShift] === 1;
+  }
+
+  /** Loads need no bus. Less `translationBias`, address 0 would be no wasm address: its page is left to the bus. */
+  private loadsInPlace(physical: number): boolean {
+    return physical >= pageSize && this.inPlace(physical);
+  }
+
+  /** Makes [start, start + length), which is no RAM, memory that only the bus writes to; at first it is read in place. */
+  addReadOnly(start: number, length: number): ReadOnlyMemory {
+    const first = start >>> pageShift;
+    const end = (start + length) >>> pageShift;
+    this.readOnly.fill(1, first, end);
+    return {
+      start,
+      bytes: this.u8.subarray(start, start + length),
+      readInPlace: (on) => {
+        if ((this.readOnly[first] === 1) === on) return;
+        this.readOnly.fill(on ? 1 : 0, first, end);
+        this.flush();
+      },
+      aboutToWrite: (offset, count) => this.aboutToWrite(start + offset, count),
+    };
+  }
+
   // ---- code
 
   codePage(address: number): number {
@@ -112,7 +154,7 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
     const known = this.tables.fetch(address);
     if (known !== 0) return known;
     if (!this.walker.walk(address, Access.execute, this.page, true)) return 0;
-    return this.isRam(this.page.physical) ? this.page.physical | 1 : 0;
+    return this.inPlace(this.page.physical) ? this.page.physical | 1 : 0;
   }
 
   steadyPage(address: number): number {
@@ -120,7 +162,8 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
     const known = this.steady.get(number);
     if (known !== undefined) return known;
     const { page } = this;
-    if (!this.walker.walk(address, Access.execute, page, true) || !page.global || !this.isRam(page.physical)) return 0;
+    if (!this.walker.walk(address, Access.execute, page, true) || !page.global || !this.inPlace(page.physical))
+      return 0;
     this.steady.set(number, page.physical | 1);
     return page.physical | 1;
   }
@@ -216,12 +259,23 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
 
   access(address: number, bytes: number, access: number, value: number): number {
     if ((address & (pageSize - 1)) + bytes > pageSize) return this.crossing(address, bytes, access, value);
-    if (!this.lookUp(address, access & Access.write ? Access.write : Access.read)) return 0;
+    const kind = access & Access.write ? Access.write : Access.read;
+    if (!this.lookUp(address, kind)) return 0;
     const physical = this.page.physical + (address & (pageSize - 1));
-    if (this.isRam(physical)) return physical - translationBias;
-    if (access & Access.write) this.deviceWrite(physical, bytes, value);
+    if (kind === Access.write ? this.isRam(physical) : this.loadsInPlace(physical)) return physical - translationBias;
+    if ((address & (Math.min(bytes, 4) - 1)) !== 0 && !this.inPlace(physical))
+      return this.refuseMisaligned(address, kind);
+    if (kind === Access.write) this.deviceWrite(physical, bytes, value);
     else this.deviceRead(physical, bytes);
     return cpuBase + accessScratch - translationBias;
+  }
+
+  /** Device memory has no unaligned accesses (DDI 0406C A3.2.1). */
+  private refuseMisaligned(address: number, kind: number): number {
+    this.faultAddress = address >>> 0;
+    this.faultAccess = kind;
+    this.misaligned = true;
+    return 0;
   }
 
   /** Fills in the page of `address` for an access; false if that faults. Code in a page to be written is dropped. */
@@ -230,21 +284,19 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
     if (!this.walker.walk(address, access, page, false)) {
       this.faultAddress = address >>> 0;
       this.faultAccess = access;
+      this.misaligned = false;
       return false;
     }
     const { physical, allowed } = page;
-    if (!this.isRam(physical)) return access !== Access.execute;
+    if (!this.inPlace(physical)) return access !== Access.execute;
     const number = physical >>> pageShift;
-    if (this.code[number] === 1 && access === Access.write) this.codeWritten(physical);
-    const inPlace = this.code[number] === 1 ? allowed & ~Access.write : allowed;
+    const isRam = this.isRam(physical);
+    if (this.code[number] === 1 && access === Access.write && isRam) this.codeWritten(physical);
     // Stores are let through in place only once there has been one: a page's table may note that it was written.
-    this.tables.fill(
-      address,
-      physical,
-      access === Access.write ? inPlace : inPlace & ~Access.write,
-      page.global,
-      page.large,
-    );
+    const stores = access === Access.write && isRam && this.code[number] === 0;
+    const refused = (stores ? 0 : Access.write) | (this.loadsInPlace(physical) ? 0 : Access.read);
+    const kinds = allowed & ~refused;
+    if (kinds !== 0) this.tables.fill(address, physical, kinds, page.global, page.large);
     return true;
   }
 
@@ -271,7 +323,7 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
   }
 
   private read8(physical: number): number {
-    return this.isRam(physical) ? this.u8[physical]! : this.bus.read(physical, 1);
+    return this.inPlace(physical) ? this.u8[physical]! : this.bus.read(physical, 1);
   }
 
   private write8(physical: number, value: number): void {
@@ -301,15 +353,20 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
 
   // ---- for devices (DMA) and page walks
 
-  /** The word at a physical address in RAM, or undefined elsewhere. */
+  /** The word at a physical address in RAM or ROM, or undefined elsewhere. */
   physicalWord(physical: number): number | undefined {
-    return this.isRam(physical) ? this.words[physical >>> 2] : undefined;
+    return this.inPlace(physical) ? this.words[physical >>> 2] : undefined;
   }
 
   /** The RAM bytes [physical, physical + length) themselves; undefined if any of them is not RAM. */
   ram(physical: number, length: number): Uint8Array | undefined {
     if (length < 0 || physical < this.ramStart || physical + length > this.ramEnd) return undefined;
     return this.u8.subarray(physical, physical + length);
+  }
+
+  /** The byte at a physical address as a debugger sees it: undefined where reading it is the device's affair. */
+  physicalByte(physical: number): number | undefined {
+    return this.inPlace(physical) ? this.u8[physical] : undefined;
   }
 
   /** Copies bytes from a device to RAM: code in there is dropped. False if it is not all RAM. */

@@ -35,11 +35,28 @@ function findNode() {
   }
 }
 
+/**
+ * The descriptors that this process was started with: 0, 1, 2, and all below the first that Node has opened. Of others
+ * those beyond 15 reach the new process by themselves.
+ */
+function inherited() {
+  var fs = require('fs');
+  var list = [0, 1, 2];
+  try {
+    while (fs.readlinkSync('/proc/self/fd/' + list.length) !== 'anon_inode:[eventpoll]') list.push(list.length);
+  } catch (e) {
+    return [0, 1, 2];
+  }
+  return list;
+}
+
 function handOver(node, args) {
-  if (typeof process.execve === 'function' && process.platform !== 'win32') {
+  var descriptors = inherited();
+  // Node closes all but the first three when it executes another program.
+  if (descriptors.length === 3 && typeof process.execve === 'function' && process.platform !== 'win32') {
     process.execve(node, [node].concat(args), process.env);
   }
-  var child = require('child_process').spawn(node, args, { stdio: 'inherit' });
+  var child = require('child_process').spawn(node, args, { stdio: descriptors });
   // The terminal sends these to the whole process group, the child included; only outlive them here.
   ['SIGINT', 'SIGQUIT'].forEach(function (signal) {
     process.on(signal, function () {});

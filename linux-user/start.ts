@@ -25,7 +25,7 @@ import { endBySignal } from './signal/host.ts';
 import type { SyscallTable } from './syscall-table.ts';
 import { Task } from './task.ts';
 import type { FileSystem } from './vfs/file-system.ts';
-import { standardStreams } from './vfs/standard-streams.ts';
+import { inheritedFiles } from './vfs/inherited-files.ts';
 
 export { LoadError } from './loader/load-error.ts';
 
@@ -51,6 +51,8 @@ export interface StartOptions {
   readonly memoryLimit?: number;
   /** Seconds of CPU time after which all of them are killed. */
   readonly cpuLimit?: number;
+  /** Of the descriptors that tsemu was started with the guest gets 0, 1 and 2 only. */
+  readonly streamsOnly?: boolean;
   readonly stackBytes: number;
   /** -R: first address that the guest cannot map, or null for the architecture's own. */
   readonly addressSpaceEnd: number | null;
@@ -166,7 +168,7 @@ export function createProcess(
   const request = { resolved, execPath: Buffer.from(program), environment, credentials, limits, programs };
   const { space, entry, stackPointer, exePath } = makeImage(kernel, request);
   fs.mayBlock = kernel.mayBlock;
-  const files = standardStreams(fs, limits.get(ResourceLimit.NOFILE).soft);
+  const files = inheritedFiles(fs, limits.get(ResourceLimit.NOFILE).soft, options.streamsOnly === true);
   const { group, session } = hostJob();
   const first = new Process({
     pid: process.pid,

@@ -14,6 +14,7 @@ import type { Plugin } from 'esbuild';
 export const lateModules: Readonly<Record<string, readonly string[]>> = {
   common: [
     'linux-user/vfs/host-operations.ts',
+    'linux-user/vfs/inherited-descriptors.ts',
     'linux-user/vfs/mounts.ts',
     'linux-user/vfs/open-place.ts',
     'linux-user/vfs/ptys.ts',

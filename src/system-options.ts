@@ -14,7 +14,9 @@ export interface SystemConfig {
   readonly cpus: number;
   /** Bytes of RAM. */
   readonly ramSize: number;
-  readonly kernel: string;
+  readonly kernel: string | null;
+  /** Firmware, for the first flash bank. */
+  readonly bios: string | null;
   readonly initrd: string | null;
   readonly append: string;
   readonly dtb: string | null;
@@ -88,6 +90,7 @@ const options: Readonly<Record<string, Option>> = {
   m: { value: 'SIZE', help: 'memory in MiB, or with K, M or G (default 128)' },
   smp: { value: 'N', help: 'number of CPUs, 1 to 8: they take turns' },
   kernel: { value: 'FILE', help: 'kernel to boot: zImage, Image or ELF' },
+  bios: { value: 'FILE', help: 'firmware to boot: it begins at address 0, in flash' },
   initrd: { value: 'FILE', help: 'initial RAM disk' },
   append: { value: 'WORDS', help: 'the kernel’s command line' },
   dtb: { value: 'FILE', help: 'device tree instead of the machine’s own' },
@@ -109,7 +112,7 @@ const options: Readonly<Record<string, Option>> = {
   device: { value: 'TYPE,…', help: 'a device; help lists them, TYPE,help its properties' },
   drive: {
     value: 'file=FILE,…',
-    help: 'a disk: format=raw|qcow2, if=virtio|none, id=, readonly=on, snapshot=on, cache=, discard=',
+    help: 'a disk: format=raw|qcow2, if=virtio|none|pflash, id=, readonly=on, snapshot=on, cache=, discard=',
   },
   hda: { value: 'FILE', help: 'the first disk; also -hdb, -hdc, -hdd' },
   hdb: { value: 'FILE', help: 'the second disk' },
@@ -203,8 +206,6 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
     if (path === undefined) throw new UsageError(`-M ${machine}: unknown property '${property}'`);
     dumpdtb = path;
   }
-  const kernel = given.get('kernel') ?? (dumpdtb === null ? undefined : '');
-  if (kernel === undefined) throw new UsageError('no kernel (-kernel): there is no firmware to boot from');
   return {
     kind: 'run',
     config: {
@@ -213,7 +214,8 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
       cpu: oneOf(given.get('cpu') ?? 'cortex-a15', cpus, 'CPU'),
       cpus: cpuCount(given.get('smp') ?? '1'),
       ramSize: memorySize(given.get('m') ?? '128', given.get('smp')),
-      kernel,
+      kernel: given.get('kernel') ?? null,
+      bios: given.get('bios') ?? null,
       initrd: given.get('initrd') ?? null,
       append: given.get('append') ?? '',
       dtb: given.get('dtb') ?? null,

@@ -7,11 +7,12 @@ import manifest from '#package' with { type: 'json' };
 import { Drives } from '#system/block/drives.ts';
 import { ImageError } from '#system/block/host-file.ts';
 import { BootError } from '#system/boot/linux.ts';
-import { type BootFiles, buildDeviceTree, loadLinux } from '#system/boot/load.ts';
+import { type BootFiles, buildDeviceTree, loadFiles } from '#system/boot/load.ts';
 import { Chardevs } from '#system/char/chardevs.ts';
 import { createDevices } from '#system/devices/table.ts';
 import { Fsdevs } from '#system/fsdev/fsdevs.ts';
 import { Machine } from '#system/machine.ts';
+import { flashBanks, map } from '#system/machines/virt.ts';
 import { MachineControl, MonitorError } from '#system/monitor/control.ts';
 import { openMonitors } from '#system/monitor/monitors.ts';
 import { Networks } from '#system/net/networks.ts';
@@ -43,6 +44,10 @@ export async function runSystemCommand(command: string, args: readonly string[])
 /** What the user can cause. */
 const expectedErrors = [UsageError, BootError, OptionError, ImageError, MonitorError];
 
+/** The file of an option, if it was given. */
+const named = (option: string, path: string | null): { name: string; bytes: Uint8Array } | null =>
+  path === null ? null : { name: path, bytes: read(option, path) };
+
 /** A host file's bytes; a failure is one line. */
 function read(option: string, path: string): Uint8Array {
   try {
@@ -70,9 +75,10 @@ async function runSystem(config: SystemConfig): Promise<number> {
     return 0;
   }
   const files = {
-    kernel: { name: config.kernel, bytes: read('kernel', config.kernel) },
+    kernel: named('kernel', config.kernel),
+    bios: named('bios', config.bios),
     initrd: config.initrd === null ? null : read('initrd', config.initrd),
-    deviceTree: config.dtb === null ? null : { name: config.dtb, bytes: read('dtb', config.dtb) },
+    deviceTree: named('dtb', config.dtb),
     named: config.fwCfg.map(fwCfgFile),
   };
   const drives = new Drives(config.drives, config.snapshot, (text) => writeSync(2, `${config.command}: ${text}\n`));
@@ -84,6 +90,11 @@ async function runSystem(config: SystemConfig): Promise<number> {
 }
 
 async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives): Promise<number> {
+  const flashDrives = drives.flash(flashBanks, map.flash[1]);
+  if (files.bios && flashDrives[0]) throw new UsageError('-bios: the first flash bank has a -drive if=pflash already');
+  if (!files.kernel && !files.bios && !flashDrives[0]) {
+    throw new UsageError('no kernel (-kernel) and no firmware (-bios)');
+  }
   const fd = config.logFile === null ? 2 : openSync(config.logFile, 'w');
   const log = (line: string): void => void writeSync(fd, `${line}\n`);
   const store = codeStore(config);
@@ -91,10 +102,6 @@ async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives
   for (const value of config.chardevs) chardevs.add(value);
   const serialId = chardevs.define('serial0', '-serial', config.serial);
   const serial = chardevs.attach(serialId, '-serial');
-  const startMonitors = openMonitors(
-    { ...config, shared: config.serial.startsWith('mon:') ? serialId : null },
-    chardevs,
-  );
   const networks = new Networks(config.netdevs, config.nics);
   const folders = new Fsdevs(config.fsdevs, config.virtfs);
   const automatic = [...networks.nics, ...drives.automaticDevices, ...folders.automaticDevices];
@@ -103,13 +110,19 @@ async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives
     networks,
     drive: (id) => drives.take(id),
     folder: (id) => folders.get(id),
+    chardev: (id) => chardevs.attach(id, '-device'),
   });
+  const startMonitors = openMonitors(
+    { ...config, shared: config.serial.startsWith('mon:') ? serialId : null },
+    chardevs,
+  );
   const machine = new Machine({
     ramSize: config.ramSize,
     cpus: config.cpus,
     cpuModel: config.cpu,
     serial,
     devices,
+    flashDrives,
     icount: config.icount,
     startTime: config.startTime,
     engine: {
@@ -145,7 +158,7 @@ async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives
     const boot = (): void => {
       machine.reset();
       networks.reset();
-      loadLinux(machine, config, files);
+      loadFiles(machine, config, files);
       if (resume !== null) snapshots.load(resume);
       resume = null;
     };

@@ -69,6 +69,7 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
         release: config.uname,
         ...(config.memory !== null && { memoryLimit: config.memory }),
         ...(config.cpuTime !== null && { cpuLimit: config.cpuTime }),
+        streamsOnly: config.sandbox,
         stackBytes: config.stackSize,
         addressSpaceEnd: config.reservedVa,
         seed: config.seed,

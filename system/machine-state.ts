@@ -4,8 +4,8 @@ import type { Machine } from './machine.ts';
 import { map } from './machines/virt.ts';
 
 /*
- * A machine's state as bytes: magic, the length of the head (u32, little-endian), the head, then the RAM pages that are
- * not zero, compressed. The head is what `node:v8` makes of plain data.
+ * A machine's state as bytes: magic, the length of the head (u32, little-endian), the head, then the pages of RAM
+ * and flash that are not zero, compressed. The head is what `node:v8` makes of plain data.
  */
 
 /** A state that is none, or of another machine. */
@@ -29,9 +29,22 @@ interface Head {
   readonly cpus: ReturnType<Machine['cpus'][number]['save']>[];
   readonly timers: ReturnType<Machine['board']['timers'][number]['save']>[];
   readonly devices: unknown[];
-  /** RAM pages that follow, as [first, count]. */
+  /** Pages of RAM and flash that follow, by physical number, as [first, count]. */
   readonly pages: readonly (readonly [number, number])[];
 }
+
+/** Memory that has to be kept, from a physical address on. */
+interface Span {
+  readonly start: number;
+  readonly bytes: Uint8Array;
+}
+
+const ramOf = ({ memory }: Machine): Span => ({ start: map.ram, bytes: memory.ram(map.ram, memory.ramBytes)! });
+/** Flash that holds something, and RAM. */
+const spansOf = (machine: Machine): Span[] => [
+  ...machine.board.flash.filter(({ used }) => used).map(({ memory }) => memory),
+  ramOf(machine),
+];
 
 function shapeOf({ memory, board, cpus, cpuModel }: Machine): Shape {
   const devices = board.devices.map(({ name }) => name);
@@ -40,8 +53,8 @@ function shapeOf({ memory, board, cpus, cpuModel }: Machine): Shape {
 
 /** The state of a machine that stands between two instructions. */
 export function saveState(machine: Machine): Uint8Array {
-  const ram = machine.memory.ram(map.ram, machine.memory.ramBytes)!;
-  const pages = usedPages(ram);
+  const spans = spansOf(machine);
+  const pages = spans.flatMap(usedPages);
   const head: Head = {
     shape: shapeOf(machine),
     clock: machine.clock.now(),
@@ -56,7 +69,8 @@ export function saveState(machine: Machine): Uint8Array {
   const content = new Uint8Array(pages.reduce((sum, [, count]) => sum + count, 0) * pageBytes);
   let at = 0;
   for (const [first, count] of pages) {
-    content.set(ram.subarray(first * pageBytes, (first + count) * pageBytes), at);
+    const { start, bytes } = spans.findLast((span) => span.start <= first * pageBytes)!;
+    content.set(bytes.subarray(first * pageBytes - start, (first + count) * pageBytes - start), at);
     at += count * pageBytes;
   }
   const compressed = zstdCompressSync(content);
@@ -77,17 +91,24 @@ export function loadState(machine: Machine, bytes: Uint8Array): void {
     if (had !== has) throw new StateError(`the state is of a machine with ${name} ${had}, not ${has}`);
   }
   const { memory, board, cpus, clock } = machine;
-  const ram = memory.ram(map.ram, memory.ramBytes)!;
-  memory.aboutToWrite(map.ram, memory.ramBytes);
-  let free = 0;
-  let at = 0;
-  for (const [first, count] of head.pages) {
-    ram.fill(0, free * pageBytes, first * pageBytes);
-    free = first + count;
-    ram.set(content.subarray(at, at + count * pageBytes), first * pageBytes);
-    at += count * pageBytes;
+  for (const flash of board.flash) {
+    const [start, end] = [flash.memory.start, flash.memory.start + flash.memory.bytes.length];
+    flash.used ||= head.pages.some(([first]) => first * pageBytes >= start && first * pageBytes < end);
   }
-  ram.fill(0, free * pageBytes);
+  let at = 0;
+  for (const { start, bytes } of spansOf(machine)) {
+    memory.aboutToWrite(start, bytes.length);
+    let free = 0;
+    for (const [first, count] of head.pages) {
+      const from = first * pageBytes - start;
+      if (from < 0 || from >= bytes.length) continue;
+      bytes.fill(0, free, from);
+      free = from + count * pageBytes;
+      bytes.set(content.subarray(at, at + count * pageBytes), from);
+      at += count * pageBytes;
+    }
+    bytes.fill(0, free);
+  }
   clock.moveTo(head.clock);
   for (const cpu of cpus) {
     machine.switchTo(cpu);
@@ -117,16 +138,17 @@ function decode(bytes: Uint8Array): { head: Head; content: Uint8Array } {
   }
 }
 
-/** Pages that are not zero, as runs [first, count]. */
-function usedPages(ram: Uint8Array): [number, number][] {
-  const words = new Int32Array(ram.buffer, ram.byteOffset, ram.length / 4);
+/** Pages that are not zero, as runs [first, count] by physical number. */
+function usedPages({ start, bytes }: Span): [number, number][] {
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
   const perPage = pageBytes / 4;
+  const firstPage = start / pageBytes;
   const runs: [number, number][] = [];
   for (let page = 0; page < words.length / perPage; page++) {
     if (isZero(words, page * perPage, perPage)) continue;
     const last = runs.at(-1);
-    if (last && last[0] + last[1] === page) last[1]++;
-    else runs.push([page, 1]);
+    if (last && last[0] + last[1] === firstPage + page) last[1]++;
+    else runs.push([firstPage + page, 1]);
   }
   return runs;
 }

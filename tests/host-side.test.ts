@@ -53,6 +53,19 @@ const scripts: [string, string][] = [
   ['a slow pipe', '(echo a; sleep 0.3; echo b; sleep 0.3; echo c) | $RUN $B cat'],
   ['output between that of others', '(echo a; $RUN $B echo b; echo c) > log; $RUN $B echo d >> log; cat log'],
   ['input shared with others', 'printf "1\\n2\\n3\\n" > f; ($RUN $B sh -c "read x; echo got \\$x"; cat) < f'],
+  [
+    'descriptors above 2',
+    `printf "1\\n2\\n" > f; mkdir -p d/e
+     ($RUN $B sh -c 'read x <&5; echo "got $x"; echo out >&3; echo log >&9'; cat <&5) 3>&1 5<f 9>>log; cat log
+     $RUN $B ls /proc/self/fd/7/ 7<d; $RUN $B sh -c 'exec 3>&-; echo closed' 3>&1; $RUN $B sh -c 'echo x >&3'
+     $RUN $B sh -c 'cat <&4; cat /dev/fd/6' 4<f 6<f`,
+  ],
+  [
+    'both ends of a pipe, as make gives them to its programs',
+    `sleep 0 | { exec 3<&0 4>/proc/self/fd/0 <&-; $RUN $B sh -c 'echo token >&4; read x <&3; echo "got $x"; echo t >&4'
+     read y <&3; echo "left $y"; }`,
+  ],
+  ['a pipe above 2 ends with the program', '($RUN $B sh -c "echo to5 >&5; exec 5>&-; echo more" 5>&1 >&2) | cat'],
   ['much through pipes', 'seq 1 600000 | $RUN $B cat | $RUN $B gzip -1 | gunzip | cksum; seq 1 600000 | cksum'],
   ['no permission', 'echo x > f; chmod 0 f; [ -r f ] && chmod 700 f; $RUN $B cat f; echo "status $?"'],
   ['non-blocking input', '(printf abc; sleep 1; printf defg; sleep 1) | $RUN $S'],

@@ -67,7 +67,7 @@ describe.skipIf(reason !== undefined)('Debian’s kernel', () => {
 test.each([
   [['-kernel', 'k'], 'no machine (-M); -M help lists them'],
   [['-M', 'vexpress-a9', '-kernel', 'k'], "unknown machine 'vexpress-a9': virt"],
-  [['-M', 'virt'], 'no kernel (-kernel): there is no firmware to boot from'],
+  [['-M', 'virt'], 'no kernel (-kernel) and no firmware (-bios)'],
   [['-M', 'virt', '-kernel', '/nonexistent'], '-kernel /nonexistent: ENOENT'],
   [['-M', 'virt', '-m', '1', '-kernel', 'k'], '-m 1: from 16M to 3000M'],
   [['-M', 'virt', '-frob'], "unknown option '-frob'; see --system --help"],

@@ -136,10 +136,14 @@ function buildRegion(pc: number, host: CompilerHost): { region: Region; reliesOn
   const variables = new RegionVariables(
     blocks,
     host.target,
-    host.exactState,
+    {
+      exactState: host.exactState,
+      memory: host.memory,
+      dropsDead: !host.without.has('interrupt'),
+      isBackEdge: (from, to) => graph.position[to]! <= graph.position[from]!,
+    },
     liveness,
     flow,
-    (from, to) => graph.position[to]! <= graph.position[from]!,
   );
   return { region: { pc, blocks, graph, variables, liveness }, reliesOn: region.reliesOn };
 }

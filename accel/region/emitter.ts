@@ -71,7 +71,7 @@ export class RegionEmitter {
     this.region = region;
     this.host = host;
     const hasLoops = region.graph.loopHeader.some((header) => header !== 0);
-    this.frame = new RegionFrame(region.variables, hasLoops, host.layout.cpuBase);
+    this.frame = new RegionFrame(region.variables, hasLoops);
     this.values = new ValueEmitter(this.frame, host, (dirty) => this.faultDepth(dirty));
     this.nans = new NanEmitter(this.frame, this.values);
   }
@@ -137,6 +137,7 @@ export class RegionEmitter {
     const { region } = this;
     const { code } = this.frame;
     const { translation } = this.host.memory;
+    this.frame.setCpuBase(region.pc, this.host.layout.cpuBase);
     if (translation) {
       translation.emitCodeKey(code, () => code.i32(region.pc));
       code.i32Relocated(this.host.codeKey!(region.pc), RelocationKind.key, region.pc);

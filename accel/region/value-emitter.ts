@@ -366,10 +366,11 @@ export class ValueEmitter {
     code.br(1);
     code.u8(W.end);
     if (kind === 2) {
-      code.i32(this.frame.scratchAddress);
+      const scratch = this.frame.pushScratch();
       this.push(emission, block.b[i]!);
       code.append(wasm);
-      code.op2(0, 0);
+      code.u8(0);
+      code.uleb(scratch);
     }
     code.i32(translateHelper);
     code.get(service.address);

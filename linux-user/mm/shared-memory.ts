@@ -9,7 +9,7 @@ const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) ===
  * goes here, and from here into the next one's copy.
  */
 export class SharedMemory {
-  private length: number;
+  private readonly length: number;
   /** Made when a second process comes. */
   private bytes: Uint8Array | null = null;
 
@@ -19,33 +19,30 @@ export class SharedMemory {
 
   /** The process of `memory` has run: takes over what it has changed. */
   publish(memory: GuestMemory, vma: Vma): void {
-    memory.copyOut(vma.start, this.part(vma), same);
+    this.eachPart(vma, (start, part) => memory.copyOut(start, part, same));
   }
 
   /** The process of `memory` is about to run: true if others have changed something. */
   fetch(memory: GuestMemory, vma: Vma): boolean {
-    // Nobody else has ever run with it.
-    if (this.bytes === null) return false;
-    return memory.copyIn(vma.start, this.part(vma), same);
+    if (!this.inUse) return false;
+    let changed = false;
+    this.eachPart(vma, (start, part) => {
+      if (memory.copyIn(start, part, same)) changed = true;
+    });
+    return changed;
   }
 
-  /** What lies past the end of the object belongs to the mapping alone. */
-  private part({ offset, start, end }: Vma): Uint8Array {
-    return this.bytesOf(offset, end - start);
+  /** False: nobody else has ever run with it. */
+  protected get inUse(): boolean {
+    return this.bytes !== null;
   }
 
-  protected bytesOf(offset: number, length: number): Uint8Array {
+  /**
+   * Calls `act` with the bytes that a mapping shows and where it shows them. What lies past the end of the object belongs
+   * to the mapping alone.
+   */
+  protected eachPart({ offset, start, end }: Vma, act: (start: number, part: Uint8Array) => void): void {
     this.bytes ??= new Uint8Array(this.length);
-    return this.bytes.subarray(offset, offset + length);
-  }
-
-  /** Makes room for `length` bytes in all. */
-  protected grow(length: number): void {
-    if (length <= this.length) return;
-    this.length = length;
-    if (this.bytes === null) return;
-    const grown = new Uint8Array(length);
-    grown.set(this.bytes);
-    this.bytes = grown;
+    act(start, this.bytes.subarray(offset, offset + end - start));
   }
 }

@@ -208,7 +208,7 @@ export class FileSystem {
     };
   }
 
-  /** A file for a descriptor that tsemu was started with (0, 1, 2); null if it is closed. */
+  /** A file for a descriptor that tsemu was started with; null if there is none. */
   inherit(fd: number): OpenFile | null {
     return inheritFile(this, fd);
   }

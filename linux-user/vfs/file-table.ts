@@ -7,28 +7,42 @@ export class FileTable {
   limit: number;
   /** Told of every descriptor that is closed: POSIX locks end with any of them. */
   onDescriptorClosed: ((file: OpenFile) => void) | null = null;
+  /** Puts files into a table that has not been asked for others than the standard streams; null: it has them. */
+  private complete: ((table: FileTable) => void) | null;
   private files: (OpenFile | undefined)[] = [];
   private readonly closeOnExec = new Set<number>();
   /** Threads that share the table (CLONE_FILES). */
   private users = 1;
 
-  constructor(limit = 1024) {
+  /** `complete`: puts the files in that only then have to be there when others than 0, 1 and 2 matter. */
+  constructor(limit = 1024, complete: ((table: FileTable) => void) | null = null) {
     this.limit = limit;
+    this.complete = complete;
+  }
+
+  private settle(): void {
+    const { complete } = this;
+    this.complete = null;
+    complete?.(this);
   }
 
   /** The file of `fd`; EBADF. */
   get(fd: number): OpenFile {
     const file = this.files[fd];
-    if (file === undefined) throw new Errno('EBADF');
-    return file;
+    if (file !== undefined) return file;
+    if (this.complete === null) throw new Errno('EBADF');
+    this.settle();
+    return this.get(fd);
   }
 
   has(fd: number): boolean {
+    this.settle();
     return this.files[fd] !== undefined;
   }
 
   /** Puts `file` at the lowest free descriptor from `from` on; EMFILE. */
   add(file: OpenFile, closeOnExec = false, from = 0): number {
+    this.settle();
     let fd = from;
     while (this.files[fd] !== undefined) fd++;
     if (fd >= this.limit) throw new Errno('EMFILE');
@@ -39,6 +53,7 @@ export class FileTable {
   /** Puts `file` at `fd`, closing what was there (dup2); EBADF for an fd past the limit. */
   set(fd: number, file: OpenFile, closeOnExec = false): void {
     if (fd < 0 || fd >= this.limit) throw new Errno('EBADF');
+    if (fd > 2) this.settle();
     const old = this.files[fd];
     this.place(fd, file, closeOnExec);
     if (old !== undefined) this.letGo(old);
@@ -70,6 +85,7 @@ export class FileTable {
 
   /** The open descriptors, ascending. */
   descriptors(): number[] {
+    this.settle();
     return this.files.flatMap((file, fd) => (file === undefined ? [] : [fd]));
   }
 
@@ -99,6 +115,7 @@ export class FileTable {
   /** Counts a thread out; the last one closes everything. */
   release(): void {
     if (--this.users > 0) return;
+    this.complete = null;
     for (const fd of this.descriptors()) this.close(fd);
   }
 

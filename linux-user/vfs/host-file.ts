@@ -7,10 +7,13 @@ import { Fallocate, type FileStat, OpenFile, Seek } from './open-file.ts';
 /** Node takes at most this many bytes in one call. */
 const maxTransfer = 0x7fffffff;
 
+/** Standard streams stay open for tsemu itself. */
+export const isStream = (hostFd: number): boolean => hostFd <= 2;
+
 /** What files, directories and streams of the host have in common: everything that goes by the descriptor. */
 export abstract class HostBacked extends OpenFile {
   override readonly hostFd: number;
-  /** False for the standard streams, which stay open for tsemu itself. */
+  /** False for what stays open. */
   private readonly owned: boolean;
 
   constructor(path: Uint8Array, flags: number, hostFd: number, owned = true) {
@@ -90,7 +93,7 @@ export class HostFile extends HostBacked {
 
   /** `inheritedOffset`: the host's offset of a descriptor we have not opened ourselves; null for our own. */
   constructor(path: Uint8Array, flags: number, hostFd: number, inheritedOffset: number | null = null) {
-    super(path, flags, hostFd, inheritedOffset === null);
+    super(path, flags, hostFd, !isStream(hostFd));
     this.offset = inheritedOffset ?? 0;
     this.hostPosition = inheritedOffset ?? -1;
   }

@@ -59,6 +59,8 @@ export class HostStream extends HostBacked {
   private ended = false;
   private failure: Error | null = null;
   private reader: Socket | null = null;
+  /** `reader` has the descriptor itself, and closes it. */
+  private readsItself = false;
   private retryDelay = firstRetry;
 
   constructor(path: Uint8Array, flags: number, hostFd: number, owned: boolean, mayBlock: MayBlock) {
@@ -78,7 +80,7 @@ export class HostStream extends HostBacked {
   protected override close(): void {
     this.reader?.destroy();
     if (this.probeFd !== undefined && this.probeFd >= 0) fs.closeSync(this.probeFd);
-    super.close();
+    if (this.reader === null || !this.readsItself) super.close();
   }
 
   override read(bytes: Uint8Array, start: number, length: number): number {
@@ -137,6 +139,7 @@ export class HostStream extends HostBacked {
     // Loading node:net costs 3 ms.
     const { Socket } = process.getBuiltinModule('node:net');
     const again = this.openAgain();
+    this.readsItself = again < 0;
     const reader = new Socket({
       fd: again < 0 ? this.hostFd : again,
       readable: true,

@@ -15,7 +15,8 @@ import { Qcow2Image } from './qcow2/image.ts';
 const properties = {
   file: property.text('the image'),
   format: property.choice('the image’s format', ...imageFormats),
-  if: property.choice('what it is connected to', 'virtio', 'none'),
+  if: property.choice('what it is connected to', 'virtio', 'none', 'pflash'),
+  unit: property.number('which flash bank'),
   id: property.text('name of the drive'),
   index: property.number('place among the drives'),
   media: property.choice('what it is', 'disk', 'cdrom'),
@@ -30,8 +31,9 @@ interface Drive {
   readonly id: string;
   readonly image: DiskImage;
   readonly backend: BlockBackend;
-  /** A device is made for it without being asked for. */
-  readonly automatic: boolean;
+  readonly kind: 'virtio' | 'none' | 'pflash';
+  /** Place among those of its kind, where that matters. */
+  readonly unit: number;
   used: boolean;
 }
 
@@ -58,7 +60,8 @@ export class Drives {
     const { file, format = null, media, cache } = values;
     if (file === undefined || file === '') throw options.wrong('no file=');
     const kind = values.if ?? 'virtio';
-    const id = values.id ?? `${kind}${this.drives.length}`;
+    const unit = values.unit ?? values.index ?? this.drives.filter((other) => other.kind === kind).length;
+    const id = values.id ?? `${kind}${kind === 'pflash' ? unit : this.drives.length}`;
     if (this.drives.some((other) => other.id === id)) throw options.wrong(`duplicate ID '${id}'`);
     const readOnly = values.readonly ?? values['read-only'] ?? media === 'cdrom';
     const temporary = values.snapshot ?? (this.snapshot && !readOnly);
@@ -66,13 +69,13 @@ export class Drives {
     const image = temporary ? temporaryOverlay(base) : base;
     const discards = values.discard === 'unmap' || values.discard === 'on';
     const backend = withPolicy(image, readOnly, discards, cache ?? 'writeback');
-    return { id, image, backend, automatic: kind === 'virtio', used: false };
+    return { id, image, backend, kind, unit, used: false };
   }
 
   /** `-device` texts for the drives that need none of their own. */
   get automaticDevices(): string[] {
     return this.drives
-      .filter(({ automatic }) => automatic)
+      .filter(({ kind }) => kind === 'virtio')
       .map(({ id }) => `virtio-blk-device,drive=${id.replaceAll(',', ',,')}`);
   }
 
@@ -83,6 +86,23 @@ export class Drives {
     if (drive.used) throw new OptionError(`-device: drive '${id}' is already in use by another device`);
     drive.used = true;
     return drive.backend;
+  }
+
+  /** The disk of each of `banks` flash banks of `bytes`, if there is one (`if=pflash`). Throws OptionError. */
+  flash(banks: number, bytes: number): (BlockBackend | null)[] {
+    const found = Array.from({ length: banks }, (): BlockBackend | null => null);
+    for (const drive of this.drives) {
+      if (drive.kind !== 'pflash') continue;
+      const { unit, backend } = drive;
+      if (unit >= banks) throw new OptionError(`-drive: machine type does not support if=pflash,bus=0,unit=${unit}`);
+      if (found[unit]) throw new OptionError(`-drive: drive with bus=0, unit=${unit} (index=${unit}) exists`);
+      if (backend.size !== bytes) {
+        throw new OptionError(`-drive: flash needs ${bytes} bytes, '${drive.image.path}' has ${backend.size}`);
+      }
+      drive.used = true;
+      found[unit] = backend;
+    }
+    return found;
   }
 
   /** The images, for snapshots of the machine. */

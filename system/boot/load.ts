@@ -13,7 +13,10 @@ export interface BootConfig {
 }
 
 export interface BootFiles {
-  readonly kernel: { readonly name: string; readonly bytes: Uint8Array };
+  /** With firmware a kernel is that's affair, which finds it in fw_cfg. */
+  readonly kernel: { readonly name: string; readonly bytes: Uint8Array } | null;
+  /** What to put into the first flash bank (`-bios`). */
+  readonly bios: { readonly name: string; readonly bytes: Uint8Array } | null;
   readonly initrd: Uint8Array | null;
   readonly deviceTree: { readonly name: string; readonly bytes: Uint8Array } | null;
   /** Files that the guest finds in fw_cfg. */
@@ -30,9 +33,40 @@ export function buildDeviceTree(
   return writeFdt(virtTree({ ramSize, cpus, cpuModel: cpu, bootargs: append, initrd }));
 }
 
+/** Puts everything into memory that the guest begins with, and the CPU where it begins. Throws BootError. */
+export function loadFiles(machine: Machine, config: BootConfig, files: BootFiles): void {
+  const { kernel, initrd, bios } = files;
+  machine.board.fwCfg.fill({
+    ramSize: config.ramSize,
+    cpus: config.cpus,
+    kernel: kernel?.bytes ?? new Uint8Array(0),
+    initrd: initrd ?? new Uint8Array(0),
+    commandLine: config.append,
+    files: files.named,
+  });
+  const flash = machine.board.flash[0]!;
+  if (bios) {
+    if (bios.bytes.length > flash.memory.bytes.length) throw new BootError(`${bios.name}: too large for the flash`);
+    flash.fill(bios.bytes);
+  }
+  if (flash.used) startFirmware(machine, config, files);
+  else if (kernel) loadLinux(machine, config, kernel, files);
+}
+
+/** The CPU begins at address 0, in flash; the device tree is at the start of RAM. */
+function startFirmware(machine: Machine, config: BootConfig, { deviceTree }: BootFiles): void {
+  const blob = deviceTree ? checkedTree(deviceTree.name, deviceTree.bytes) : buildDeviceTree(config, null);
+  if (!machine.memory.writeRam(map.ram, blob)) throw new BootError('the device tree does not fit into RAM');
+  machine.start(map.flash[0], 0, 0, 0);
+}
+
 /** Puts kernel, initial RAM disk and device tree into memory, and the CPU at the kernel's entry. */
-export function loadLinux(machine: Machine, config: BootConfig, files: BootFiles): void {
-  const { kernel, initrd, deviceTree } = files;
+function loadLinux(
+  machine: Machine,
+  config: BootConfig,
+  kernel: NonNullable<BootFiles['kernel']>,
+  { initrd, deviceTree }: BootFiles,
+): void {
   const image = readKernel(kernel.bytes, kernel.name, map.ram);
   const at = place(image, map.ram, config.ramSize, initrd?.length ?? 0);
   const blob = deviceTree
@@ -43,14 +77,6 @@ export function loadLinux(machine: Machine, config: BootConfig, files: BootFiles
   for (const { address, bytes } of loads) {
     if (!machine.memory.writeRam(address, bytes)) throw new BootError(`${kernel.name}: does not fit into RAM`);
   }
-  machine.board.fwCfg.fill({
-    ramSize: config.ramSize,
-    cpus: config.cpus,
-    kernel: kernel.bytes,
-    initrd: initrd ?? new Uint8Array(0),
-    commandLine: config.append,
-    files: files.named,
-  });
   // The machine number, which a device tree makes meaningless.
   machine.start(image.entry, 0, -1, at.deviceTree);
 }

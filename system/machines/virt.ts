@@ -1,3 +1,5 @@
+import type { BlockBackend } from '#hw/block/backend.ts';
+import { type FlashMemory, PflashCfi01 } from '#hw/block/pflash-cfi01.ts';
 import { Pl011, type SerialPort } from '#hw/char/pl011.ts';
 import type { Clock, Device, Line, Ram } from '#hw/device.ts';
 import { Pl061 } from '#hw/gpio/pl061.ts';
@@ -14,6 +16,8 @@ import { OptionError } from '../option-string.ts';
 
 /** Physical memory of QEMU's `virt` machine. */
 export const map = {
+  /** The first of two banks. */
+  flash: [0, 0x4000000],
   gicDistributor: [0x08000000, 0x10000],
   gicCpu: [0x08010000, 0x10000],
   uart: [0x09000000, 0x1000],
@@ -31,6 +35,9 @@ const powerPin = 3;
 /** Private interrupts of the generic timer. */
 const ppi = { securePhysical: 13, physical: 14, virtual: 11, hypervisor: 10 } as const;
 const virtioSlots = 32;
+export const flashBanks = 2;
+/** Bytes of a bank's data bus. */
+const flashWidth = 4;
 const apbFrequency = 24_000_000;
 
 /** What a machine is built from. */
@@ -47,6 +54,10 @@ export interface VirtParts {
   readonly ram: Ram;
   /** What `-device` asks for. */
   readonly devices: readonly PlacedDevice[];
+  /** Makes memory that is read in place, while stores go to the bus. */
+  readonly readOnlyMemory: (start: number, size: number) => FlashMemory;
+  /** The disk with the contents of each flash bank, if it has one. */
+  readonly flashDrives: readonly (BlockBackend | null)[];
 }
 
 /** A machine like QEMU's `virt` (GICv2). */
@@ -56,9 +67,11 @@ export class VirtMachine {
   /** The power key: down while the line is up. */
   readonly powerKey: Line;
   readonly fwCfg: FwCfg;
+  readonly flash: readonly PflashCfi01[];
 
   /** Throws OptionError where there is no slot for a device. */
-  constructor({ bus, clock, irqLines, currentCpu, serial, startTime, ram, devices }: VirtParts) {
+  constructor(parts: VirtParts) {
+    const { bus, clock, irqLines, currentCpu, serial, startTime, ram, devices } = parts;
     const gic = new GicV2(irqLines, currentCpu);
     this.timers = irqLines.map(
       (_, cpu) => new GenericTimer(clock, { physical: gic.ppi(cpu, ppi.physical), virtual: gic.ppi(cpu, ppi.virtual) }),
@@ -71,7 +84,14 @@ export class VirtMachine {
     const virtio = virtioDevices(devices).map(
       (device, slot) => new VirtioMmio(`virtio-mmio-bus.${slot}`, { ram, clock }, gic.spi(spi.virtio + slot), device),
     );
-    this.devices = [gic.distributor, gic.cpuInterface, uart, rtc, this.fwCfg, gpio, ...virtio];
+    this.flash = Array.from({ length: flashBanks }, (_, bank) => {
+      const start = map.flash[0] + bank * map.flash[1];
+      const memory = parts.readOnlyMemory(start, map.flash[1]);
+      const flash = new PflashCfi01(`virt.flash${bank}`, memory, parts.flashDrives[bank] ?? null);
+      bus.add(start, map.flash[1], flash);
+      return flash;
+    });
+    this.devices = [...this.flash, gic.distributor, gic.cpuInterface, uart, rtc, this.fwCfg, gpio, ...virtio];
     bus.add(...map.gicDistributor, gic.distributor);
     bus.add(...map.gicCpu, gic.cpuInterface);
     bus.add(...map.uart, uart);
@@ -162,6 +182,15 @@ export function virtTree({ ramSize, cpus, cpuModel, bootargs, initrd }: VirtTree
         },
       },
       [`memory@${hex(map.ram)}`]: { properties: { device_type: 'memory', reg: [0, map.ram, 0, ramSize] } },
+      [`flash@${hex(map.flash[0])}`]: {
+        properties: {
+          compatible: 'cfi-flash',
+          reg: Array.from({ length: flashBanks }, (_, bank) =>
+            wide([map.flash[0] + bank * map.flash[1], map.flash[1]]),
+          ).flat(),
+          'bank-width': [flashWidth],
+        },
+      },
       cpus: {
         properties: { '#address-cells': [1], '#size-cells': [0] },
         children: Object.fromEntries(

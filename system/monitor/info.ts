@@ -1,3 +1,4 @@
+import { PflashCfi01 } from '#hw/block/pflash-cfi01.ts';
 import { type MachineControl, MonitorError } from './control.ts';
 import { registersText } from './registers.ts';
 
@@ -61,7 +62,7 @@ function memoryTree({ machine }: MachineControl): string {
     start,
     size,
     name: device.name,
-    kind: 'i/o',
+    kind: device instanceof PflashCfi01 ? 'romd' : 'i/o',
   }));
   const rows = [...regions, { ...ram, kind: 'ram' }].sort((a, b) => a.start - b.start);
   const lines = rows.map(

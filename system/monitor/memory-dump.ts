@@ -78,8 +78,9 @@ function asText(value: bigint, size: number, format: string): string {
 const physicalByte =
   ({ memory }: Machine): ReadByte =>
   (address) => {
-    if (!memory.isRam(address)) throw new MonitorError(`Cannot access memory: 0x${address.toString(16)} is no RAM`);
-    return memory.u8[address]!;
+    const byte = memory.physicalByte(address);
+    if (byte === undefined) throw new MonitorError(`Cannot access memory: 0x${address.toString(16)} is no RAM`);
+    return byte;
   };
 
 function virtualByte(machine: Machine): ReadByte {

@@ -5,9 +5,10 @@
  */
 import type { Value } from '#tcg/builder.ts';
 import { Op } from '#tcg/ops.ts';
+import { bytesOf } from '#tcg/sequences/vector.ts';
 import type { ArmContext } from './context.ts';
 import type { LaneOperation } from './neon-lane-ops.ts';
-import { bytesOf, everyWord, shuffle } from './neon-vectors.ts';
+import { everyWord, shuffle } from './neon-vectors.ts';
 
 const absoluteBits = 0x7fffffff;
 const exponentBits = 0x7f800000;

@@ -1,8 +1,9 @@
 import type { Value } from '#tcg/builder.ts';
 import { MemoryFlag, Op } from '#tcg/ops.ts';
+import { bytesOf } from '#tcg/sequences/vector.ts';
 import type { ArmContext } from './context.ts';
 import { dataKinds, loadData, storeData } from './guest-data.ts';
-import { bytesOf, fieldD, getPair, laneOps, setPair, shuffle } from './neon-vectors.ts';
+import { fieldD, getPair, laneOps, setPair, shuffle } from './neon-vectors.ts';
 import { slotD } from './state.ts';
 import { neonMemory, type RowPair } from './vfp-registers.ts';
 

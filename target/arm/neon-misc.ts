@@ -1,10 +1,10 @@
 import type { Value } from '#tcg/builder.ts';
 import { Op } from '#tcg/ops.ts';
+import { bytesOf } from '#tcg/sequences/vector.ts';
 import type { ArmContext } from './context.ts';
 import { Feature } from './features.ts';
 import { saturatedNarrow } from './neon-shift.ts';
 import {
-  bytesOf,
   everyLane,
   everyWord,
   fieldD,

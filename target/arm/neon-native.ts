@@ -1,8 +1,9 @@
 /** Integer Advanced SIMD that WebAssembly has no instruction for, in short sequences of those it has. */
 import type { Value } from '#tcg/builder.ts';
 import { Op } from '#tcg/ops.ts';
+import { bytesOf } from '#tcg/sequences/vector.ts';
 import type { ArmContext } from './context.ts';
-import { bytesOf, everyLane, laneOps, setQcIfDifferent, setQcWhere, shuffle } from './neon-vectors.ts';
+import { everyLane, laneOps, setQcIfDifferent, setQcWhere, shuffle } from './neon-vectors.ts';
 
 const widthOf = (size: number): number => 8 << size;
 const equal = [Op.eq_i8x16, Op.eq_i16x8, Op.eq_i32x4, Op.eq_i64x2];

@@ -1,5 +1,6 @@
 import type { Value } from '#tcg/builder.ts';
 import { Op } from '#tcg/ops.ts';
+import { bytesOf, shuffleBytes } from '#tcg/sequences/vector.ts';
 import type { ArmContext } from './context.ts';
 import { armState, slotD } from './state.ts';
 import { numberD } from './vfp-registers.ts';
@@ -62,11 +63,8 @@ export function setPair(c: ArmContext, low: number, high: number, value: Value):
 }
 
 /** The bytes of a (0–15) and b (16–31) that `pick` names, 16 of them. */
-export function shuffle(c: ArmContext, a: Value, b: Value, pick: readonly number[]): Value {
-  const word = (i: number): number =>
-    pick[4 * i]! | (pick[4 * i + 1]! << 8) | (pick[4 * i + 2]! << 16) | (pick[4 * i + 3]! << 24);
-  return c.b.emit(Op.shuffle_i8x16, a, b, -1, word(1), word(2), word(0), word(3));
-}
+export const shuffle = (c: ArmContext, a: Value, b: Value, pick: readonly number[]): Value =>
+  shuffleBytes(c.b, a, b, pick);
 
 /** The even (0) or odd (1) elements of a and then of b. */
 export const alternate = (c: ArmContext, size: number, a: Value, b: Value, odd: 0 | 1): Value =>
@@ -76,9 +74,6 @@ export const alternate = (c: ArmContext, size: number, a: Value, b: Value, odd: 
     b,
     bytesOf((i) => (2 * (i >> size) + odd) * (1 << size) + (i & ((1 << size) - 1))),
   );
-
-/** [f(0) … f(15)]. */
-export const bytesOf = (f: (i: number) => number): number[] => Array.from({ length: 16 }, (_, i) => f(i));
 
 /** The same 32 bits in every word. */
 export const everyWord = (c: ArmContext, word: number): Value => c.b.v128(word, word, word, word);

@@ -1,12 +1,12 @@
 /** Integer arithmetic of MMX and SSE to SSE4.2, on both kinds of registers (SDM vol. 1, chapters 9 to 12). */
 import type { Value } from '#tcg/builder.ts';
 import { Op } from '#tcg/ops.ts';
+import { bytesOf } from '#tcg/sequences/vector.ts';
 import type { X86Context } from './context.ts';
 import { slotAf, slotCf, slotOf, slotSf, slotZf } from './flags.ts';
 import {
   alternate,
   binary,
-  bytesOf,
   checkMmx,
   isMmx,
   load,

@@ -1,6 +1,7 @@
 /** Operands of the MMX and SSE instructions as vectors. An MMX register is the low half of one. */
 import type { Value } from '#tcg/builder.ts';
 import { Op } from '#tcg/ops.ts';
+import { bytesOf, shuffleBytes } from '#tcg/sequences/vector.ts';
 import type { X86Context } from './context.ts';
 import { Method } from './operand.ts';
 import { i386State, slotSt, Vector } from './state.ts';
@@ -90,14 +91,8 @@ export const zero = (c: X86Context): Value => c.b.v128(0, 0, 0, 0);
 export const words = (c: X86Context, word: number): Value => c.b.v128(word, word, word, word);
 
 /** The bytes of a (0–15) and b (16–31) that `pick` names, 16 of them. */
-export function shuffle(c: X86Context, a: Value, b: Value, pick: readonly number[]): Value {
-  const word = (i: number): number =>
-    pick[4 * i]! | (pick[4 * i + 1]! << 8) | (pick[4 * i + 2]! << 16) | (pick[4 * i + 3]! << 24);
-  return c.b.emit(Op.shuffle_i8x16, a, b, -1, word(1), word(2), word(0), word(3));
-}
-
-/** [f(0) … f(15)]. */
-export const bytesOf = (f: (i: number) => number): number[] => Array.from({ length: 16 }, (_, i) => f(i));
+export const shuffle = (c: X86Context, a: Value, b: Value, pick: readonly number[]): Value =>
+  shuffleBytes(c.b, a, b, pick);
 
 /** Elements of `bytes` bytes picked by number: of a first, then of b. */
 export const shuffleElements = (c: X86Context, bytes: number, a: Value, b: Value, pick: readonly number[]): Value =>

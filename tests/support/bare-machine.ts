@@ -28,13 +28,14 @@ export const serialPort = (write: (byte: number) => void): SerialPort => ({
 
 /**
  * Runs a program of A32 words at the start of RAM in Supervisor mode, MMU off, until it switches the machine off
- * (`powerOff`); `data`: more words by address. Time goes by instructions.
+ * (`powerOff`); `data`: more words by address. With `rom` it begins at address 0, in flash. Time goes by instructions.
  */
 export async function runBare(
   program: readonly number[],
   tier: 'interp' | 'region' | 'auto',
   data: Readonly<Record<number, readonly number[]>> = {},
   engine: Partial<MachineConfig['engine']> = {},
+  rom: readonly number[] | null = null,
 ): Promise<BareRun> {
   let output = '';
   const machine = new Machine({
@@ -49,7 +50,8 @@ export async function runBare(
   for (const [address, words] of [[bareStart, program] as const, ...Object.entries(data)]) {
     machine.memory.writeRam(Number(address), new Uint8Array(Int32Array.from(words).buffer));
   }
-  machine.start(bareStart, 0, 0, 0);
+  if (rom) machine.board.flash[0]!.fill(new Uint8Array(Int32Array.from(rom).buffer));
+  machine.start(rom ? 0 : bareStart, 0, 0, 0);
   const giveUp = setTimeout(() => machine.finish('quit'), 20_000);
   const end = await machine.run();
   clearTimeout(giveUp);

@@ -1,10 +1,8 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { hostCredentials } from '#linux-user/credentials.ts';
 import { createEntropy } from '#linux-user/entropy.ts';
 import type { NetworkGate } from '#linux-user/net/gate.ts';
-import { armSyscallNames } from '#syscalls/nr/arm.ts';
-import { allRows } from '#syscalls/table.ts';
+import { allRows, type SyscallArch } from '#syscalls/table.ts';
 import { Errno } from '#util/errno.ts';
 import { SyscallRig } from './syscall-rig.ts';
 
@@ -49,19 +47,31 @@ function random(state: number): () => number {
   };
 }
 
+/** What the calls are made on. */
+export interface FuzzOptions {
+  readonly strace?: boolean;
+  /** ARM if it is not given. */
+  readonly arch?: SyscallArch;
+  /** With --root: whatever is called, no file outside the working directory changes. */
+  readonly confined?: boolean;
+}
+
 /**
  * Makes `calls` random system calls on a rig: random and known numbers, random, likely and edge-case arguments. Throws
  * with the call in its message if one throws, or has a result that is no number.
  */
-export async function fuzzSyscalls(seed: number, calls: number, strace: boolean): Promise<void> {
-  const rig = new SyscallRig({ strace, gate: loopbackOnly });
+export async function fuzzSyscalls(seed: number, calls: number, options: FuzzOptions = {}): Promise<void> {
+  const rig = new SyscallRig({ ...options, gate: loopbackOnly });
+  const { names: callNames, argumentCount } = rig.machine;
+  const home = rig.process.fs.cwd;
+  const credentials = { ...rig.task.credentials };
   const next = random(seed);
   const pick = <T>(items: readonly T[]): T => items[next() % items.length];
   mkdirSync(join(rig.folder, 'dir'));
   writeFileSync(join(rig.folder, 'file'), 'some text');
-  const numbers = Object.keys(armSyscallNames)
+  const numbers = Object.keys(callNames)
     .map(Number)
-    .filter((number) => !excluded.has(armSyscallNames[number]));
+    .filter((number) => !excluded.has(callNames[number]));
   const names = [
     'file',
     'dir',
@@ -119,9 +129,9 @@ export async function fuzzSyscalls(seed: number, calls: number, strace: boolean)
   for (let i = 0; i < calls; i++) {
     // Now and then a number that is none.
     const number = next() % 64 === 0 ? next() % 0xf0010 : pick(numbers);
-    const name = armSyscallNames[number];
+    const name = callNames[number];
     const kinds = rows[name]?.arguments ?? [];
-    const args = Array.from({ length: 7 }, (_, index) =>
+    const args = Array.from({ length: argumentCount }, (_, index) =>
       next() % 4 === 0 ? argument() : likely(kinds[index]?.[0] ?? ''),
     );
     // Names only where a name may be changed: no call gets an absolute path to write to.
@@ -165,10 +175,10 @@ export async function fuzzSyscalls(seed: number, calls: number, strace: boolean)
     }
     if (i % 50 === 0) {
       rig.closeFiles();
-      rig.process.fs.cwd = Buffer.from(rig.folder);
+      rig.process.fs.cwd = home;
       rig.process.mm.lockFuture = false;
       rig.process.timers.stop();
-      Object.assign(rig.task.credentials, hostCredentials());
+      Object.assign(rig.task.credentials, credentials);
       rig.trace = '';
       rig.resetScratch();
     }

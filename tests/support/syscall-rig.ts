@@ -1,9 +1,11 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { GuestMemory } from '#accel/guest-memory.ts';
 import { abiOf } from '#linux-user/abi/architectures.ts';
-import { hostCredentials } from '#linux-user/credentials.ts';
+import { I386Registers, Reg } from '#linux-user/abi/i386-registers.ts';
+import { hostCredentials, rootCredentials } from '#linux-user/credentials.ts';
 import { createEntropy } from '#linux-user/entropy.ts';
 import type { GuestEngine } from '#linux-user/guest-engine.ts';
 import { hostJob } from '#linux-user/host-job.ts';
@@ -18,15 +20,56 @@ import type { SyscallTable } from '#linux-user/syscall-table.ts';
 import { Task } from '#linux-user/task.ts';
 import { FileSystem } from '#linux-user/vfs/file-system.ts';
 import { FileTable } from '#linux-user/vfs/file-table.ts';
+import { Ownership } from '#linux-user/vfs/ownership.ts';
+import { createView } from '#linux-user/vfs/view.ts';
 import { armSyscallNames } from '#syscalls/nr/arm.ts';
-import { createSyscallTable } from '#syscalls/table.ts';
+import { i386SyscallNames } from '#syscalls/nr/i386.ts';
+import { createSyscallTable, type SyscallArch } from '#syscalls/table.ts';
 import type { TraceForm } from '#syscalls/tracer.ts';
 import { armTarget } from '#target/arm/target.ts';
+import { i386Target } from '#target/i386/target.ts';
 import { cpuHeader } from '#tcg/cpu-page.ts';
-import type { Target } from '#tcg/target.ts';
+import type { CpuView, Target } from '#tcg/target.ts';
 import { protectedMemory } from './guest-memory.ts';
 
-const numbers = new Map(Object.entries(armSyscallNames).map(([number, name]) => [name, Number(number)]));
+/** How a program of an architecture asks for a call. */
+interface Machine {
+  readonly target: Target;
+  readonly names: Readonly<Record<number, string>>;
+  readonly argumentCount: number;
+  /** Puts the number and the arguments where they belong. */
+  readonly ask: (cpu: CpuView, number: number, args: readonly number[]) => void;
+}
+
+const i386Registers = new I386Registers(i386Target.layout);
+const i386Arguments = [Reg.ebx, Reg.ecx, Reg.edx, Reg.esi, Reg.edi, Reg.ebp];
+const exitArgument = cpuHeader.offset('exitArg') >> 2;
+const interrupt = 0x80;
+
+const machines: Readonly<Record<SyscallArch, Machine>> = {
+  arm: {
+    target: armTarget as Target,
+    names: armSyscallNames,
+    argumentCount: 7,
+    ask(cpu, number, args) {
+      const first = armTarget.layout.offset('r', 0) >> 2;
+      args.forEach((value, index) => (cpu.i32[first + index] = value));
+      cpu.i32[first + 7] = number;
+      cpu.i32[exitArgument] = 0;
+    },
+  },
+  i386: {
+    target: i386Target as Target,
+    names: i386SyscallNames,
+    argumentCount: 6,
+    ask(cpu, number, args) {
+      args.forEach((value, index) => i386Registers.set(cpu, i386Arguments[index], value));
+      i386Registers.set(cpu, Reg.eax, number);
+      cpu.i32[exitArgument] = interrupt;
+    },
+  },
+};
+
 const stackBytes = 1 << 20;
 const scratchBytes = 1 << 20;
 
@@ -38,6 +81,21 @@ export interface RigOptions {
   /** Print the calls into `lines`. */
   readonly strace?: boolean;
   readonly traceForm?: TraceForm;
+  /** Whose calls are made: ARM's if it is not given. */
+  readonly arch?: SyscallArch;
+  /** --root: the working directory is all of the host that the guest sees. */
+  readonly confined?: boolean;
+}
+
+/** Removes a folder even if a guest has taken permissions from those in it. */
+function removeTree(folder: string): void {
+  const options = { recursive: true, force: true };
+  try {
+    rmSync(folder, options);
+  } catch {
+    execFileSync('chmod', ['-R', 'u+rwx', folder]);
+    rmSync(folder, options);
+  }
 }
 
 /**
@@ -53,13 +111,19 @@ export class SyscallRig {
   /** What strace printed. */
   trace = '';
   readonly unimplemented: string[] = [];
+  readonly machine: Machine;
+  private readonly numbers: ReadonlyMap<string, number>;
   private readonly table: SyscallTable;
   private readonly scratch: number;
   private used = 0;
 
   constructor(options: RigOptions = {}) {
     this.folder = realpathSync(mkdtempSync(join(tmpdir(), 'tsemu-syscalls-')));
-    const abi = abiOf('arm', armTarget.layout, armTarget.identity);
+    const { arch = 'arm', confined = false } = options;
+    this.machine = machines[arch];
+    const { target, names } = this.machine;
+    this.numbers = new Map(Object.entries(names).map(([number, name]) => [name, Number(number)]));
+    const abi = abiOf(arch, target.layout, target.identity);
     const limits = new ResourceLimits(stackBytes);
     const entropy = createEntropy(options.seed ?? 1n);
     this.table = createSyscallTable({
@@ -72,7 +136,7 @@ export class SyscallRig {
     const prefix = options.prefix ?? null;
     const kernel = new Kernel(
       {
-        target: armTarget as Target,
+        target,
         abi,
         programs: hostPrograms(prefix),
         entropy,
@@ -87,6 +151,8 @@ export class SyscallRig {
     this.memory = space.mm.memory;
     space.mm.brkStart = space.mm.brkEnd = 0x20_0000;
     const { group, session } = hostJob();
+    const owners = confined ? new Ownership(process.geteuid?.() ?? 0, process.getegid?.() ?? 0) : null;
+    const view = createView({ entropy, prefix, root: confined ? this.folder : null, owners });
     this.process = new Process({
       pid: process.pid,
       kernel,
@@ -94,9 +160,9 @@ export class SyscallRig {
       abi,
       space,
       files: new FileTable(),
-      fs: new FileSystem({ cwd: this.folder, umask: 0o022, prefix, entropy }),
+      fs: new FileSystem({ cwd: confined ? '/' : this.folder, umask: 0o022, prefix, entropy, view }),
       network: new Network(options.gate),
-      credentials: hostCredentials(),
+      credentials: confined ? rootCredentials() : hostCredentials(),
       limits,
       exePath: join(this.folder, 'program'),
       group,
@@ -118,7 +184,7 @@ export class SyscallRig {
   end(): void {
     this.process.timers.stop();
     this.task.files.release();
-    rmSync(this.folder, { recursive: true, force: true });
+    removeTree(this.folder);
   }
 
   /** Closes all descriptors. */
@@ -162,15 +228,10 @@ export class SyscallRig {
 
   /** Makes the call; arguments are register values, strings become pointers. */
   dispatch(name: string | number, ...args: readonly (number | string)[]): number | Promise<number> {
-    const number = typeof name === 'number' ? name : numbers.get(name);
+    const number = typeof name === 'number' ? name : this.numbers.get(name);
     if (number === undefined) throw new Error(`no system call ${name}`);
-    const { cpu } = this.task;
-    const set = (register: number, value: number): void => {
-      cpu.i32[armTarget.layout.offset('r', register) >> 2] = value;
-    };
-    args.forEach((value, index) => set(index, typeof value === 'string' ? this.string(value) : value));
-    set(7, number);
-    cpu.i32[cpuHeader.offset('exitArg') >> 2] = 0;
+    const values = args.map((value) => (typeof value === 'string' ? this.string(value) : value));
+    this.machine.ask(this.task.cpu, number, values);
     return this.table.dispatch(this.task);
   }
 
