@@ -19,7 +19,9 @@ export type Optimization =
   /** Loads of what the region has stored itself (accel/region/forwarding.ts). */
   | 'forward'
   /** Returns of inlined functions not compared where they must go to the caller. */
-  | 'return';
+  | 'return'
+  /** Registers that a loop sets anew not stored where it is interrupted. */
+  | 'interrupt';
 
 /** The optimizer's switches. */
 export function passesWithout(without: ReadonlySet<Optimization>): Pick<OptimizeOptions, 'simplify' | 'deadCode'> {

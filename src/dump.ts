@@ -32,6 +32,7 @@ const switches: readonly (readonly [LogItem, Optimization])[] = [
   ['nogroup', 'group'],
   ['noforward', 'forward'],
   ['noreturn', 'return'],
+  ['nointerrupt', 'interrupt'],
 ];
 
 export type DumpConfig = Pick<UserConfig, 'log' | 'logFile' | 'logFilter'>;

@@ -3,12 +3,14 @@ import { checkAccess } from '#linux-user/access-check.ts';
 import { pidFileOf } from '#linux-user/pid-file.ts';
 import type { Process } from '#linux-user/process.ts';
 import type { Task } from '#linux-user/task.ts';
+import { Epoll } from '#linux-user/vfs/epoll.ts';
+import type { OpenFile } from '#linux-user/vfs/open-file.ts';
 import { Errno } from '#util/errno.ts';
 import { address, fd, hexWord, int, oneOf, structIn, uint } from './arguments.ts';
 import { loadVectors, type Vector } from './io.ts';
 import { Advice } from './names.ts';
 import { pointer } from './print.ts';
-import { partial, type Rows, row } from './row.ts';
+import { type Rows, row } from './row.ts';
 
 /** The process that a pid names, if the caller may look into it. ESRCH, EPERM. */
 function targetOf(task: Task, pid: number): Process {
@@ -102,11 +104,17 @@ function objectOf(task: Task, type: number, index: number): object | null {
       return null;
     case Compare.KCMP_SYSVSEM:
       return task.semUndo;
-    case Compare.KCMP_EPOLL_TFD:
-      throw new Errno('EOPNOTSUPP');
     default:
       throw new Errno('EINVAL');
   }
+}
+
+/** A file that an epoll file of `owner` watches: `at` leads to a struct kcmp_epoll_slot {efd, tfd, toff} of the caller. */
+function watchedFile(task: Task, owner: Task, at: number): OpenFile {
+  const [epollFd, descriptor, skip] = [0, 4, 8].map((offset) => task.memory.load32(at + offset));
+  const epoll = owner.files.get(epollFd);
+  if (!(epoll instanceof Epoll)) throw new Errno('EINVAL');
+  return epoll.watched(descriptor, skip);
 }
 
 function kcmp(task: Task, pid1: number, pid2: number, type: number, index1: number, index2: number): number {
@@ -117,7 +125,9 @@ function kcmp(task: Task, pid1: number, pid2: number, type: number, index1: numb
     checkAccess(task.process, found.process);
     return found;
   });
-  const [a, b] = [rankOf(objectOf(first, type, index1)), rankOf(objectOf(second, type, index2))];
+  const isEpoll = type === Compare.KCMP_EPOLL_TFD;
+  const a = rankOf(objectOf(first, isEpoll ? Compare.KCMP_FILE : type, index1));
+  const b = rankOf(isEpoll ? watchedFile(task, second, index2) : objectOf(second, type, index2));
   if (a === b) return 0;
   return a < b ? 1 : 2;
 }
@@ -186,12 +196,9 @@ const vectorCall = {
 export const inspectCalls: Rows = {
   process_vm_readv: row(vectorCall, (task, call) => transfer(task, call, false)),
   process_vm_writev: row(vectorCall, (task, call) => transfer(task, call, true)),
-  kcmp: partial(
-    'KCMP_EPOLL_TFD',
-    row(
-      { pid1: int, pid2: int, type: oneOf(Compare), index1: uint, index2: uint },
-      (task, { pid1, pid2, type, index1, index2 }) => kcmp(task, pid1, pid2, type, index1, index2),
-    ),
+  kcmp: row(
+    { pid1: int, pid2: int, type: oneOf(Compare), index1: uint, index2: uint },
+    (task, { pid1, pid2, type, index1, index2 }) => kcmp(task, pid1, pid2, type, index1, index2),
   ),
   process_madvise: row(
     { fd, vectors: printVectors, count: uint, advice: oneOf(Advice), flags: hexWord },

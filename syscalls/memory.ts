@@ -5,7 +5,7 @@ import { fileBacking, sharedBacking } from '#linux-user/vfs/file-backing.ts';
 import { Mode } from '#linux-user/vfs/flags.ts';
 import { fileType } from '#linux-user/vfs/open-file.ts';
 import { Errno } from '#util/errno.ts';
-import { address, fd, flags, oneOf, structOut, uint } from './arguments.ts';
+import { address, fd, flags, hexWord, oneOf, structOut, uint } from './arguments.ts';
 import { Advice, LockAllName, MapName, ProtName, RemapName, SyncName } from './names.ts';
 import { pointer } from './print.ts';
 import type { Argument } from './row.ts';
@@ -98,6 +98,10 @@ export const memoryCalls: Rows = {
     { address, oldLength: uint, newLength: uint, flags: flags(RemapName), to: address },
     (task, { address: at, oldLength, newLength, flags: how, to }) => task.mm.mremap(at, oldLength, newLength, how, to),
     'address',
+  ),
+  remap_file_pages: row(
+    { address, size: uint, prot: hexWord, page: uint, flags: hexWord },
+    (task, { address: at, size, prot, page }) => done(task.mm.remapFilePages(at, size, prot, page)),
   ),
   brk: row({ end: address }, (task, { end }) => task.mm.brk(end), 'address'),
   madvise: row({ address, length: uint, advice: oneOf(Advice) }, (task, { address: at, length, advice }) =>

@@ -5,6 +5,7 @@ import { queueInfo, sendSignal } from '#linux-user/signal/send.ts';
 import { SiCode, sigInfoBytes } from '#linux-user/signal/siginfo.ts';
 import type { Task } from '#linux-user/task.ts';
 import { Open } from '#linux-user/vfs/flags.ts';
+import { processOfDirectory } from '#linux-user/vfs/proc/process-directory.ts';
 import { Errno } from '#util/errno.ts';
 import { address, fd, flags, hexWord, int, signal } from './arguments.ts';
 import { type Rows, row } from './row.ts';
@@ -20,16 +21,25 @@ function pidfdOpen(task: Task, pid: number, how: number): number {
   return task.files.add(new PidFile(target, how), true);
 }
 
-/** The process of a descriptor, or of /proc/PID opened; EBADF, and ESRCH once it has been waited for. */
+/** The process of a descriptor; EBADF, and ESRCH once it has been waited for. */
 function living(task: Task, descriptor: number): Process {
   const file = pidFileOf(task.files.get(descriptor));
   if (file.reaped) throw new Errno('ESRCH');
   return file.process;
 }
 
+/** The same, where /proc/PID opened may stand for a process too. */
+function addressee(task: Task, descriptor: number): Process {
+  const file = task.files.get(descriptor);
+  const process = (file.flags & Open.path) === 0 ? processOfDirectory(file) : undefined;
+  if (process === undefined) return living(task, descriptor);
+  if (task.process.kernel.processes.get(process.pid) !== process) throw new Errno('ESRCH');
+  return process;
+}
+
 function sendTo(task: Task, descriptor: number, signo: number, infoAt: number, how: number): number {
   if (how !== 0) throw new Errno('EINVAL');
-  const target = living(task, descriptor);
+  const target = addressee(task, descriptor);
   if (infoAt === 0) {
     sendSignal(task, target, signo);
     return 0;

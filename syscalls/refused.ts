@@ -64,13 +64,6 @@ export const refusedCalls: Rows = {
   _sysctl: absent(replaced, { arguments: address }),
   nfsservctl: absent(replaced, { command: int, argument: address, result: address }),
   lookup_dcookie: absent(replaced),
-  remap_file_pages: absent('mmap does the same; Linux itself only emulates it', {
-    address,
-    size: uint,
-    prot: hexWord,
-    page: uint,
-    flags: hexWord,
-  }),
   break: absent(replaced),
   stty: absent(replaced),
   gtty: absent(replaced),

@@ -45,22 +45,30 @@ describe.each<[Tier, number]>([
   });
 });
 
-describe.each<Optimization>(['simplify', 'deadCode', 'inline', 'split', 'sink', 'entry', 'group', 'forward', 'return'])(
-  'without %s',
-  (optimization) => {
-    it('random programs end the same', () => {
-      for (let seed = firstSeed; seed < firstSeed + programs; seed++) {
-        const random = new Random(seed);
-        const program = randomProgram(random);
-        const machine = programMachine(random, 60);
-        const options = { tier: 'region', exactState: false, budget: seed % 7 } as const;
-        const wanted = observable(evaluateProgram(program, machine), false);
-        const outcome = runProgram(program, machine, { ...options, without: new Set([optimization]) });
-        expect(observable(outcome, false), `seed ${seed}`).toEqual(wanted);
-      }
-    });
-  },
-);
+describe.each<Optimization>([
+  'simplify',
+  'deadCode',
+  'inline',
+  'split',
+  'sink',
+  'entry',
+  'group',
+  'forward',
+  'return',
+  'interrupt',
+])('without %s', (optimization) => {
+  it('random programs end the same', () => {
+    for (let seed = firstSeed; seed < firstSeed + programs; seed++) {
+      const random = new Random(seed);
+      const program = randomProgram(random);
+      const machine = programMachine(random, 60);
+      const options = { tier: 'region', exactState: false, budget: seed % 7 } as const;
+      const wanted = observable(evaluateProgram(program, machine), false);
+      const outcome = runProgram(program, machine, { ...options, without: new Set([optimization]) });
+      expect(observable(outcome, false), `seed ${seed}`).toEqual(wanted);
+    }
+  });
+});
 
 /** Blocks as text; the first stands at `programStart`. */
 function programOf(...texts: string[]) {

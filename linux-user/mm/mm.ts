@@ -10,7 +10,7 @@ import type { HostAlias } from './host-alias.ts';
 import { mapsText } from './maps-text.ts';
 import { mmapMinAddress, pageCeil, pageFloor } from './page-math.ts';
 import { isZero, readIn, sameContent, takeSnapshot, writeBack, zeroPages } from './pages.ts';
-import { mremap } from './remap.ts';
+import { mremap, remapFilePages } from './remap.ts';
 import { Residue } from './residue.ts';
 import { SharedMemory } from './shared-memory.ts';
 import { type FileBacking, MapFlags, Prot, type Vma } from './vma.ts';
@@ -161,7 +161,7 @@ export class Mm {
       shared,
       file,
       object: shared && file === null ? (request.object ?? new SharedMemory(length)) : pages,
-      offset: file === null ? 0 : offset,
+      offset: file === null && request.object === undefined ? 0 : offset,
       name: request.name ?? '',
       locked: this.lockFuture || (flags & MapFlags.LOCKED) !== 0,
       pristine: shared || (prot & Prot.WRITE) !== 0 ? null : (file?.version() ?? null),
@@ -192,7 +192,8 @@ export class Mm {
     return false;
   }
 
-  private publish(object: SharedMemory): void {
+  /** `object` holds what has been stored to its mappings in here. */
+  publish(object: SharedMemory): void {
     for (const vma of this.vmas) if (vma.object === object) object.publish(this.memory, vma);
   }
 
@@ -442,6 +443,11 @@ export class Mm {
     this.vmas.insert({ ...piece, prot, pristine: (prot & Prot.WRITE) === 0 ? piece.pristine : null });
     this.setAccess(start, end, this.access(prot));
     if (log.enabled) log('protect %s prot %d', range(start, end - start), prot);
+  }
+
+  /** remap_file_pages(2). */
+  remapFilePages(address: number, size: number, prot: number, page: number): void {
+    remapFilePages(this, address, size, prot, page);
   }
 
   /** mremap(2); returns the new address. */

@@ -1,9 +1,9 @@
 import { Access, pageSize } from '#accel/guest-memory.ts';
 import { Errno } from '#util/errno.ts';
 import type { Mm } from './mm.ts';
-import { mmapMinAddress, pageCeil } from './page-math.ts';
+import { mmapMinAddress, pageCeil, pageFloor } from './page-math.ts';
 import { copyPages, readIn, takeSnapshot, writeBack } from './pages.ts';
-import { RemapFlags, type Vma } from './vma.ts';
+import { MapFlags, RemapFlags, type Vma } from './vma.ts';
 
 const { MAYMOVE, FIXED, DONTUNMAP } = RemapFlags;
 
@@ -20,8 +20,7 @@ export function mremap(mm: Mm, address: number, oldSize: number, newSize: number
 
   const vma = mm.vmas.at(address);
   if (vma === null || vma.start >= mm.taskSize) throw new Errno('EFAULT');
-  // Doubling a shared mapping (old length 0) would need two addresses for the same pages.
-  if (oldLength === 0) throw new Errno('EINVAL');
+  if (oldLength === 0) return mapAgain(mm, vma, address, newLength, flags, to);
   if ((flags & (FIXED | DONTUNMAP)) === 0 && newLength <= oldLength) {
     if (newLength < oldLength) mm.munmap(address + newLength, oldLength - newLength);
     return address;
@@ -38,6 +37,39 @@ function checkTarget(mm: Mm, address: number, oldLength: number, newLength: numb
   if (to % pageSize !== 0 || to > mm.taskSize - newLength) throw new Errno('EINVAL');
   if (to < address + oldLength && address < to + newLength) throw new Errno('EINVAL');
   if (to < mmapMinAddress) throw new Errno('EPERM');
+}
+
+/** Maps bytes of a shared mapping at another address as well; `start` null: where there is room. */
+function mapShared(mm: Mm, vma: Vma, start: number | null, length: number, offset: number): number {
+  const { prot, file, object, name } = vma;
+  if (object !== null) mm.publish(object);
+  const fixed = start === null ? 0 : MapFlags.FIXED;
+  const request = { address: start ?? 0, length, prot, flags: MapFlags.SHARED | fixed, file, offset, name };
+  return mm.mmap(file === null && object !== null ? { ...request, object } : request);
+}
+
+/** mremap(2) of no bytes: a shared mapping's bytes are mapped once more. */
+function mapAgain(mm: Mm, vma: Vma, address: number, length: number, flags: number, to: number): number {
+  if (!vma.shared) throw new Errno('EINVAL');
+  if ((flags & MAYMOVE) === 0) throw new Errno('ENOMEM');
+  return mapShared(mm, vma, (flags & FIXED) === 0 ? null : to, length, vma.offset + (address - vma.start));
+}
+
+/** remap_file_pages(2): what is mapped from `address` on shows the file or shared memory from page `page` on. */
+export function remapFilePages(mm: Mm, address: number, size: number, prot: number, page: number): void {
+  const start = pageFloor(address);
+  const length = pageFloor(size);
+  if (prot !== 0 || length === 0 || start + length > mm.taskSize) throw new Errno('EINVAL');
+  const vma = mm.vmas.at(start);
+  if (vma === null || !vma.shared) throw new Errno('EINVAL');
+  let reached = start;
+  for (const piece of mm.vmas.overlapping(start, start + length)) {
+    const alike = piece.file === vma.file && piece.object === vma.object && piece.prot === vma.prot;
+    if (piece.start > reached || !alike) throw new Errno('EINVAL');
+    reached = piece.end;
+  }
+  if (reached < start + length) throw new Errno('EINVAL');
+  mapShared(mm, vma, start, length, page * pageSize);
 }
 
 function growInPlace(mm: Mm, vma: Vma, newEnd: number): boolean {

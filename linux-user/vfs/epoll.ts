@@ -141,6 +141,12 @@ export class Epoll extends OpenFile {
     return 0;
   }
 
+  /** The file watched as `fd`, after `skip` others that were watched under that number. ENOENT. */
+  watched(fd: number, skip: number): OpenFile {
+    for (const [file, byDescriptor] of this.interests) if (byDescriptor.has(fd) && skip-- === 0) return file;
+    throw new Errno('ENOENT');
+  }
+
   private find(fd: number, file: OpenFile): Interest | undefined {
     return this.interests.get(file)?.get(fd);
   }

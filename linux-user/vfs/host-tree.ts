@@ -83,11 +83,13 @@ export class HostTree {
   }
 
   private find(path: string): Handle | null {
-    const known = this.handles.get(path);
+    const believed = this.handles.get(path);
     const now = monotonic();
-    if (known !== undefined && now - known.seen < belief) return known;
+    if (believed !== undefined && now - believed.seen < belief) return believed;
     const slash = path.lastIndexOf('/');
     const parent = path === '' ? null : this.find(slash < 0 ? '' : path.slice(0, slash));
+    // Looked up now: on the way to a deep place others are given up, and it may be among them.
+    const known = this.handles.get(path);
     const at = path === '' ? this.root || '/' : parent === null ? null : `${parent.host}/${path.slice(slash + 1)}`;
     const stat = at === null ? undefined : lstat(at);
     if (at === null || stat === undefined || (path === '' ? !statIsDirectory(at) : !stat.isDirectory())) {

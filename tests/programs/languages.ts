@@ -2,6 +2,7 @@ import type { ProgramCase } from './case.ts';
 
 const hello = '#include <stdio.h>\n#include "f.h"\nint main(void) { printf("%d %.3f\\n", f(6), 1.0 / 3); return 0; }\n';
 const cFiles = { 'a.c': hello, 'f.c': 'int f(int x) { return x * 7; }\n', 'f.h': 'int f(int);\n' };
+const base = ['coreutils', 'dash'];
 const python = ['python3', 'coreutils', 'dash'];
 const py = (name: string, code: string, expected: string | RegExp, more: Partial<ProgramCase> = {}): ProgramCase => ({
   name: `python3 (${name})`,
@@ -301,5 +302,169 @@ export const languageCases: ProgramCase[] = [
     script: `export HOME=$PWD GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b GIT_AUTHOR_DATE='1000000000 +0000' GIT_COMMITTER_DATE='1000000000 +0000'; cd g; git init -q -b main; git add .; git commit -qm first; echo two >> a; git commit -qam second; git log --oneline; git diff HEAD~ --stat | tail -n 1; cd ..; git clone -q g h; cd h; git log -1 --format=%H; git checkout -q -b x; echo three > b; git add b; git commit -qm third; git push -q origin x; cd ../g; git branch; git merge -q x; cat b; git gc -q; git fsck; git stash list; git rebase -q HEAD~1; git grep -c o`,
     expected: /second\n\w+ first\n 1 file changed, 1 insertion\(\+\)\n[0-9a-f]{40}\n\* main\n {2}x\nthree\na:2\n$/,
     timeout: 120,
+  },
+  {
+    name: 'java (javac, threads)',
+    packages: ['openjdk-17-jdk-headless', ...base],
+    files: {
+      'A.java':
+        'import java.util.stream.*;\npublic class A { static int f(int n) { return n < 2 ? n : f(n - 1) + f(n - 2); }\n  public static void main(String[] a) throws Exception {\n    Thread t = new Thread(() -> System.out.println("thread")); t.start(); t.join();\n    System.out.println(f(22) + " " + Math.sqrt(2) + " " + IntStream.rangeClosed(1, 100).parallel().sum());\n    try { Object o = null; o.hashCode(); } catch (NullPointerException e) { System.out.println("null"); }\n  } }\n',
+    },
+    script: `j=/usr/lib/jvm/java-17-openjdk-$ARCH/bin; $j/javac A.java && $j/java A`,
+    expected: 'thread\n17711 1.4142135623730951 5050\nnull\n',
+    timeout: 400,
+  },
+  {
+    name: 'mono',
+    packages: ['mono-mcs', 'mono-runtime', ...base],
+    files: {
+      'a.cs':
+        'using System; using System.Linq; using System.Threading;\nclass A { static int F(int n) { return n < 2 ? n : F(n - 1) + F(n - 2); }\n static void Main() { var t = new Thread(() => Console.WriteLine("thread")); t.Start(); t.Join(); Console.WriteLine(F(20) + " " + Math.Sqrt(2) + " " + Enumerable.Range(1, 100).Sum()); try { object o = null; o.GetHashCode(); } catch (NullReferenceException) { Console.WriteLine("null"); } } }\n',
+    },
+    script: `export HOME=$PWD; mono /usr/lib/mono/4.5/mcs.exe a.cs && mono a.exe`,
+    expected: /^thread\n6765 1.4142135623731 5050\nnull\n$|^thread\n6765 1.4142135623730951 5050\nnull\n$/,
+    timeout: 240,
+  },
+  {
+    name: 'fpc',
+    packages: ['fp-compiler', 'fp-units-rtl', 'binutils', ...base],
+    files: {
+      'a.pas':
+        "var i: integer; s: int64;\nbegin s := 0; for i := 1 to 1000 do s := s + i * i; writeln(s, ' ', sqrt(2):0:6) end.\n",
+    },
+    script: `fpc=$(ls /usr/lib/$TRIPLET/fpc/*/ppc* | grep -v ppcX | head -n 1); $fpc -Fu$(dirname $fpc)/units/*-linux/rtl -Fu$(dirname $fpc)/units/*-linux a.pas > log || cat log; ./a`,
+    expected: '333833500 1.414214\n',
+    timeout: 90,
+  },
+  {
+    name: 'gfortran',
+    packages: ['gfortran', 'libc6-dev', ...base],
+    files: {
+      'a.f90':
+        'program a\n real(8) :: x(100)\n integer :: i\n x = [(sqrt(real(i, 8)), i = 1, 100)]\n print "(f12.6,1x,i0)", sum(x), maxloc(x)\nend program\n',
+    },
+    script: `gfortran -O2 a.f90 -o a && ./a`,
+    expected: '  671.462947 100\n',
+    timeout: 120,
+  },
+  {
+    name: 'swi-prolog',
+    packages: ['swi-prolog-nox'],
+    script: `swipl -q -g 'findall(X-Y, (member(X, [1, 2, 3]), Y is X ** 30), L), print(L), nl, length(Q, 3), writeln(ok), thread_create(writeln(thread), T), thread_join(T), halt'`,
+    expected: '[1-1,2-1073741824,3-205891132094649]\nok\nthread\n',
+  },
+  {
+    name: 'ecl',
+    packages: ['ecl'],
+    script: `ecl --norc --eval '(progn (format t "~a ~a~%" (expt 2 100) (/ 6 4)) (handler-case (car 5) (error () (format t "error~%"))) (ext:quit 0))'`,
+    expected: '1267650600228229401496703205376 3/2\nerror\n',
+  },
+  {
+    name: 'chez scheme',
+    packages: ['chezscheme'],
+    files: {
+      'a.ss':
+        '(define (f n) (if (< n 2) n (+ (f (- n 1)) (f (- n 2)))))\n(display (list (f 20) (expt 2 100) (call/cc (lambda (k) (+ 1 (k 5))))))\n(newline)\n',
+    },
+    script: `chezscheme --script a.ss`,
+    expected: '(6765 1267650600228229401496703205376 5)\n',
+  },
+  {
+    name: 'racket',
+    packages: ['racket'],
+    script: `racket -n -e '(displayln (for/sum ([i 101]) i)) (displayln (expt 2 100)) (thread-wait (thread (lambda () (displayln "thread")))) (displayln (regexp-replace "b+" "abbc" "x"))'`,
+    expected: '5050\n1267650600228229401496703205376\nthread\naxc\n',
+    timeout: 180,
+  },
+  {
+    name: 'polyml',
+    packages: ['polyml'],
+    script: `echo 'fun f 0 = 1 | f n = n * f (n - 1); print (IntInf.toString (f 25) ^ "\\n"); (hd []; ()) handle Empty => print "empty\\n";' | poly -q > log; grep -c 15511210043330985984000000 log; grep -c '^empty' log`,
+    expected: /^[12]\n1\n$/,
+  },
+  {
+    name: 'elixir',
+    packages: ['elixir', ...base],
+    script: `HOME=$PWD elixir -e 'IO.puts Enum.sum(1..100); t = Task.async(fn -> 6 * 7 end); IO.puts Task.await(t); IO.inspect Regex.replace(~r/b+/, "abbc", "x")'`,
+    expected: '5050\n42\n"axc"\n',
+    timeout: 180,
+  },
+  {
+    name: 'pypy3',
+    packages: ['pypy3'],
+    script: `pypy3 -c 'import sys; print(sys.implementation.name, sum(i * i % 7 for i in range(300000)), 2 ** 100)'`,
+    expected: 'pypy 428572 1267650600228229401496703205376\n',
+    timeout: 120,
+  },
+  {
+    name: 'nim',
+    packages: ['nim', 'gcc', 'libc6-dev', ...base],
+    files: { 'a.nim': 'import sequtils, strutils\necho toSeq(1..5).mapIt(it * it).join(","), " ", 2.0 / 3\n' },
+    script: `HOME=$PWD nim c --hints:off --nimcache:$PWD/n -r a.nim`,
+    expected: '1,4,9,16,25 0.6666666666666666\n',
+    timeout: 240,
+  },
+  {
+    name: 'rustc',
+    packages: ['rustc', 'gcc', 'libc6-dev'],
+    files: {
+      'a.rs':
+        'fn main() { let t = std::thread::spawn(|| (1..=100).sum::<u32>()); println!("{} {:.3}", t.join().unwrap(), 2f64.sqrt()); let r = std::panic::catch_unwind(|| { let v: Vec<u8> = vec![]; v[1] }); println!("{}", r.is_err()); }\n',
+    },
+    script: `rustc -O a.rs && ./a 2> log; grep -c panicked log`,
+    expected: '5050 1.414\ntrue\n1\n',
+    timeout: 300,
+  },
+  {
+    name: 'clang',
+    packages: ['clang', 'libc6-dev', 'gcc'],
+    files: cFiles,
+    script: `clang -O2 -o p a.c f.c && ./p; clang -S -emit-llvm -O1 f.c -o - | grep -c 'mul'`,
+    expected: /^42 0.333\n[1-9]\n$/,
+    timeout: 240,
+  },
+  {
+    name: 'autoconf, automake',
+    packages: ['autoconf', 'automake', 'gcc', 'libc6-dev', 'make', 'perl', 'sed', 'grep', 'gawk', 'diffutils', ...base],
+    files: {
+      'configure.ac':
+        'AC_INIT([p], [1])\nAM_INIT_AUTOMAKE([foreign])\nAC_PROG_CC\nAC_CHECK_HEADERS([stdint.h nosuch.h])\nAC_CHECK_FUNCS([getpid nosuch])\nAC_CHECK_SIZEOF([long])\nAC_CONFIG_HEADERS([config.h])\nAC_CONFIG_FILES([Makefile])\nAC_OUTPUT\n',
+      'Makefile.am': 'check_PROGRAMS = p\np_SOURCES = a.c f.c f.h\nTESTS = p\n',
+      ...cFiles,
+    },
+    script: `autoreconf -i > log 2>&1 && ./configure --disable-dependency-tracking > log 2>&1 && make -s check > log 2>&1 || tail log; grep -E 'SIZEOF_LONG|GETPID|NOSUCH' config.h; grep '# PASS' log`,
+    expected:
+      '#define HAVE_GETPID 1\n/* #undef HAVE_NOSUCH */\n/* #undef HAVE_NOSUCH_H */\n#define SIZEOF_LONG 4\n# PASS:  1\n',
+    timeout: 600,
+  },
+  {
+    name: 'python3-cryptography',
+    packages: ['python3-cryptography'],
+    script: `python3 -c 'from cryptography.fernet import Fernet; k = Fernet.generate_key(); print(Fernet(k).decrypt(Fernet(k).encrypt(b"x")))
+from cryptography.hazmat.primitives.asymmetric import ed25519; k = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(32)); print(k.sign(b"m").hex()[:16])'`,
+    expected: /^b'x'\n[0-9a-f]{16}\n$/,
+  },
+  {
+    name: 'python3-gevent',
+    packages: ['python3-gevent', 'python3-pytest'],
+    files: {
+      't_gevent.py':
+        'from gevent import monkey; monkey.patch_all()\nimport gevent, socket, threading\ndef test_switch():\n    log = []\n    def f(n):\n        for i in range(3): log.append((i, n)); gevent.sleep(0)\n    gevent.joinall([gevent.spawn(f, n) for n in "ab"])\n    assert log == [(i, n) for i in range(3) for n in "ab"]\ndef test_socket():\n    s = socket.create_server(("127.0.0.1", 0))\n    t = threading.Thread(target=lambda: s.accept()[0].sendall(b"hi")); t.start()\n    assert socket.create_connection(s.getsockname()).recv(9) == b"hi"\n',
+    },
+    script: `python3 -m pytest -q -p no:cacheprovider t_gevent.py | tail -n 1 | cut -c1-8`,
+    expected: '2 passed\n',
+    timeout: 120,
+  },
+  {
+    name: 'perl (prove)',
+    packages: ['perl', ...base],
+    files: {
+      't/a.t':
+        'use Test::More tests => 3; is(1 + 1, 2); is_deeply([sort { $a <=> $b } 10, 9], [9, 10]); like("abc", qr/b/);\n',
+      't/b.t':
+        'use Test::More; for (1 .. 50) { ok(sqrt($_ ** 2) == $_) } my $pid = open(my $h, "-|") // die; if (!$pid) { print "child"; exit } is(<$h>, "child"); done_testing;\n',
+    },
+    script: `prove -j2 t | tail -n 2 | cut -d, -f1-2`,
+    expected: 'Files=2, Tests=54\nResult: PASS\n',
   },
 ];

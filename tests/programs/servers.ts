@@ -136,4 +136,63 @@ setpriv --reuid=1000 --regid=1000 --clear-groups ssh -F none -o StrictHostKeyChe
     script: `${up}openssl req -x509 -newkey rsa:2048 -nodes -keyout k -out c -subj /CN=localhost -addext subjectAltName=DNS:localhost 2> log; openssl s_server -accept 17117 -cert c -key k -www > log 2>&1 & p=$!; up 17117; curl -s --cacert c https://localhost:17117/ | grep -c TLSv1.3; kill $p`,
     expected: /^[1-9]\d*\n$/,
   },
+  {
+    name: 'postgres',
+    packages: ['postgresql-15', 'postgresql-client-15', 'libnss-wrapper', 'util-linux', ...network],
+    // initdb and postgres refuse to be root.
+    script: `${up}echo "u:x:1000:1000::$PWD:/bin/sh" > passwd; export LD_PRELOAD=libnss_wrapper.so NSS_WRAPPER_PASSWD=$PWD/passwd NSS_WRAPPER_GROUP=/dev/null HOME=$PWD
+as() { setpriv --reuid=1000 --regid=1000 --clear-groups "$@"; }
+b=/usr/lib/postgresql/15/bin; as $b/initdb -D d -A trust -N --no-locale > log 2>&1 || tail log; as $b/postgres -D d -p 17118 -k $PWD -c listen_addresses=127.0.0.1 -c fsync=off > server.log 2>&1 & p=$!; up 17118; sleep 2
+q() { as $b/psql -h 127.0.0.1 -p 17118 -d postgres -qAt -c "$1"; }
+q 'create table t(a int primary key, b text); insert into t select i, md5(i::text) from generate_series(1, 1000) i'; q 'select count(*), sum(a), max(b) from t'; q "select b from t where a = 500 order by b" & q 'select round(avg(a), 2) from t'; wait $!
+kill -INT $p; wait $p; echo $?`,
+    expected:
+      /^1000\|500500\|ff\w+\n(cee631121c2ec9232f3a2f028ad5c89b\n500.50|500.50\ncee631121c2ec9232f3a2f028ad5c89b)\n0\n$/,
+    timeout: 300,
+  },
+  {
+    name: 'mariadb',
+    packages: ['mariadb-server-core', 'mariadb-client-core', ...network],
+    script: `${up}mkdir d; mariadbd --no-defaults --user=root --datadir=$PWD/d --socket=$PWD/s --port=17119 --bind-address=127.0.0.1 --skip-grant-tables --innodb-buffer-pool-size=8M --pid-file=$PWD/pid --aria-log-dir-path=$PWD/d > log 2>&1 & p=$!; up 17119
+q() { mariadb --no-defaults -h 127.0.0.1 -P 17119 -N -e "$1"; }
+q "create database x; create table x.t(a int primary key, b varchar(40)) engine=InnoDB; insert into x.t values (1, md5('a')), (2, 'zwei')"; q 'select count(*), sum(a), max(b) from x.t'; kill $p; wait $p; echo $?`,
+    expected: '2\t3\tzwei\n0\n',
+    timeout: 240,
+  },
+  {
+    name: 'stunnel',
+    packages: ['stunnel4', 'openssl', 'busybox', 'curl', ...network],
+    files: {
+      ...site,
+      conf: 'foreground = yes\npid =\n[x]\naccept = 127.0.0.1:17120\nconnect = 127.0.0.1:17121\ncert = c\nkey = k\n',
+    },
+    script: `${up}openssl req -x509 -newkey rsa:2048 -nodes -keyout k -out c -subj /CN=localhost -addext subjectAltName=DNS:localhost 2> log; busybox httpd -f -p 127.0.0.1:17121 -h www & b=$!; stunnel4 conf > log 2>&1 & p=$!; up 17120; curl -s --cacert c https://localhost:17120/a.txt | wc -l; kill $p $b`,
+    expected: '2000\n',
+  },
+  {
+    name: 'unbound, dig',
+    packages: ['unbound', 'bind9-dnsutils', ...network],
+    files: {
+      conf: 'server:\n interface: 127.0.0.1\n port: 17122\n username: ""\n chroot: ""\n directory: "."\n pidfile: ""\n do-daemonize: no\n use-syslog: no\n num-threads: 2\n local-zone: "foo.test." static\n local-data: "foo.test. A 1.2.3.4"\n local-data: "foo.test. TXT hello"\n',
+    },
+    script: `unbound -c conf 2> log & p=$!; sleep 3; dig @127.0.0.1 -p 17122 foo.test A +short; dig @127.0.0.1 -p 17122 foo.test TXT +short +tcp; kill $p; wait $p; echo $?`,
+    expected: '1.2.3.4\n"hello"\n0\n',
+  },
+  {
+    name: 'dbus',
+    packages: ['dbus-daemon', 'dbus-bin', ...base],
+    files: {
+      conf: '<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "x"><busconfig><listen>unix:tmpdir=/tmp</listen><auth>EXTERNAL</auth><policy context="default"><allow send_destination="*"/><allow own="*"/></policy></busconfig>\n',
+    },
+    script: `export DBUS_SESSION_BUS_ADDRESS=unix:path=$PWD/bus; dbus-daemon --config-file=conf --nofork --address=$DBUS_SESSION_BUS_ADDRESS & p=$!; i=0; until [ -S bus ] || [ $i = 60 ]; do i=$((i + 1)); sleep 0.2; done; dbus-send --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.ListNames | grep -c org.freedesktop.DBus; kill $p; wait $p; echo $?`,
+    expected: /^1\n(0|Terminated\n143)\n$/,
+  },
+  {
+    name: 'caddy',
+    packages: ['caddy', 'curl', ...network],
+    files: site,
+    script: `${up}export HOME=$PWD XDG_DATA_HOME=$PWD; caddy file-server --listen 127.0.0.1:17123 --root www > log 2>&1 & p=$!; up 17123; for i in 1 2 3 4; do curl -s http://127.0.0.1:17123/a.txt | wc -l & done; wait %2 %3 %4 %5; kill $p; wait $p; echo $?`,
+    expected: '2000\n2000\n2000\n2000\n0\n',
+    timeout: 180,
+  },
 ];

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { cachePath, contentKey, makeOnce, progress, rememberUnavailable, Unavailable } from './cache.ts';
 import { apt, type GuestArch, lastLine, tool } from './debian.ts';
@@ -11,12 +11,19 @@ async function optionsOf(arch: GuestArch): Promise<string[]> {
   return [...(await apt()), ...Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`])];
 }
 
-/** The names of packages and of all they depend on. */
-async function closure(options: readonly string[], packages: readonly string[]): Promise<string[]> {
+/** Packages and all they depend on: the name of each and of the file that apt downloads. */
+async function closure(
+  options: readonly string[],
+  packages: readonly string[],
+): Promise<{ name: string; file: string }[]> {
   const plan = await tool('apt-get', [...options, '-s', '--no-install-recommends', 'install', ...packages]);
   if (plan.status !== 0)
     throw new Unavailable(`apt cannot install ${packages.join(' ')}: ${lastLine(plan.stderr.toString())}`);
-  return Array.from(plan.stdout.toString().matchAll(/^Inst (\S+)/gm), (m) => m[1]);
+  const found = plan.stdout.toString().matchAll(/^Inst (\S+) \((\S+) .*\[(\w+)\]\)/gm);
+  return Array.from(found, ([, name, version, arch]) => ({
+    name,
+    file: `${name}_${version.replaceAll(':', '%3a')}_${arch}.deb`,
+  }));
 }
 
 /** Folders at the root that are links into /usr, as on every Debian since 12. */
@@ -43,25 +50,24 @@ export async function debianSysroot(
   return rememberUnavailable(`sysroot-${named}`, () =>
     makeOnce(root, async () => {
       const options = await optionsOf(arch);
-      const names = await closure(options, wanted);
-      const debs = `${root}.debs`;
+      const parts = await closure(options, wanted);
+      // Kept, since one more package makes another sysroot; apt does not fetch again what is there.
+      const debs = cachePath('debs', arch);
+      mkdirSync(debs, { recursive: true });
       const partial = `${root}.partial`;
-      for (const dir of [debs, partial]) {
-        rmSync(dir, { recursive: true, force: true });
-        mkdirSync(dir, { recursive: true });
-      }
-      progress(`fetching ${named} (${names.length} packages) …`);
-      const got = await tool('apt-get', [...options, 'download', ...names], debs);
+      rmSync(partial, { recursive: true, force: true });
+      mkdirSync(partial, { recursive: true });
+      progress(`fetching ${named} (${parts.length} packages) …`);
+      const got = await tool('apt-get', [...options, 'download', ...parts.map(({ name }) => name)], debs);
       if (got.status !== 0)
         throw new Unavailable(`apt-get download of ${named} failed: ${lastLine(got.stderr.toString())}`);
       mergeUsr(partial);
-      for (const deb of readdirSync(debs)) {
+      for (const { file } of parts) {
         // dpkg-deb -x would replace the links of the merged /usr by folders.
         const unpack = 'dpkg-deb --fsys-tarfile "$0" | tar -x --keep-directory-symlink --no-same-owner -C "$1" -f -';
-        const unpacked = await tool('sh', ['-c', unpack, join(debs, deb), partial]);
-        if (unpacked.status !== 0) throw new Error(`${deb}: ${unpacked.stderr.toString()}`);
+        const unpacked = await tool('sh', ['-c', unpack, join(debs, file), partial]);
+        if (unpacked.status !== 0) throw new Error(`${file}: ${unpacked.stderr.toString()}`);
       }
-      rmSync(debs, { recursive: true });
       renameSync(partial, root);
     }),
   );

@@ -2,7 +2,7 @@ import { Errno } from '#util/errno.ts';
 import { readForeign, writeForeign } from '../../mm/foreign.ts';
 import type { Process } from '../../process.ts';
 import { Mode } from '../flags.ts';
-import { DeviceInode, entryOf, Inode, LinkInode, openDirectory, TreeDirectory } from '../inode.ts';
+import { DeviceInode, entryOf, Inode, LinkInode, OpenInode, openDirectory, TreeDirectory } from '../inode.ts';
 import { anonymousStat, type DirectoryEntry, type FileStat, OpenFile, Seek } from '../open-file.ts';
 import { DescriptorDirectory } from './descriptors.ts';
 import { mountInfoText, mountStatsText, mountsText } from './mounts-text.ts';
@@ -178,7 +178,7 @@ function oomScore(process: Process): Inode {
 
 /** A directory that makes its entries when they are asked for. */
 class MadeDirectory extends Inode {
-  private readonly process: Process;
+  readonly process: Process;
   private readonly makers: Readonly<Record<string, Maker>>;
   private readonly made = new Map<string, Inode>();
   private readonly identity: FileStat;
@@ -263,13 +263,21 @@ const processMakers: Readonly<Record<string, Maker>> = {
   task: (process) => new TaskDirectory(process),
 };
 
+/** /proc/<pid>. */
+class ProcessDirectory extends MadeDirectory {}
+
+/** The process whose directory of /proc an open file is; undefined for any other file. */
+export function processOfDirectory(file: OpenFile): Process | undefined {
+  return file instanceof OpenInode && file.inode instanceof ProcessDirectory ? file.inode.process : undefined;
+}
+
 const directories = new WeakMap<Process, Inode>();
 
 /** /proc/<pid> of a guest process. */
 export function processDirectory(process: Process): Inode {
   let directory = directories.get(process);
   if (directory === undefined) {
-    directory = new MadeDirectory(process, processMakers);
+    directory = new ProcessDirectory(process, processMakers);
     directories.set(process, directory);
   }
   return directory;
