@@ -14,6 +14,8 @@ export interface CodeSpace {
   readonly slots: Map<number, number>;
   /** PCs with a compiled region. */
   readonly compiled: Set<number>;
+  /** PCs of blocks that regions of earlier runs run through. */
+  readonly covered: Set<number>;
   /** PCs that are called. */
   readonly functions: Set<number>;
   /** Link words of live T0 blocks by the PC they lead to, whether that has been translated or not. */
@@ -65,6 +67,7 @@ export const newCodeSpace = (mode: number): CodeSpace => ({
   outlines: new Map(),
   slots: new Map(),
   compiled: new Set(),
+  covered: new Set(),
   functions: new Set(),
   incoming: new LinkWords(),
   indirectCalls: new Map(),
@@ -128,13 +131,13 @@ export function codeAt({ addresses, pageCode }: CodeSpace, pc: number): number |
 }
 
 /** The outline of the block at `pc`, if it has been translated. */
-export function outlineAt({ outlines, pageCode }: CodeSpace, pc: number): BlockOutline | undefined {
+export function outlineAt({ outlines, pageCode, covered }: CodeSpace, pc: number): BlockOutline | undefined {
   const known = outlines.get(pc);
   if (known !== undefined) return known;
   const page = pageCode.get(pc >>> pageShift);
   const index = page?.stored?.indexOf(pc) ?? -1;
   if (index < 0) return undefined;
-  const outline: BlockOutline = { ...page!.stored!.block(index), executed: true, inRegion: false };
+  const outline: BlockOutline = { ...page!.stored!.block(index), executed: true, inRegion: covered.has(pc) };
   outlines.set(pc, outline);
   page!.outlines.push(pc);
   return outline;
@@ -232,6 +235,11 @@ export class CodePages {
       this.used[page] = 0;
     }
     return taken;
+  }
+
+  /** Takes out one translation. */
+  forget(translation: Translation): void {
+    for (const page of translation.pages) this.remove(page, translation);
   }
 
   /** Takes the blocks of the interpreter out of all lists. */

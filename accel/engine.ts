@@ -18,7 +18,7 @@ import {
 } from './code-space.ts';
 import { CodeSpaces } from './code-spaces.ts';
 import type { EngineMemory, VirtualAddresses } from './engine-memory.ts';
-import { cpuBase, memoryPages } from './guest-memory.ts';
+import { cpuBase, memoryPages, pageSize } from './guest-memory.ts';
 import { cacheJump, cacheRegion, clearJumpCaches, forgetJump } from './jump-caches.ts';
 import { loadCompiler, loadMemoryModels, loadTranslator } from './lazy.ts';
 import type { Optimization } from './optimizations.ts';
@@ -27,6 +27,7 @@ import type { CompiledRegion } from './region/compiler.ts';
 import type { BlockOutline } from './region/discovery.ts';
 import type { Region } from './region/emitter.ts';
 import type { FaultSite, TrapSites } from './region/sites.ts';
+import { ModuleFlag } from './stored/module-flags.ts';
 import {
   blockAt,
   type CodeStore,
@@ -35,7 +36,9 @@ import {
   type Text,
   type UnitLoops,
 } from './stored/stored-code.ts';
+import type { StoredModule } from './stored/stored-module.ts';
 import { StoredPages } from './stored/stored-pages.ts';
+import { StoredRegions } from './stored/stored-regions.ts';
 import type { StoredBlock } from './stored/unit.ts';
 import type { Translator } from './translator.ts';
 import { trapPlace } from './trap-place.ts';
@@ -52,15 +55,17 @@ import {
   maxSites,
   onStackFactor,
   runBudget,
+  storedHotThreshold,
   syscallCost,
   tableSize,
+  thresholdFor,
 } from './tunables.ts';
 import { VirtualCode } from './virtual-code.ts';
 
 const log = createLog('engine');
 const hexList = (pcs: readonly number[]): string => pcs.map((pc) => (pc >>> 0).toString(16)).join(' ');
 
-/** Which tiers run: `interp` T0 only, `region` everything compiled at once, `auto` by profile. */
+/** Which tiers run: `interp` T0 only, `region` everything compiled at once (or after `hot` runs), `auto` by profile. */
 export type Tier = 'interp' | 'region' | 'auto';
 
 /** Listeners for `-d` dumps; each is called only if set. */
@@ -81,6 +86,8 @@ export interface EngineOptions {
   /** Bytes of the interpreter module (`generateInterpreter`), prebuilt. */
   readonly interpreter: Uint8Array<ArrayBuffer>;
   readonly tier: Tier;
+  /** Runs of a block before its region is compiled, where `tier` is `region`; 1 by default. */
+  readonly hot?: number;
   /** Called before the first block is translated. */
   readonly onTranslate?: () => void;
   /** Called before the region compiler begins to work (`tier` auto). */
@@ -139,6 +146,17 @@ export interface EngineHoldings {
   listed: number;
 }
 
+/** What the engine must know of a module. */
+interface InstalledModule {
+  readonly name: string;
+  readonly regions: readonly Pick<CompiledRegion, 'pc' | 'instructions'>[];
+  readonly trapSites: TrapSites;
+  readonly firstSite: number;
+  /** Guest byte ranges of code, and of what was read as constant. */
+  readonly ranges: readonly (readonly [number, number])[];
+  readonly constants: readonly (readonly [number, number])[];
+}
+
 interface InterpreterExports extends UnitLoops {
   readonly run: (address: number) => void;
   readonly miss: () => number;
@@ -154,8 +172,9 @@ const noLimit = {};
 /** True for the reasons of the engine's own to leave code whose instructions have been carried out. */
 const endsInstruction = (reason: ExitReason): boolean =>
   reason === ExitReason.none || reason === ExitReason.miss || reason === ExitReason.mode || reason === ExitReason.flush;
-/** Modules made so far, by all engines: no two have one name. */
+/** Modules made so far, by all engines: no two have one name. All names have one length. */
 let moduleNumber = 0;
+const nextModuleName = (): string => `regions-${(moduleNumber++).toString().padStart(8, '0')}`;
 /**
  * Runs guest code in one address space: translates blocks for the interpreter, compiles hot regions, dispatches
  * between them and returns when something must be served (`ExitReason`).
@@ -200,6 +219,8 @@ export class Engine {
   private cold: boolean;
   /** While it is: budgets used up, and the system calls before the one that is being used. */
   private usedBudgets = 0;
+  /** What is left of such a budget. */
+  private coldLeft = coldBudget;
   private callsBefore = 0;
   private readonly spaces = new CodeSpaces();
   private exactState = false;
@@ -207,6 +228,8 @@ export class Engine {
   private watching: 'no' | 'begins' | 'on' = 'no';
   /** The instruction at the PC stores into its own page, perhaps into itself: it runs alone and is translated again. */
   private stepping = false;
+  /** What was made for that, and is not watched. */
+  private readonly stepped: Translation[] = [];
   private exactReturns = 0;
   private readonly area = new CodeArea();
   /** All predecoded blocks, for fault addresses; by ascending address if `sorted`. */
@@ -216,6 +239,8 @@ export class Engine {
   private readonly stored: StoredCode | null;
   /** The same in machine mode. */
   private readonly storedPages: StoredPages | null = null;
+  /** Regions of earlier runs; null without a store, or until they are asked for. */
+  private usedRegions: StoredRegions | null = null;
   /** By number, which compiled code knows; those of dropped modules are undefined. */
   private sites: (FaultSite | undefined)[] = [];
   /** The unchecked accesses of live modules, by name. */
@@ -234,7 +259,7 @@ export class Engine {
     this.options = options;
     this.cpu = memory.cpu;
     this.reader = new TranslationReader(memory);
-    this.profile.threshold = options.tier === 'region' ? 1 : neverHot;
+    this.profile.threshold = options.tier === 'region' ? (options.hot ?? 1) : neverHot;
     this.cold = options.tier === 'auto';
     this.without = options.without ?? new Set();
     this.table = new WebAssembly.Table({ element: 'anyfunc', initial: 1, maximum: tableSize });
@@ -277,6 +302,7 @@ export class Engine {
       ...{ target, cpu, words, area, spaces, profile, codePages, storedPages },
       translate: (pc) => this.translate(pc),
       dropBlock: (space, pc, code) => this.dropBlock(space, pc, code),
+      hasRegion: (pc) => this.hasRegion(pc),
       flush: () => this.flush(),
     });
   }
@@ -289,12 +315,18 @@ export class Engine {
   run(): ExitReason {
     this.stats.runs++;
     const budget = this.options.budget ?? runBudget;
-    this.cpu.i32[budgetWord] = this.cold && !this.virtual ? coldBudget : budget;
+    const cold = this.cold && !this.virtual;
+    const { i32 } = this.cpu;
+    i32[budgetWord] = cold ? this.coldLeft : budget;
     let reason = this.options.everyBlock ? this.runByBlocks() : this.dispatch();
-    if (this.cold && !this.virtual && reason === ExitReason.budget && !this.mostlyCalls()) {
-      this.warmUp();
-      this.cpu.i32[budgetWord] = budget;
-      reason = this.dispatch();
+    if (cold) {
+      // Whoever makes calls comes here often: what is left of a budget counts on.
+      this.coldLeft = reason === ExitReason.budget ? coldBudget : Math.max(1, i32[budgetWord]!);
+      if (reason === ExitReason.budget && !this.mostlyCalls()) {
+        this.warmUp();
+        i32[budgetWord] = budget;
+        reason = this.dispatch();
+      }
     }
     // A system call has been told of where it happened.
     if (reason !== ExitReason.syscall) this.options.trace?.exit?.(reason);
@@ -333,6 +365,8 @@ export class Engine {
     this.adoptExecuted();
     this.profile.beginAt(this.virtual ? machineHotThreshold : hotThreshold, this.predecoded);
     for (const unit of this.stored?.placed ?? []) this.beginProfile(unit);
+    for (const { pc, address } of this.predecoded)
+      if (this.hasRegion(pc)) this.profile.lower(address, storedHotThreshold);
     this.virtual?.beginProfile(machineHotThreshold);
   }
 
@@ -413,14 +447,17 @@ export class Engine {
     const { i32 } = this.cpu;
     this.stepping = false;
     const { address } = this.predecode(pc, 1, neverHot, false);
-    const { start, end } = this.translator.builder.block;
     const budget = i32[budgetWord]!;
     i32[budgetWord] = this.engineWords[(address >> 2) + 3]!;
     this.runCode(address);
     i32[budgetWord] = budget - 1;
     // What comes after it has found no budget.
     if (i32[reasonWord] === ExitReason.budget && budget > 1) i32[reasonWord] = ExitReason.miss;
-    this.invalidate(start, end);
+    // It may have stored into itself. What else is on its page has been dropped then, and else is as good as before.
+    for (const translation of this.stepped.splice(0)) {
+      this.codePages.forget(translation);
+      this.drop(translation);
+    }
   }
 
   /** Runs generated code from the T0 code at `address` until it returns, or an unchecked access of it traps. */
@@ -643,7 +680,7 @@ export class Engine {
 
   private translate(pc: number): number {
     const limit = this.options.oneInstruction ? 1 : interpreterBlockInstructions;
-    const { address } = this.predecode(pc, limit, this.profile.threshold, true);
+    const { address } = this.predecode(pc, limit, this.storedThreshold(pc), true);
     const { addresses, incoming } = this.space;
     if (this.virtual && crosses(this.translator.builder.block)) this.profile.set(address, neverHot);
     addresses.set(pc, address);
@@ -729,6 +766,7 @@ export class Engine {
     }
     this.codePages.note(start, end, translation);
     if (watch) this.watchCode(start, end);
+    else this.stepped.push(translation);
     for (const [from, to] of constants) this.codePages.note(from, to - 1, translation);
   }
 
@@ -757,6 +795,7 @@ export class Engine {
   keepCode(): void {
     this.virtual?.keepPages();
     this.storedPages?.save();
+    this.usedRegions?.save();
     const { addresses } = this.spaces.of(0);
     this.stored?.save(({ pc, address }) => addresses.get(pc) === address, this.area.end, this.area.limit);
   }
@@ -776,8 +815,15 @@ export class Engine {
   /** Blocks of earlier runs count from now on. */
   private beginProfile({ unit, address, adopted }: PlacedUnit): void {
     for (let i = 0; i < unit.blocks; i++) {
-      if (adopted[i] === 0) this.profile.set(address + unit.offsets[i]!, this.profile.threshold);
+      if (adopted[i] !== 0) continue;
+      this.profile.set(address + unit.offsets[i]!, this.storedThreshold(unit.pcs[i]!));
     }
+  }
+
+  /** After how many entries the block at `pc` is hot. */
+  private storedThreshold(pc: number): number {
+    const { threshold } = this.profile;
+    return threshold !== neverHot && this.hasRegion(pc) ? Math.min(storedHotThreshold, threshold) : threshold;
   }
 
   /** What has run of earlier runs' blocks becomes like blocks of this run: the region compiler needs to know them. */
@@ -805,7 +851,7 @@ export class Engine {
     const code = blockAt(block, placed.address + placed.unit.offsets[index]!);
     space.addresses.set(block.pc, code.address);
     if (!block.narrowed && !space.outlines.has(block.pc))
-      this.noteOutline(space, { ...block, executed: true, inRegion: false }, true);
+      this.noteOutline(space, { ...block, executed: true, inRegion: space.covered.has(block.pc) }, true);
     for (const callee of block.calls) space.functions.add(callee);
     for (const word of space.incoming.of(block.pc)) this.engineWords[word >> 2] = code.address;
     this.predecoded.push(code);
@@ -850,13 +896,26 @@ export class Engine {
     else {
       this.codePages.note(start, end, translation);
       if (watch) this.watchCode(start, end);
+      else this.stepped.push(translation);
     }
     return outline;
   }
 
+  /** Raises the threshold for a program that has turned out to have much code; no block is hot then. */
+  private becomesChoosy(): boolean {
+    const { profile } = this;
+    const threshold = this.virtual ? machineHotThreshold : thresholdFor(this.predecoded.length);
+    if (profile.threshold <= 1 || profile.threshold >= threshold) return false;
+    profile.raiseTo(threshold, this.predecoded);
+    for (const unit of this.stored?.placed ?? []) this.beginProfile(unit);
+    return true;
+  }
+
   /** Compiles the function the hot block at `pc` belongs to; if it is being run for long already, from there on. */
   private compileAround(pc: number): void {
+    if (!this.space.compiled.has(pc) && this.bringRegion(pc)) return;
     this.adoptExecuted();
+    if (this.becomesChoosy()) return;
     const { profile, space } = this;
     const entry = profile.functionOf(space, pc);
     const outline = outlineAt(space, pc);
@@ -876,15 +935,22 @@ export class Engine {
       this.flush();
       return;
     }
+    if (this.bringRegion(entry)) return;
     const started = Date.now();
     const firstSite = this.sites.length;
     if (this.table.length < tableSize) this.table.grow(tableSize - this.table.length);
     const entries = this.profile.batch(this.space, entry);
-    const moduleName = `regions-${moduleNumber++}`;
+    const moduleName = nextModuleName();
     const pages = !this.exactState && this.memory.protectPages();
+    const outlines = new Set<BlockOutline>();
+    const outline = (pc: number): BlockOutline => {
+      const found = this.outline(pc);
+      outlines.add(found);
+      return found;
+    };
     const { builder, optimizer } = this.translator;
     const { PageProtectedMemory, PlaneCheckedMemory } = loadMemoryModels();
-    const { bytes, regions, trapSites } = loadCompiler().compileRegions(entries, {
+    const compiled = loadCompiler().compileRegions(entries, {
       target: this.target,
       builder,
       optimizer,
@@ -900,7 +966,7 @@ export class Engine {
       exactState: this.exactState,
       countInstructions: this.options.count === 'all',
       maxBlockInstructions: this.options.oneInstruction ? 1 : Infinity,
-      outline: (pc) => this.outline(pc),
+      outline,
       knownOutline: (pc) => (this.options.tier === 'region' ? this.outline(pc) : outlineAt(this.space, pc)),
       isFunction: (pc) => this.space.functions.has(pc),
       isHot: (pc) => this.profile.isHot(this.space, pc),
@@ -915,23 +981,122 @@ export class Engine {
       ...(this.options.trace?.block && { onBlock: (block) => this.options.trace!.block!(block, 'op') }),
       ...(this.options.trace?.region && { onRegion: this.options.trace.region }),
     });
+    const { bytes, regions, trapSites } = compiled;
     this.options.trace?.module?.(bytes, regions);
-    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.imports);
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.imports);
+    const constants = [...this.reader.takeConstants(), ...regions.flatMap((region) => region.constants)];
+    const ranges = regions.flatMap((region) => region.ranges);
+    this.installModule(instance, { name: moduleName, regions, trapSites, firstSite, ranges, constants });
+    if (log.enabled) log('module of %d regions, %d bytes: %s', regions.length, bytes.length, hexList(entries));
+    this.stats.moduleBytes += bytes.length;
+    this.stats.compileMilliseconds += Date.now() - started;
+    const name = this.storedName(entry);
+    if (name === null) return;
+    const covered = Array.from(outlines)
+      .filter(({ inRegion }) => inRegion)
+      .map(({ pc }) => pc);
+    this.storedRegions!.add(
+      name,
+      compiled,
+      { ...this.conditions(pages), constants, sites: this.sites.slice(firstSite) as FaultSite[], covered, firstSite },
+      pageSize,
+      (address) => this.memory.fetch32(address),
+      this.area.end,
+      this.area.limit,
+    );
+  }
+
+  private installModule(
+    { exports }: WebAssembly.Instance,
+    { name, regions, trapSites, firstSite, ranges, constants }: InstalledModule,
+  ): void {
     this.liveModules++;
     for (const [index, region] of regions.entries()) {
       this.install(region.pc, exports[`r${index}`]);
       this.stats.regionInstructions += region.instructions;
     }
-    this.trapSites.set(moduleName, trapSites);
+    this.trapSites.set(name, trapSites);
     const pcs = regions.map(({ pc }) => pc);
     const sites = [firstSite, this.sites.length] as const;
-    const module: Translation = { kind: 'module', pages: [], space: this.space, name: moduleName, pcs, sites };
-    for (const { ranges } of regions) for (const [start, end] of ranges) this.note(start, end, module, true);
-    if (log.enabled) log('module of %d regions, %d bytes: %s', regions.length, bytes.length, hexList(entries));
+    const module: Translation = { kind: 'module', pages: [], space: this.space, name, pcs, sites };
+    for (const [i, [start, end]] of ranges.entries()) this.note(start, end, module, true, i === 0 ? constants : []);
     this.stats.modules++;
     this.stats.regions += regions.length;
-    this.stats.moduleBytes += bytes.length;
-    this.stats.compileMilliseconds += Date.now() - started;
+  }
+
+  // ---- regions of earlier runs
+
+  private get storedRegions(): StoredRegions | null {
+    const { store } = this.options;
+    if (store === undefined) return null;
+    this.usedRegions ??= new StoredRegions(store, this.engineWords, this.interpreter);
+    return this.usedRegions;
+  }
+
+  /** What the store calls the text that `pc` is in; null if nothing of it is kept. */
+  private storedName(pc: number): string | null {
+    if (this.options.store === undefined) return null;
+    if (this.virtual) return this.options.storeName ?? this.target.name;
+    return this.stored!.textOf(this.target.address(pc) >>> 0)?.name ?? null;
+  }
+
+  private hasRegion(pc: number): boolean {
+    const name = this.storedName(pc);
+    return name !== null && this.storedRegions!.kindOf(name, pc) === 'entry';
+  }
+
+  private conditions(pages: boolean): { mode: number; flags: number } {
+    const flags = (this.exactState ? ModuleFlag.exact : 0) | (pages ? ModuleFlag.pages : 0);
+    return { mode: this.space.mode, flags };
+  }
+
+  /** Brings the region at `pc` that an earlier run has left; false if there is none. */
+  private bringRegion(pc: number): boolean {
+    const name = this.storedName(pc);
+    if (name === null || !this.hasRegion(pc)) return false;
+    const pages = !this.exactState && this.memory.protectPages();
+    const { end, limit } = this.area;
+    const isTrue = (module: StoredModule): boolean => this.isTrue(module);
+    const module = this.storedRegions!.find(name, pc, this.conditions(pages), isTrue, end, limit);
+    return module !== undefined && this.bringModule(module);
+  }
+
+  private bringModule(module: StoredModule): boolean {
+    if (this.table.length < tableSize) this.table.grow(tableSize - this.table.length);
+    const name = nextModuleName();
+    const firstSite = this.sites.length;
+    const bytes = module.wasm({
+      slot: (to) => this.space.slots.get(to) ?? this.newSlot(to),
+      key: (at) => this.virtual!.key(at),
+      firstSite,
+      name,
+    });
+    const instance = bytes && instantiate(bytes, this.imports);
+    if (!instance) return false;
+    for (const site of module.sites) this.sites.push(site);
+    for (const at of module.covered) this.cover(at);
+    const { regions, trapSites, code: ranges, constants } = module;
+    this.installModule(instance, { name, regions, trapSites, firstSite, ranges, constants });
+    if (log.enabled) log('module of an earlier run: %s', hexList(regions.map((region) => region.pc)));
+    return true;
+  }
+
+  /** A region of an earlier run runs through the block at `pc`. */
+  private cover(pc: number): void {
+    this.space.covered.add(pc);
+    const outline = this.space.outlines.get(pc);
+    if (outline) outline.inRegion = true;
+  }
+
+  private isTrue(module: StoredModule): boolean {
+    const { memory, virtual } = this;
+    if (virtual) {
+      if (!module.reach.every(([entry, address]) => virtual.admits(entry!, address!))) return false;
+    } else {
+      if (!module.code.every(([start, end]) => memory.fetchable(start, end - start))) return false;
+      if (!module.constants.every(([start, end]) => memory.constant(start, end - start))) return false;
+    }
+    return module.matches((address) => memory.fetch32(address));
   }
 
   private slotOf(pc: number, call: boolean): number {
@@ -1055,6 +1220,16 @@ export class Engine {
     if (bytes === 0) throw new Error(`engine: fault at interpreter op ${code}`);
     // The interpreter has added the offset already.
     return { pc, aux, offset: 0, bytes, access: t0AccessKind[code]! };
+  }
+}
+
+/** An instance of a module that need not be one. */
+function instantiate(bytes: Uint8Array<ArrayBuffer>, imports: WebAssembly.Imports): WebAssembly.Instance | null {
+  try {
+    return new WebAssembly.Instance(new WebAssembly.Module(bytes), imports);
+  } catch (error) {
+    if (error instanceof WebAssembly.CompileError || error instanceof WebAssembly.LinkError) return null;
+    throw error;
   }
 }
 

@@ -21,7 +21,9 @@ export type Optimization =
   /** Returns of inlined functions not compared where they must go to the caller. */
   | 'return'
   /** Parts of vector registers accessed as lanes of the whole (accel/region/whole-vectors.ts). */
-  | 'vector';
+  | 'vector'
+  /** Registers that a loop sets anew not stored where it is interrupted. */
+  | 'interrupt';
 
 /** The optimizer's switches. */
 export function passesWithout(without: ReadonlySet<Optimization>): Pick<OptimizeOptions, 'simplify' | 'deadCode'> {

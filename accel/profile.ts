@@ -27,9 +27,26 @@ export class Profile {
     }
   }
 
+  /** From now on it takes more entries to be hot; `blocks` are those that have counters. */
+  raiseTo(threshold: number, blocks: readonly Pick<PredecodedBlock, 'address'>[]): void {
+    const more = threshold - this.threshold;
+    this.threshold = threshold;
+    for (const { address } of blocks) {
+      const counter = (address >> 2) + 1;
+      if (this.words[counter - 1] === t0Opcodes.enter)
+        this.words[counter] = Math.min(neverHot, this.words[counter]! + more);
+    }
+  }
+
   /** Sets the counter of the block at T0 code `address`: it is hot after so many entries. */
   set(address: number, entries: number): void {
     this.words[(address >> 2) + 1] = entries;
+  }
+
+  /** The block at T0 code `address` is hot after no more than so many entries. */
+  lower(address: number, entries: number): void {
+    const at = (address >> 2) + 1;
+    if (this.words[address >> 2] === t0Opcodes.enter) this.words[at] = Math.min(this.words[at]!, entries);
   }
 
   /** How often the block at `pc`, which is not compiled, has been entered, as far as its counter tells. */

@@ -39,6 +39,8 @@ export interface VirtualCodeHost {
   /** Makes the interpreter code for `pc` and returns its address. */
   translate(pc: number): number;
   dropBlock(space: CodeSpace, pc: number, code: PredecodedBlock): void;
+  /** Has an earlier run left a region that begins at `pc`? */
+  hasRegion(pc: number): boolean;
   /** Throws all translations away. */
   flush(): void;
 }
@@ -124,7 +126,8 @@ export class VirtualCode {
     const { profile, area } = this.host;
     const { threshold } = profile;
     const begun = Math.floor(machineHotThreshold * (1 - knownHotFraction));
-    page.base = pages.place(stored, area.end, area.limit, key, threshold, threshold - begun);
+    const early = threshold - begun;
+    page.base = pages.place(stored, area.end, area.limit, key, threshold, early, (pc) => this.host.hasRegion(pc));
     if (page.base < 0) {
       page.stored = undefined;
       return;
@@ -155,7 +158,8 @@ export class VirtualCode {
     const { space, pages } = page;
     const { storedPages, area } = this.host;
     if (storedPages === null) return;
-    const wasHot = (pc: number): boolean => space.compiled.has(pc) || space.outlines.get(pc)?.inRegion === true;
+    const wasHot = (pc: number): boolean =>
+      space.compiled.has(pc) || space.covered.has(pc) || space.outlines.get(pc)?.inRegion === true;
     const physical = pages[0]! * pageSize;
     const kept = storedPages.keep(space.mode, page, physical, wasHot, area.end, area.limit);
     if (page.base < 0) page.stored = kept;
@@ -271,6 +275,16 @@ export class VirtualCode {
     },
     crosses,
   };
+
+  /** May code at guest `address` be in a region that begins at `entry`, for what is known of their pages? */
+  admits(entry: number, address: number): boolean {
+    const { addresses, space } = this;
+    const own = this.pageOf(entry);
+    const page = addresses.peekCodePage(own * pageSize);
+    if (page === 0 || (space.pages.get(own) ?? page) !== page) return false;
+    space.pages.set(own, page);
+    return this.reach.reaches(entry, address);
+  }
 
   private pageOf(pc: number): number {
     return this.host.target.address(pc) >>> pageShift;

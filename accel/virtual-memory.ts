@@ -63,6 +63,8 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
   /** Address of the access that faulted last, and the `Access` bit it asked for. */
   faultAddress = 0;
   faultAccess = 0;
+  /** It faulted because a device's registers cannot be accessed across their boundaries. */
+  misaligned = false;
   readonly ramStart: number;
   readonly ramEnd: number;
   private readonly bus: DeviceBus;
@@ -261,9 +263,19 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
     if (!this.lookUp(address, kind)) return 0;
     const physical = this.page.physical + (address & (pageSize - 1));
     if (kind === Access.write ? this.isRam(physical) : this.loadsInPlace(physical)) return physical - translationBias;
+    if ((address & (Math.min(bytes, 4) - 1)) !== 0 && !this.inPlace(physical))
+      return this.refuseMisaligned(address, kind);
     if (kind === Access.write) this.deviceWrite(physical, bytes, value);
     else this.deviceRead(physical, bytes);
     return cpuBase + accessScratch - translationBias;
+  }
+
+  /** Device memory has no unaligned accesses (DDI 0406C A3.2.1). */
+  private refuseMisaligned(address: number, kind: number): number {
+    this.faultAddress = address >>> 0;
+    this.faultAccess = kind;
+    this.misaligned = true;
+    return 0;
   }
 
   /** Fills in the page of `address` for an access; false if that faults. Code in a page to be written is dropped. */
@@ -272,6 +284,7 @@ export class VirtualMemory implements EngineMemory, VirtualAddresses {
     if (!this.walker.walk(address, access, page, false)) {
       this.faultAddress = address >>> 0;
       this.faultAccess = access;
+      this.misaligned = false;
       return false;
     }
     const { physical, allowed } = page;

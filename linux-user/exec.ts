@@ -159,7 +159,7 @@ function become(task: Task, { path }: ExecRequest, image: ProgramImage): void {
   process.abi = abi;
   task.abi = abi;
   target.reset(task.cpu, image.entry, image.stackPointer);
-  abi.resetState(task.cpu);
+  abi.resetState(task.cpu, () => image.space.images.programSegments());
   process.memoryReleased.wake();
 
   takeFiles(task);

@@ -1,4 +1,6 @@
+import { Access } from '#accel/guest-memory.ts';
 import type { Abi } from './abi/abi.ts';
+import type { SegmentBytes } from './abi/mxcsr-readers.ts';
 import { type ElfImage, readElf } from './loader/elf.ts';
 import { LoadError } from './loader/load-error.ts';
 import type { LoadedImage } from './loader/map-image.ts';
@@ -31,6 +33,17 @@ export class ImageDirectory {
 
   add(image: LoadedImage): void {
     this.loaded.push(image);
+  }
+
+  /** What is in memory of the program's file, segment by segment: of what was told first. */
+  *programSegments(): Generator<SegmentBytes> {
+    const [program] = this.loaded;
+    if (!program) return;
+    for (const { address, fileBytes, prot } of program.image.loads) {
+      if (fileBytes === 0 || this.mm.memory.refused(address + program.bias, fileBytes, Access.read) >= 0) continue;
+      const bytes = this.mm.memory.view(address + program.bias, fileBytes);
+      yield { bytes, executable: (prot & 4) !== 0 };
+    }
   }
 
   /** Takes over what another directory has been told. */

@@ -190,7 +190,7 @@ export function createProcess(
   const task = new Task(first.pid, first, abi, space.engine.cpu, name);
   space.seat(task);
   target.reset(task.cpu, entry, stackPointer);
-  abi.resetState(task.cpu);
+  abi.resetState(task.cpu, () => space.images.programSegments());
   first.tasks.set(task.tid, task);
   kernel.hostSignals.start(options.ended !== undefined);
   options.watch?.(first, space.images);

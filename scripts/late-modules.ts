@@ -56,6 +56,7 @@ export const lateModules: Readonly<Record<string, readonly string[]>> = {
     'syscalls/seccomp.ts',
   ],
   i386: ['linux-user/abi/i386.ts', 'src/i386.ts', 'syscalls/i386.ts'],
+  warm: ['accel/stored/stored-regions.ts'],
   pages: ['linux-user/mm/host-pages.ts'],
   // A bundle of its own has machines.
   machine: ['accel/stored/stored-pages.ts', 'accel/virtual-code.ts'],

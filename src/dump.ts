@@ -33,6 +33,7 @@ const switches: readonly (readonly [LogItem, Optimization])[] = [
   ['noforward', 'forward'],
   ['noreturn', 'return'],
   ['novector', 'vector'],
+  ['nointerrupt', 'interrupt'],
 ];
 
 export type DumpConfig = Pick<UserConfig, 'log' | 'logFile' | 'logFilter'>;

@@ -33,6 +33,7 @@ export const LOG_ITEMS = {
   noforward: 'load from memory what was stored there just before',
   noreturn: 'compare where inlined functions return, also where it is known',
   novector: 'do not access parts of vector registers as lanes of the whole',
+  nointerrupt: 'store dead registers, too, where a loop is interrupted',
   int: 'exceptions: system calls, faults, undefined instructions',
   unimp: 'what the guest asked for and tsemu does not have',
   guest_errors: 'invalid things the guest does',
@@ -213,6 +214,13 @@ export const OPTIONS = {
     group: 'machine',
     read: readTier,
   },
+  hot: {
+    env: 'TSEMU_HOT',
+    value: 'number',
+    help: 'With -tier region: compile what has run so often (default: 1)',
+    group: 'machine',
+    read: readHot,
+  },
   protection: {
     env: 'TSEMU_PROTECTION',
     value: 'name',
@@ -384,6 +392,12 @@ function readTier(text: string): Tier {
   const tier = TIERS.find((name) => name === text);
   if (tier === undefined) throw new UsageError(`unknown tier '${text}'; there are ${TIERS.join(', ')}`);
   return tier;
+}
+
+function readHot(text: string): number {
+  const runs = readNumber(text, 'number of runs');
+  if (runs < 1 || runs > 1e6) throw new UsageError(`invalid number of runs '${text}'`);
+  return runs;
 }
 
 function readProtection(text: string): Protection {

@@ -56,6 +56,8 @@ export interface UserConfig {
   readonly seed: bigint | null;
   readonly oneInsnPerTb: boolean;
   readonly tier: Tier;
+  /** Runs of a block before its region is compiled, with tier `region`. */
+  readonly hot: number;
   readonly protection: Protection;
   /** Folder to keep translations in, or null. */
   readonly cache: string | null;
@@ -133,6 +135,7 @@ export async function readCommandLine(command: string, args: readonly string[], 
       seed: values.seed ?? null,
       oneInsnPerTb: values['one-insn-per-tb'] ?? false,
       tier: values.tier ?? 'auto',
+      hot: values.hot ?? 1,
       protection: values.protection ?? 'auto',
       cache: values.cache === 'off' ? null : (values.cache ?? userCacheFolder(env)),
       log: new Set<LogItem>([...(values.d ?? []), ...(traced ? (['strace'] as const) : [])]),

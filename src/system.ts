@@ -102,10 +102,6 @@ async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives
   for (const value of config.chardevs) chardevs.add(value);
   const serialId = chardevs.define('serial0', '-serial', config.serial);
   const serial = chardevs.attach(serialId, '-serial');
-  const startMonitors = openMonitors(
-    { ...config, shared: config.serial.startsWith('mon:') ? serialId : null },
-    chardevs,
-  );
   const networks = new Networks(config.netdevs, config.nics);
   const folders = new Fsdevs(config.fsdevs, config.virtfs);
   const automatic = [...networks.nics, ...drives.automaticDevices, ...folders.automaticDevices];
@@ -114,7 +110,12 @@ async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives
     networks,
     drive: (id) => drives.take(id),
     folder: (id) => folders.get(id),
+    chardev: (id) => chardevs.attach(id, '-device'),
   });
+  const startMonitors = openMonitors(
+    { ...config, shared: config.serial.startsWith('mon:') ? serialId : null },
+    chardevs,
+  );
   const machine = new Machine({
     ramSize: config.ramSize,
     cpus: config.cpus,

@@ -91,6 +91,7 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
         const engine = new Engine(guest, memory, {
           interpreter,
           tier: config.tier,
+          hot: config.hot,
           oneInstruction: config.oneInsnPerTb,
           onWarm: becomeBusy,
           onTranslate() {

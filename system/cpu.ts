@@ -7,6 +7,8 @@ import { cpuHeader, guestStateStart } from '#tcg/cpu-page.ts';
 
 const pcWord = cpuHeader.offset('pc') >> 2;
 const linesWord = systemState.offset('lines') >> 2;
+const eventWord = systemState.offset('event') >> 2;
+const eventSentWord = systemState.offset('eventSent') >> 2;
 
 /**
  * One of a machine's cores. All run in one CPU area by turns: while another does, the registers of this one are kept
@@ -20,9 +22,12 @@ export class Cpu {
   online = false;
   /** It waits for an interrupt (WFI). */
   halted = false;
+  /** It waits for an event (WFE), or until the wait has been long enough. */
+  awaitingEvent = false;
   /** Its registers are in the CPU area. */
   private running = false;
   private readonly kept = new Uint8Array(systemState.end - guestStateStart);
+  private readonly keptWords = new Int32Array(this.kept.buffer);
   private pc = 0;
   private lines = 0;
 
@@ -54,7 +59,23 @@ export class Cpu {
     const lines = level ? old | bit : old & ~bit;
     if (this.running) this.core.cpu.i32[linesWord] = lines;
     else this.lines = lines;
-    if (level) this.halted = false;
+    if (!level) return;
+    this.halted = false;
+    this.awaitingEvent = false;
+  }
+
+  /** Another core has sent an event: a wait for one ends, else its event register is set. */
+  signal(): void {
+    if (!this.awaitingEvent) this.keptWords[eventWord - (guestStateStart >> 2)] = 1;
+    this.awaitingEvent = false;
+  }
+
+  /** Whether it has executed SEV since the last call; it must have the CPU area. */
+  takeSentEvent(): boolean {
+    const { i32 } = this.core.cpu;
+    const sent = i32[eventSentWord] !== 0;
+    i32[eventSentWord] = 0;
+    return sent;
   }
 
   /** The interrupt lines that are up. */
@@ -69,6 +90,7 @@ export class Cpu {
     this.control.reset();
     this.core.cpu.i32[linesWord] = lines;
     this.halted = false;
+    this.awaitingEvent = false;
   }
 
   save() {
@@ -95,6 +117,7 @@ export class Cpu {
     i32[linesWord] = state.lines;
     this.online = state.online;
     this.halted = state.halted;
+    this.awaitingEvent = false;
     this.core.load(state.core);
     this.control.load(state.control);
   }

@@ -3,11 +3,15 @@ import { Access } from '#accel/guest-memory.ts';
 import { type PageWalk, type PageWalker, VirtualMemory } from '#accel/virtual-memory.ts';
 import type { BlockBackend } from '#hw/block/backend.ts';
 import type { SerialPort } from '#hw/char/pl011.ts';
+import type { Timer } from '#hw/device.ts';
+import { alignmentStore } from '#target/arm/alignment.ts';
 import type { ControlRegisters } from '#target/arm/control-registers.ts';
 import type { ArmCore } from '#target/arm/core.ts';
 import type { CoreModel } from '#target/arm/core-identity.ts';
 import { cpuModels } from '#target/arm/cpu-models.ts';
+import { faultOfWrite } from '#target/arm/page-walk.ts';
 import { armState } from '#target/arm/state.ts';
+import { waitForEvent } from '#target/arm/system.ts';
 import { Psr, systemState } from '#target/arm/system-state.ts';
 import { createSystemTarget } from '#target/arm/system-target.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
@@ -56,6 +60,8 @@ const rWord = armState.offset('r') >> 2;
 const sliceBudget = 50_000;
 /** Slices before hot code is compiled: the compiler is cold itself then. */
 const coldSlices = 50;
+/** Nanoseconds a core waits for an event (WFE) at most. */
+const longestEventWait = 1_000_000;
 /** Milliseconds the machine runs before the host's events are looked at. */
 const eventInterval = 4;
 
@@ -76,6 +82,8 @@ export class Machine {
   private readonly config: MachineConfig;
   /** The guest stands still, and its time too (`stop`). */
   stopped = false;
+  /** By core: ends its wait for an event. */
+  private readonly eventWaits: readonly Timer[];
   private wake: (() => void) | null = null;
   private slices = 0;
   private readonly walked: PageWalk = { physical: 0, allowed: 0, global: false, large: false };
@@ -115,6 +123,11 @@ export class Machine {
       };
       return new Cpu(this.memory, host, index);
     });
+    this.eventWaits = this.cpus.map((cpu) =>
+      this.clock.timer(() => {
+        cpu.awaitingEvent = false;
+      }),
+    );
     this.current = this.cpus[0]!;
     this.current.enter(null, (cpu) => this.memory.select(cpu));
     this.target = createSystemTarget(() => this.current, cpuModels[this.cpuModel]) as Target;
@@ -215,6 +228,7 @@ export class Machine {
         continue;
       }
       this.clock.runDue();
+      if (this.current.takeSentEvent()) this.sendEvent();
       const next = this.nextCpu();
       if (next === null) {
         await this.idle();
@@ -237,6 +251,22 @@ export class Machine {
     return this.end;
   }
 
+  /** SEV: all cores but the one that has executed it get an event. */
+  private sendEvent(): void {
+    for (const cpu of this.cpus) if (cpu !== this.current) cpu.signal();
+  }
+
+  /**
+   * WFE without an event. What would set the event register cannot all be seen (another core's store to what was loaded
+   * exclusively), but a wait may always end early (DDI 0406C B1.8.13).
+   */
+  private awaitEvent(): void {
+    const { current, clock, control } = this;
+    if (current.raised !== 0) return;
+    current.awaitingEvent = true;
+    this.eventWaits[current.index]!.set(clock.now() + Math.min(longestEventWait, control.eventStreamPeriod));
+  }
+
   private interrupt(): void {
     const { i32 } = this.core.cpu;
     this.config.onException?.('irq', this);
@@ -248,7 +278,7 @@ export class Machine {
     const { cpus, current } = this;
     for (let i = 1; i <= cpus.length; i++) {
       const cpu = cpus[(current.index + i) % cpus.length]!;
-      if (cpu.online && !cpu.halted) return cpu;
+      if (cpu.online && !cpu.halted && !cpu.awaitingEvent) return cpu;
     }
     return null;
   }
@@ -277,8 +307,10 @@ export class Machine {
     const { i32 } = core.cpu;
     const pc = i32[pcWord]!;
     switch (reason) {
-      case ExitReason.budget:
       case ExitReason.yield:
+        if (i32[argWord] === waitForEvent) this.awaitEvent();
+        return;
+      case ExitReason.budget:
       case ExitReason.flush:
         return;
       case ExitReason.syscall:
@@ -293,13 +325,16 @@ export class Machine {
         return;
       case ExitReason.fault: {
         this.config.onException?.('data abort', this);
-        const { faultAddress, faultAccess } = memory;
-        control.dataAbort(faultAddress, control.walker.status(faultAccess));
+        const { faultAddress, faultAccess, misaligned } = memory;
+        const status = misaligned
+          ? alignmentStatus(control, faultAccess === Access.write)
+          : control.walker.status(faultAccess);
+        control.dataAbort(faultAddress, status);
         return;
       }
       case ExitReason.alignment:
         if (this.misfetched(pc)) control.prefetchAbort(pc & ~1, control.statusOf('alignment'));
-        else control.dataAbort(i32[faultWord]!, control.statusOf('alignment'));
+        else control.dataAbort(i32[faultWord]!, alignmentStatus(control, i32[argWord] === alignmentStore));
         return;
       case ExitReason.fetchFault:
         this.fetchFault(pc);
@@ -348,6 +383,10 @@ export class Machine {
     core.enter('undefined', ((pc & ~1) + (thumb ? 2 : 4)) | 0);
   }
 }
+
+/** Fault status of a misaligned access. */
+const alignmentStatus = (control: ControlRegisters, store: boolean): number =>
+  control.statusOf('alignment') | (store ? faultOfWrite : 0);
 
 /** HVC and SMC. */
 function isHypercall(thumb: boolean, encoding: number): boolean {

@@ -101,6 +101,8 @@ export const engineMemory = {
   jumpCache: 0x1000,
   /** Guest instructions run in regions so far, 64 bits; counted only under --stats. */
   regionCounter: 0x800,
+  /** Which entries of both jump caches are in use: a length, then their word numbers, as far as there is room. */
+  jumpList: 0x808,
   /** Region jump cache: 2^14 entries {PC, table index}. */
   regionCache: 0x21000,
   cacheEntries: 1 << 14,

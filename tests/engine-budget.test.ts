@@ -30,3 +30,18 @@ describe.each<Tier>(['interp', 'region', 'auto'])('the budget ends every loop, t
     for (let turn = 0; turn < 3; turn++) expect(engine.run()).toBe(ExitReason.budget);
   });
 });
+
+test('a program whose calls leave generated code again and again is compiled in the end', () => {
+  const memory = new GuestMemory();
+  const engine = new Engine(armTarget, memory, { interpreter: buildInterpreter(), tier: 'auto' });
+  memory.protect(0x10000, 0x11000, 3);
+  // 1: add r1, r1, #1; subs r0, r0, #1; bne 1b; mov r0, #0x4000; svc #0; b 1b
+  [0xe2811001, 0xe2500001, 0x1afffffc, 0xe3a00901, 0xef000000, 0xeafffff9].forEach((word, i) =>
+    memory.store32(0x10000 + 4 * i, word),
+  );
+  memory.protect(0x10000, 0x11000, 5);
+  armTarget.reset(memory.cpu, 0x1000c, 0x40000);
+  engine.serveSyscall = () => false;
+  for (let turn = 0; turn < 2000 && engine.stats.regions === 0; turn++) expect(engine.run()).not.toBe(ExitReason.fault);
+  expect(engine.stats.regions).toBeGreaterThan(0);
+});

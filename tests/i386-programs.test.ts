@@ -18,6 +18,7 @@ const reason = 'reason' in found ? found.reason : tsemuIsBuilt() ? undefined : '
 const programs: readonly (readonly [name: string, tiers: readonly Tier[]])[] = [
   ['i386/cpu', ['interp', 'auto']],
   ['i386/kernel', ['auto']],
+  ['i386/mxcsr', ['interp', 'region']],
   ['c/ptrace', ['auto']],
   ['c/aliases', ['auto']],
   ['c/clone-flags', ['auto']],
@@ -41,7 +42,7 @@ describe.skipIf(reason !== undefined)(`i386 programs${reason ? ` (skipped: ${rea
       'tier %s',
       async (tier) => {
         const source = join(repoRoot, 'fixtures', `${name}.c`);
-        const program = await buildGuest({ triple, sources: [source], flags, libraries: [] });
+        const program = await buildGuest({ triple, sources: [source], flags, libraries: ['-lm'] });
         const cwd = freshWorkdir(`i386-${name.replace('/', '-')}-${tier}`, {});
         const [command, args] = tsemuCommand([program], tier, 'auto', 'tsemu-i386');
         const outcome = await run(command, args, { cwd, env: plainEnvironment, timeout: 100_000 });

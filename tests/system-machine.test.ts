@@ -86,6 +86,63 @@ describe.each(tiers)('a bare machine, %s', (tier) => {
     expect([registers[4], registers[5]]).toEqual([0x5, 0x50100000]);
   });
 
+  test.each([
+    ['ldmia r2, {r3, r6}', 0xe8920048, 0x40800002, 0x1],
+    ['stmia r2, {r3, r6}', 0xe8820048, 0x40800001, 0x801],
+    ['ldrd r6, r7, [r2]', 0xe1c260d0, 0x40800002, 0x1],
+    ['strd r6, r7, [r2]', 0xe1c260f0, 0x40800002, 0x801],
+    ['ldrex r3, [r2]', 0xe1923f9f, 0x40800001, 0x1],
+    ['ldr r3, [r2], of a device', 0xe5923000, 0x09000fe2, 0x1],
+    ['strh r3, [r2], to a device', 0xe1c230b0, 0x09000001, 0x801],
+  ])('%s is an alignment fault', async (_, instruction, address, status) => {
+    const program = [...mmuOn, ...move(2, address), instruction, ...powerOff];
+    const { registers } = await runBare(program, tier, { ...table({}), ...vectors });
+    const at = bareStart + 4 * (mmuOn.length + 2);
+    expect([registers[4], registers[5], registers[8]]).toEqual([status, address, at + 8]);
+  });
+
+  test('LDM and LDRD of words, unaligned LDR and STRH of memory are no faults', async () => {
+    const program = [
+      ...mmuOn,
+      ...move(2, 0x40800004),
+      0xe8920048, // ldmia r2, {r3, r6}
+      0xe1c280d0, // ldrd r8, r9, [r2]
+      0xe5924001, // ldr r4, [r2, #1]
+      0xe1c230b3, // strh r3, [r2, #3]
+      0xe5925004, // ldr r5, [r2, #4]
+      ...powerOff,
+    ];
+    const data = { 0x40800004: [0x11223344, 0x55667788] };
+    const { registers } = await runBare(program, tier, { ...table({}), ...vectors, ...data });
+    expect(registers.slice(3, 10)).toEqual([
+      ...[0x11223344, 0x88112233, 0x55667733, 0x55667788],
+      ...[registers[7], 0x11223344, 0x55667788],
+    ]);
+  });
+
+  test('WFE waits unless there has been an event', async () => {
+    const counter = 0xec510f1e; // mrrc p15, 1, r0, r1, c14
+    const program = [
+      0xe320f004, // sev
+      0xe320f002, // wfe: at once
+      counter,
+      0xe1a04000, // mov r4, r0
+      0xe320f005, // sevl
+      0xe320f002,
+      counter,
+      0xe0405004, // sub r5, r0, r4
+      0xe1a04000,
+      0xe320f002, // waits
+      counter,
+      0xe0406004, // sub r6, r0, r4
+      ...powerOff,
+    ];
+    const { registers } = await runBare(program, tier);
+    // A millisecond of the counter's 62.5 MHz
+    expect(registers[5]).toBeLessThan(1000);
+    expect(registers[6]).toBeGreaterThanOrEqual(62_500);
+  });
+
   test('a fetch from nothing is a prefetch abort', async () => {
     const program = [...mmuOn, ...move(2, 0x60000000), 0xe12fff12];
     const { registers } = await runBare(program, tier, { ...table({}), ...vectors });

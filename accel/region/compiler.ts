@@ -44,6 +44,8 @@ export interface CompiledRegion {
   readonly pc: number;
   /** Plain guest byte ranges it was made from, or relies on. */
   readonly ranges: readonly (readonly [number, number])[];
+  /** What was read as constant for those it relies on. */
+  readonly constants: readonly (readonly [number, number])[];
   readonly instructions: number;
   /** Bytes of its function body. */
   readonly bytes: number;
@@ -55,6 +57,8 @@ export interface CompiledModule {
   readonly regions: readonly CompiledRegion[];
   /** The accesses that trap. */
   readonly trapSites: TrapSites;
+  /** Constants with values of this engine's (`Code.relocations`). */
+  readonly relocations: readonly number[];
 }
 
 /** Compiles the regions that begin at `entries` into one module. */
@@ -89,20 +93,19 @@ export function compileRegions(entries: readonly number[], host: CompilerHost): 
     });
     regions.push({
       pc,
-      ranges: [
-        ...[...region.blocks, ...reliesOn].map(({ start, end }) => [start, end] as const),
-        ...[...reliesOn].flatMap(({ constants }) => constants),
-      ],
+      ranges: [...region.blocks, ...reliesOn].map(({ start, end }) => [start, end] as const),
+      constants: [...reliesOn].flatMap(({ constants }) => constants),
       instructions: region.blocks.reduce((sum, block) => sum + block.instructions, 0),
       bytes: emitter.frame.code.length,
     });
   }
   const spec = { name: host.moduleName, types: sharedTypes, imports: sharedImports(host.layout), functions };
   const codeOffsets: number[] = [];
-  const bytes = encodeModule(spec, codeOffsets);
+  const relocations: number[] = [];
+  const bytes = encodeModule(spec, codeOffsets, relocations);
   const trapSites = new TrapSites();
   for (const [i, sites] of siteLists.entries()) trapSites.append(codeOffsets[i]!, sites);
-  return { bytes, regions, trapSites };
+  return { bytes, regions, trapSites, relocations };
 }
 
 /** Finds, translates and optimizes the blocks of the region that begins at `pc`. */
@@ -135,10 +138,14 @@ function buildRegion(pc: number, host: CompilerHost): { region: Region; reliesOn
   const variables = new RegionVariables(
     blocks,
     host.target,
-    host.exactState,
+    {
+      exactState: host.exactState,
+      memory: host.memory,
+      dropsDead: !host.without.has('interrupt'),
+      isBackEdge: (from, to) => graph.position[to]! <= graph.position[from]!,
+    },
     liveness,
     flow,
-    (from, to) => graph.position[to]! <= graph.position[from]!,
   );
   return { region: { pc, blocks, graph, variables, liveness }, reliesOn: region.reliesOn };
 }

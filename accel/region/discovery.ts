@@ -9,6 +9,7 @@ import {
   maxInlineDepth,
   maxInlineInstructions,
   maxInlineTotal,
+  maxRecursionInstructions,
   maxRegionInstructions,
   regionBlockInstructions,
 } from '../tunables.ts';
@@ -134,11 +135,11 @@ export function discoverRegion(entry: number, host: DiscoveryHost): DiscoveredRe
         const others = copy.inlined.get(returnPc) ?? [];
         if (!copy.nodes.has(returnPc) || others.some((other) => other.entry === callee)) return;
         if (host.pages && !host.pages.reaches(entry, callee)) return;
-        // A function may be inlined in itself once.
-        if (!host.isHot(callee) || copy.chain.filter((entry) => entry === callee).length > 1) return;
+        if (!host.isHot(callee)) return;
         const body = bodyOf(callee);
         const size = body?.reduce((sum, block) => sum + block.instructions, 0) ?? Infinity;
-        if (size > left) return;
+        const within = copy.chain.filter((entry) => entry === callee).length;
+        if (size > left || (within > 1 && within * size > maxRecursionInstructions)) return;
         left -= size;
         copy.inlined.set(returnPc, [...others, addCopy(callee, body!.map(copyBlock), { copy, returnPc })]);
       });

@@ -6,7 +6,7 @@ import { type IrBlock, irError } from '#tcg/ir.ts';
 import { slotBytes } from '#tcg/op-tables.ts';
 import { Op, opDefs } from '#tcg/ops.ts';
 import type { Helper } from '#tcg/target.ts';
-import { Code, emptyBlockType, W, type WasmType, wasmTypes } from '#tcg/wasm/code.ts';
+import { Code, emptyBlockType, RelocationKind, W, type WasmType, wasmTypes } from '#tcg/wasm/code.ts';
 import { noCheckPlan, planChecks } from './check-plan.ts';
 import { depthLocal, RegionFrame } from './frame.ts';
 import type { RegionGraph } from './graph.ts';
@@ -71,7 +71,7 @@ export class RegionEmitter {
     this.region = region;
     this.host = host;
     const hasLoops = region.graph.loopHeader.some((header) => header !== 0);
-    this.frame = new RegionFrame(region.variables, hasLoops, host.layout.cpuBase);
+    this.frame = new RegionFrame(region.variables, hasLoops);
     this.values = new ValueEmitter(this.frame, host, (dirty) => this.faultDepth(dirty));
     this.nans = new NanEmitter(this.frame, this.values);
   }
@@ -137,9 +137,10 @@ export class RegionEmitter {
     const { region } = this;
     const { code } = this.frame;
     const { translation } = this.host.memory;
+    this.frame.setCpuBase(region.pc, this.host.layout.cpuBase);
     if (translation) {
       translation.emitCodeKey(code, () => code.i32(region.pc));
-      code.i32(this.host.codeKey!(region.pc));
+      code.i32Relocated(this.host.codeKey!(region.pc), RelocationKind.key, region.pc);
       code.u8(W.i32_ne);
       code.op2(W.if, emptyBlockType);
       this.frame.exitTo(ExitReason.miss, () => code.i32(region.pc));
@@ -297,7 +298,7 @@ export class RegionEmitter {
       code.uleb(index);
       return;
     }
-    code.i32(slot);
+    code.i32Relocated(slot, RelocationKind.slot, pc);
     code.u8(tail ? W.return_call_indirect : W.call_indirect);
     code.uleb(typeIndex.region);
     code.u8(0);

@@ -28,6 +28,7 @@ export interface ServiceLocals {
 
 // Parameters of a region function.
 export const depthLocal = 0;
+const pcLocal = 1;
 const parameterCount = 2;
 
 /** The wasm function of one region while it is written: its code, its locals, and where the guest's state is. */
@@ -38,17 +39,18 @@ export class RegionFrame {
   readonly locals: WasmType[] = [];
   readonly variables: RegionVariables;
   readonly service: ServiceLocals;
-  private readonly cpuBase: number;
+  /** Holds the address of the CPU area. */
+  private readonly cpu: number;
   private readonly variableLocal: Int32Array;
   private readonly freeTemporaries: Record<WasmType, number[]> = { 127: [], 126: [], 125: [], 124: [], 123: [] };
 
-  constructor(variables: RegionVariables, hasLoops: boolean, cpuBase: number) {
+  constructor(variables: RegionVariables, hasLoops: boolean) {
     this.variables = variables;
-    this.cpuBase = cpuBase;
     this.variableLocal = new Int32Array(variables.variables.length);
     for (const { index, type } of variables.variables) this.variableLocal[index] = this.newLocal(wasmTypes[type]);
     const mayFault = variables.facts.some((facts) => facts.killedBeforeFault !== undefined);
     const service = (needed: boolean): number => (needed ? this.newLocal(wasmTypes.i32) : -1);
+    this.cpu = this.newLocal(wasmTypes.i32);
     this.service = { budget: service(hasLoops), address: service(mayFault), site: service(mayFault) };
   }
 
@@ -72,9 +74,21 @@ export class RegionFrame {
     this.freeTemporaries[type].push(...locals);
   }
 
-  /** wasm address of `accessScratch`. */
-  get scratchAddress(): number {
-    return this.cpuBase + accessScratch;
+  /**
+   * Sets the address of the CPU area, for what follows. It is made of the parameter that holds `pc`, so that V8 does not
+   * know it: addresses that are constants and do not fit an x86 displacement get a register each, for all of the function.
+   */
+  setCpuBase(pc: number, cpuBase: number): void {
+    this.code.get(pcLocal);
+    this.code.i32(cpuBase - pc);
+    this.code.u8(W.i32_add);
+    this.code.set(this.cpu);
+  }
+
+  /** Pushes the wasm address of `accessScratch`, but for the constant offset it returns. */
+  pushScratch(): number {
+    this.code.get(this.cpu);
+    return accessScratch;
   }
 
   /** The local of variable `index`. */
@@ -93,24 +107,24 @@ export class RegionFrame {
   }
 
   storeHeader(field: keyof typeof cpuHeader.fields, push: () => void): void {
-    this.code.i32(this.cpuBase);
+    this.code.get(this.cpu);
     push();
     this.code.mem(W.i32_store, 2, cpuHeader.fields[field].offset);
   }
 
   loadHeader(field: keyof typeof cpuHeader.fields): void {
-    this.code.i32(this.cpuBase);
+    this.code.get(this.cpu);
     this.code.mem(W.i32_load, 2, cpuHeader.fields[field].offset);
   }
 
   loadSlot(type: ValueType, offset: number): void {
-    this.code.i32(this.cpuBase);
+    this.code.get(this.cpu);
     this.code.append(loadOps[type]);
     this.code.uleb(offset);
   }
 
   storeSlot(type: ValueType, offset: number, push: () => void): void {
-    this.code.i32(this.cpuBase);
+    this.code.get(this.cpu);
     push();
     this.code.append(storeOps[type]);
     this.code.uleb(offset);

@@ -13,7 +13,11 @@ export interface FaultSite {
 /** The accesses of a module that trap where they are refused, in ascending order of their places. */
 export class TrapSites {
   /** Four words each: byte offset of the instruction in the module, pc, aux, access. */
-  private readonly words: number[] = [];
+  readonly words: number[];
+
+  constructor(words: number[] = []) {
+    this.words = words;
+  }
 
   /** Adds the accesses of one function, whose places count from its first instruction, at byte `start`. */
   append(start: number, sites: readonly TrapSite[]): void {

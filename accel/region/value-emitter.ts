@@ -3,7 +3,7 @@ import { type IrBlock, irError } from '#tcg/ir.ts';
 import { type AddressTranslation, type MemoryModel, translateHelper, translationBias } from '#tcg/memory-model.ts';
 import { type MemoryAccess, memoryAccess } from '#tcg/memory-ops.ts';
 import { MemoryFlag, Op, opDefs, opNames, type ValueType } from '#tcg/ops.ts';
-import { emptyBlockType, W, type WasmType, wasmTypes } from '#tcg/wasm/code.ts';
+import { emptyBlockType, RelocationKind, W, type WasmType, wasmTypes } from '#tcg/wasm/code.ts';
 import type { CheckPlan } from './check-plan.ts';
 import type { RegionFrame } from './frame.ts';
 import type { InheritedNan } from './nan-emitter.ts';
@@ -247,7 +247,7 @@ export class ValueEmitter {
   /** The same, for itself, within `depth` blocks of code. */
   private checkAlone(emission: BlockEmission, offset: number, bytes: number, access: number, depth: number): void {
     const site = this.host.addSite({ pc: emission.pc, aux: emission.aux, offset, bytes, access });
-    this.frame.code.i32(site);
+    this.frame.code.i32Relocated(site, RelocationKind.site, site);
     this.frame.code.set(this.frame.service.site);
     this.host.memory.emitCheck(
       this.frame.code,
@@ -366,14 +366,15 @@ export class ValueEmitter {
     code.br(1);
     code.u8(W.end);
     if (kind === 2) {
-      code.i32(this.frame.scratchAddress);
+      const scratch = this.frame.pushScratch();
       this.push(emission, block.b[i]!);
       code.append(wasm);
-      code.op2(0, 0);
+      code.u8(0);
+      code.uleb(scratch);
     }
     code.i32(translateHelper);
     code.get(service.address);
-    code.i32(site);
+    code.i32Relocated(site, RelocationKind.site, site);
     code.tee(service.site);
     code.i32(0);
     code.u8(W.call);

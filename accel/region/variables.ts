@@ -1,5 +1,7 @@
 import type { IrBlock } from '#tcg/ir.ts';
-import { Op, opDefs, type ValueType, valueBytes } from '#tcg/ops.ts';
+import type { AccessBits, MemoryModel } from '#tcg/memory-model.ts';
+import { memoryAccess } from '#tcg/memory-ops.ts';
+import { Op, opDefs, opNames, type ValueType, valueBytes } from '#tcg/ops.ts';
 import { privateSlots } from '#tcg/passes/dead-code.ts';
 import type { Helper, Target } from '#tcg/target.ts';
 import { LazyCells } from './entry-liveness.ts';
@@ -34,10 +36,29 @@ interface BlockFacts {
   readonly edges: readonly Edge[];
   /** Variables read before they are certainly set. */
   readonly used: VariableSet;
-  /** The same without what an op that may fault reads. */
+  /** The same without what an op that stores the state where it faults reads. */
   readonly read: VariableSet;
-  /** Variables certainly set before the first op that may fault; undefined if none may. */
+  /** Variables certainly set before the first op that stores the state where it faults; undefined if none does. */
   readonly killedBeforeFault: VariableSet | undefined;
+}
+
+/** Where a region stops besides its exits, and who sees its state then. */
+export interface Stops {
+  /** The guest can see the state at a fault, and whoever stops a loop sees all of it. */
+  readonly exactState: boolean;
+  readonly memory: Pick<MemoryModel, 'needsCheck'>;
+  /** Registers that are set anew before they are read are not stored where a loop is interrupted. */
+  readonly dropsDead: boolean;
+  isBackEdge(from: number, to: number): boolean;
+}
+
+/** What a load, store or probe does: 1 reads, 2 writes, 3 both. */
+function accessOf(block: IrBlock, i: number): AccessBits {
+  const op = block.op[i]!;
+  if (opDefs[op]!.effect === 'probe') return block.y[i]!;
+  const { write } = memoryAccess[opNames[op]!]!;
+  if (!write) return 1;
+  return opDefs[op]!.result ? 3 : 2;
 }
 
 /** Type of the slot a get or set accesses. */
@@ -70,18 +91,20 @@ export class RegionVariables {
   private readonly lazyCells: LazyCells;
   private readonly firstPrivate: number;
   private readonly liveness: CellLiveness;
+  private readonly stops: Stops;
   private readonly byOffset: ReadonlyMap<number, Variable>;
 
   constructor(
     blocks: readonly IrBlock[],
     target: Pick<Target, 'helpers' | 'layout' | 'lazySlots'>,
-    exactState: boolean,
+    stops: Stops,
     liveness: CellLiveness,
     flow: RegionFlow,
-    isBackEdge: (from: number, to: number) => boolean,
   ) {
     const { helpers } = target;
+    const { exactState } = stops;
     this.liveness = liveness;
+    this.stops = stops;
     this.exactState = exactState;
     this.firstPrivate = privateSlots(target.layout);
     this.lazyCells = new LazyCells(target.lazySlots);
@@ -100,8 +123,8 @@ export class RegionVariables {
       this.exactIn.push(this.emptySet());
     }
     this.solveDirty();
-    this.solveLive(this.liveIn, true, isBackEdge);
-    this.solveLive(this.exactIn, exactState, isBackEdge);
+    this.solveLive(this.liveIn, true);
+    this.solveLive(this.exactIn, exactState);
   }
 
   emptySet(): VariableSet {
@@ -132,15 +155,26 @@ export class RegionVariables {
   }
 
   /**
-   * What must be stored where a back-edge to `header` is interrupted: execution goes on there, so of the lazy slots
-   * only the live ones.
+   * What must be stored where a back-edge is interrupted: execution goes on at the loop's header, which needs only what
+   * is live there. A signal's handler or a tracer may look at the rest, but learns nothing by it: it is garbage to the
+   * guest too.
    */
   dirtyAtInterrupt(node: number, edge: Edge): VariableSet {
     const set = this.dirtyAt(node, edge);
+    if (this.dropsDead) {
+      const live = this.liveIn[edge.node]!;
+      for (let w = 0; w < this.words; w++) set[w]! &= live[w]!;
+      return set;
+    }
     for (const { index, offset } of this.variables) {
       if (has(this.lazy, index) && !this.liveness.isLive(edge.node, offset)) set[index >> 5]! &= ~(1 << (index & 31));
     }
     return set;
+  }
+
+  /** What is stored at interrupts is live at the header anyway. */
+  private get dropsDead(): boolean {
+    return this.stops.dropsDead && !this.exactState;
   }
 
   private scan(block: IrBlock, node: number, helpers: readonly Helper[], flow: RegionFlow): BlockFacts {
@@ -180,6 +214,7 @@ export class RegionVariables {
         case 'load':
         case 'store':
         case 'probe':
+          if (!this.stops.memory.needsCheck(accessOf(block, i))) break;
           killedBeforeFault ??= killed.slice();
           for (let w = 0; w < this.words; w++) used[w]! |= written[w]! & ~killed[w]! & ~this.lazy[w]!;
           break;
@@ -230,8 +265,8 @@ export class RegionVariables {
     }
   }
 
-  private solveLive(liveIn: VariableSet[], faults: boolean, isBackEdge: (from: number, to: number) => boolean): void {
-    const { words } = this;
+  private solveLive(liveIn: VariableSet[], faults: boolean): void {
+    const { words, dropsDead } = this;
     for (let changed = true; changed; ) {
       changed = false;
       for (let node = this.facts.length - 1; node >= 0; node--) {
@@ -241,7 +276,7 @@ export class RegionVariables {
         if (faults && facts.killedBeforeFault)
           for (let w = 0; w < words; w++) live[w]! |= dirtyIn[w]! & ~this.lazy[w]! & ~facts.killedBeforeFault[w]!;
         for (const edge of facts.edges) {
-          const interrupted = edge.node >= 0 && !edge.reload && isBackEdge(node, edge.node);
+          const interrupted = !dropsDead && edge.node >= 0 && !edge.reload && this.stops.isBackEdge(node, edge.node);
           const stored = edge.flush
             ? this.dirtyAt(node, edge)
             : interrupted

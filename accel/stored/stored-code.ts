@@ -2,6 +2,7 @@ import { t0Opcodes } from '#tcg/interpreter-ops.ts';
 import type { PredecodedBlock } from '#tcg/predecode.ts';
 import type { CodeReader } from '#tcg/target.ts';
 import { pageShift, pageSize } from '../guest-memory.ts';
+import { jumpCachesWritten } from '../jump-caches.ts';
 import { neverHot } from '../profile.ts';
 import type { BlockOutline } from '../region/discovery.ts';
 import { maxStoredBlocks, maxUnits, translationLookAhead } from '../tunables.ts';
@@ -142,6 +143,7 @@ export class StoredCode {
       placed.push({ unit, address: start, adopted: new Uint8Array(unit.blocks) });
       end = start + unit.codeWords * 4;
     }
+    if (placed.length > 0) jumpCachesWritten(this.words);
     this.units.push(...placed);
     return placed;
   }

@@ -1,6 +1,12 @@
 import type { PageCode } from '../code-space.ts';
 import { pageShift, pageSize } from '../guest-memory.ts';
-import { maxPageUnits, maxPageWords, translationLookAhead } from '../tunables.ts';
+import {
+  machineHotThreshold,
+  maxPageUnits,
+  maxPageWords,
+  storedHotThreshold,
+  translationLookAhead,
+} from '../tunables.ts';
 import { type CodeStore, concatenate, portableCode, type UnitLoops, unitsOf } from './stored-code.ts';
 import { checkedOffset, codeOffset, makeUnit, type StoredBlock, seal, type Unit } from './unit.ts';
 
@@ -69,11 +75,19 @@ export class StoredPages {
 
   /**
    * Puts a unit at byte address `at` of memory 1, before `limit`, for a page with `key`; blocks are hot after `usual`
-   * entries, or after `early` if they were compiled in an earlier run. Returns where its code is, or −1 if it is not as it
-   * was written.
+   * entries, or after `early` if they were compiled in an earlier run, or after very few if `hasRegion` tells that it has
+   * left the region. Returns where its code is, or −1 if it is not as it was written.
    */
-  place(unit: Unit, at: number, limit: number, key: number, usual: number, early: number): number {
-    const { words, offsets } = unit;
+  place(
+    unit: Unit,
+    at: number,
+    limit: number,
+    key: number,
+    usual: number,
+    early: number,
+    hasRegion: (pc: number) => boolean,
+  ): number {
+    const { words, offsets, pcs } = unit;
     const end = at + words.length * 4;
     if (end > limit) return -1;
     const memory = this.words;
@@ -82,9 +96,11 @@ export class StoredPages {
     this.used.add(unit);
     const base = at + codeOffset;
     this.loops.relocate(at + unit.relocationsAt * 4, at + unit.rangesAt * 4, base);
-    for (const offset of offsets) {
-      const block = (base + offset) >> 2;
-      memory[block + counterWord] = memory[block + counterWord] === 1 ? early : usual;
+    const first = usual - (machineHotThreshold - storedHotThreshold);
+    for (let i = 0; i < offsets.length; i++) {
+      const block = (base + offsets[i]!) >> 2;
+      const wasHot = memory[block + counterWord] === 1;
+      memory[block + counterWord] = hasRegion(pcs[i]!) ? first : wasHot ? early : usual;
       memory[block + keyWord] = key;
     }
     return base;

@@ -246,7 +246,7 @@ function pairs(values: readonly number[]): [number, number][] {
 }
 
 /** Word-aligned ranges that hold the given ones, merged, as address and length in words. */
-function merged(ranges: readonly (readonly [number, number])[]): [number, number][] {
+export function merged(ranges: readonly (readonly [number, number])[]): [number, number][] {
   const result: [number, number][] = [];
   let lastEnd = -1;
   for (const [start, end] of [...ranges].sort((a, b) => a[0] - b[0])) {

@@ -3,6 +3,7 @@ import type { Mm } from '../mm/mm.ts';
 import type { SigInfo } from '../signal/siginfo.ts';
 import type { SigAction } from '../signal/signal-state.ts';
 import type { Task } from '../task.ts';
+import type { SegmentBytes } from './mxcsr-readers.ts';
 
 /** Offsets of the fields of a struct in guest memory, and its size in bytes. */
 export interface StructLayout<Fields extends string> {
@@ -101,8 +102,11 @@ export interface Abi {
   readTls(caller: Task, tls: number): (cpu: CpuView) => void;
   threadPointer(cpu: CpuView): number;
   setStackPointer(cpu: CpuView, value: number): void;
-  /** Adds what the kernel decides to the state that `Target.reset` has made for a new program. */
-  resetState(cpu: CpuView): void;
+  /**
+   * Adds what the kernel decides to the state that `Target.reset` has made for a new program, of which `segments` gives
+   * what is mapped of its file.
+   */
+  resetState(cpu: CpuView, segments: () => Iterable<SegmentBytes>): void;
   /** Another thread is about to run: an open exclusive access (load-linked) has failed. */
   clearExclusive(cpu: CpuView): void;
   /** Register names and values (u32) in the order a report prints them. */

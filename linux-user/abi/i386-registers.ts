@@ -63,6 +63,7 @@ const slotNames = [
   'fip',
   'fdp',
   'mxcsr',
+  'sseTracked',
 ] as const;
 type SlotName = (typeof slotNames)[number];
 

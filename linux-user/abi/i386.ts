@@ -15,6 +15,7 @@ import { I386SignalFrames } from './i386-signal.ts';
 import { I386Tls } from './i386-tls.ts';
 import { i386Backtrace } from './i386-unwind.ts';
 import { mapVdso, sysenterAddress, vdsoAddress, vdsoSymbol, vsyscallAddress } from './i386-vdso.ts';
+import { readsMxcsr, type SegmentBytes } from './mxcsr-readers.ts';
 
 /** Auxiliary vector entries of x86. */
 const AT_SYSINFO = 32;
@@ -180,8 +181,9 @@ export class I386Abi implements Abi {
     return this.registers_.base(cpu, Seg.gs);
   }
 
-  resetState(cpu: CpuView): void {
+  resetState(cpu: CpuView, segments: () => Iterable<SegmentBytes>): void {
     this.registers_.setSlot(cpu, 'sysenter', sysenterAddress);
+    if (readsMxcsr(segments())) this.registers_.setSlot(cpu, 'sseTracked', 1);
   }
 
   /** modify_ldt has made a table. */

@@ -197,6 +197,12 @@ export class ControlRegisters implements TranslationControl, CoreControl {
     return (this.ttbcr & ttbcrEae) !== 0;
   }
 
+  /** Nanoseconds between the timer's events for WFE (CNTKCTL.EVNTEN, EVNTI); Infinity: there are none. */
+  get eventStreamPeriod(): number {
+    if ((this.cntkctl & 4) === 0) return Infinity;
+    return (2 ** (((this.cntkctl >>> 4) & 15) + 1) / this.host.timer.frequency) * 1e9;
+  }
+
   // ---- faults
 
   /** The fault status of what is no failed walk, in the format in force. */

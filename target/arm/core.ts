@@ -42,6 +42,7 @@ const w = {
   userSp: word(systemState.offset('userSp')),
   userLr: word(systemState.offset('userLr')),
   pc: word(cpuHeader.offset('pc')),
+  event: word(systemState.offset('event')),
   modeKey: word(cpuHeader.offset('modeKey')),
 } as const;
 
@@ -187,6 +188,7 @@ export class ArmCore {
     const { i32 } = this.cpu;
     this.writeCpsr(psr, -1);
     i32[w.exclusive] = -1;
+    i32[w.event] = 1;
     // ITSTATE and E change translation as the mode does.
     i32[w.modeKey] = noMode;
     return psr & Psr.t ? pc | 1 : pc & ~3;

@@ -1,7 +1,7 @@
 import type { Value } from '#tcg/builder.ts';
-import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import type { FieldRecord } from '#tcg/decode.ts';
 import { Op } from '#tcg/ops.ts';
+import { alignmentStore, checkAlignment } from './alignment.ts';
 import type { ArmContext } from './context.ts';
 import { type DataKind, loadData, reorder, storeData } from './guest-data.ts';
 import { armState } from './state.ts';
@@ -15,7 +15,6 @@ import { armState } from './state.ts';
 const slotAddress = armState.offset('exclusiveAddress');
 const slotLow = armState.offset('exclusiveLow');
 const slotHigh = armState.offset('exclusiveHigh');
-const slotItstate = armState.offset('itstate');
 
 interface Access {
   readonly rn: number;
@@ -42,16 +41,6 @@ export const goodStore = (f: FieldRecord): boolean =>
   f['rd'] !== f['rn'] &&
   f['rd'] !== f['rt'] &&
   f['rd'] !== f['rt2'];
-
-function checkAlignment(c: ArmContext, address: Value, bytes: number): void {
-  if (bytes === 1) return;
-  const { b } = c;
-  b.if(b.andImm(address, bytes - 1));
-  b.set32(cpuHeader.offset('faultAddress'), address);
-  if (c.itstate !== 0) b.set32(slotItstate, b.i32(c.itstate));
-  b.exit(ExitReason.alignment, c.currentPc);
-  b.endif();
-}
 
 const cmpxchgOps = { 1: Op.cmpxchg8, 2: Op.cmpxchg16, 4: Op.cmpxchg_i32 } as const;
 
@@ -156,7 +145,7 @@ export const stl =
   (kind: DataKind) =>
   (c: ArmContext, f: { readonly rn: number; readonly rt: number }): void => {
     const address = c.reg(f.rn);
-    checkAlignment(c, address, kind.bytes);
+    checkAlignment(c, address, kind.bytes, alignmentStore);
     c.b.emit(Op.fence);
     storeData(c, kind, address, c.reg(f.rt));
   };

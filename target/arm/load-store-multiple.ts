@@ -1,5 +1,6 @@
 import type { Value } from '#tcg/builder.ts';
 import { MemoryFlag } from '#tcg/ops.ts';
+import { alignmentStore, checkMultiple } from './alignment.ts';
 import type { ArmContext } from './context.ts';
 import { dataKinds, loadData, storeData } from './guest-data.ts';
 
@@ -37,6 +38,7 @@ function range(c: ArmContext, f: Multiple, base: Value, count: number): { addres
 function loadRegisters(c: ArmContext, f: Multiple, count: number): void {
   const { b } = c;
   const { address, stepped } = range(c, f, c.reg(f.rn), count);
+  checkMultiple(c, address);
   const flags = count > 1 ? MemoryFlag.probed : 0;
   if (count > 1) b.probe(address, 4 * count, 1);
   const values: Value[] = [];
@@ -51,6 +53,7 @@ function loadRegisters(c: ArmContext, f: Multiple, count: number): void {
 function storeRegisters(c: ArmContext, f: Multiple, count: number): void {
   const { b } = c;
   const { address, stepped } = range(c, f, c.reg(f.rn), count);
+  checkMultiple(c, address, alignmentStore);
   const flags = count > 1 ? MemoryFlag.probed : 0;
   if (count > 1) b.probe(address, 4 * count, 2);
   for (let n = 0, offset = 0; n < 16; n++) {

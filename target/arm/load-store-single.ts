@@ -1,13 +1,14 @@
 import type { Value } from '#tcg/builder.ts';
 import { MemoryFlag, Op } from '#tcg/ops.ts';
+import { alignmentStore, checkMultiple } from './alignment.ts';
 import type { ArmContext } from './context.ts';
 import { Feature } from './features.ts';
 import { type DataKind, dataKinds, loadData, storeData } from './guest-data.ts';
 import { Shift, shiftImmediate } from './shift.ts';
 
 /*
- * Loads and stores of one register or of two (LDRD, STRD). Unaligned addresses are allowed everywhere: Linux repairs
- * those accesses that the architecture does not. Where base and transfer register coincide with writeback
+ * Loads and stores of one register or of two (LDRD, STRD). Unaligned addresses are allowed for programs: Linux
+ * repairs those accesses that the architecture does not. Where base and transfer register coincide with writeback
  * (UNPREDICTABLE), the loaded value wins and the old value is stored, as in qemu.
  */
 
@@ -174,6 +175,7 @@ const wholeAddress = (c: ArmContext, { address, offset }: Place): Value =>
   offset === 0 ? address : c.b.addImm(address, offset);
 
 function loadPair(c: ArmContext, address: Value): Value[] {
+  checkMultiple(c, address);
   c.b.probe(address, 8, 1);
   return [0, 4].map((offset) => loadData(c, dataKinds.word, address, offset, MemoryFlag.probed));
 }
@@ -189,6 +191,7 @@ function loadDual(c: ArmContext, f: Indexing & TwoRegisters, place: Place): void
 function storeDual(c: ArmContext, f: Indexing & TwoRegisters, place: Place): void {
   const { b } = c;
   const address = wholeAddress(c, place);
+  checkMultiple(c, address, alignmentStore);
   b.probe(address, 8, 2);
   storeData(c, dataKinds.word, address, c.reg(f.rt), 0, MemoryFlag.probed);
   storeData(c, dataKinds.word, address, c.reg(f.rt2), 4, MemoryFlag.probed);

@@ -4,6 +4,9 @@ import { walkLong } from './long-descriptor.ts';
  * Address translation (DDI 0406C B3). Addresses are u32 numbers; descriptors are read as i32 words.
  */
 
+/** FSR.WnR. */
+export const faultOfWrite = 1 << 11;
+
 /** FSR.LPAE. */
 export const longFormat = 1 << 9;
 
@@ -170,7 +173,7 @@ export class PageTableWalker {
   /** DFSR or IFSR for the last fault: status, domain, WnR. */
   status(access: number): number {
     const { fault } = this;
-    if (this.control.ttbcr & ttbcrEae) return longFormat | fault | (access === write ? 1 << 11 : 0);
-    return ((fault & 0x10) << 6) | (fault & 15) | (this.domain << 4) | (access === write ? 1 << 11 : 0);
+    if (this.control.ttbcr & ttbcrEae) return longFormat | fault | (access === write ? faultOfWrite : 0);
+    return ((fault & 0x10) << 6) | (fault & 15) | (this.domain << 4) | (access === write ? faultOfWrite : 0);
   }
 }

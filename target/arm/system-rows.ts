@@ -7,7 +7,7 @@ import { dataKinds, loadData, storeData } from './guest-data.ts';
 import { type ArmRow, row } from './row.ts';
 import { expandA32 } from './shift.ts';
 import { armState, slotR } from './state.ts';
-import { checkFp, leaveIf, leaveIfInterrupted, returnWith } from './system.ts';
+import { checkFp, leaveIf, leaveIfInterrupted, returnWith, waitForEvent } from './system.ts';
 import { Mode, Psr, systemState } from './system-state.ts';
 
 /*
@@ -16,6 +16,8 @@ import { Mode, Psr, systemState } from './system-state.ts';
  * written in place, since kernels do that all the time.
  */
 
+const slotEvent = systemState.offset('event');
+const slotEventSent = systemState.offset('eventSent');
 const slotMask = systemState.offset('mask');
 const slotMode = systemState.offset('mode');
 const slotSpsr = systemState.offset('spsr');
@@ -108,10 +110,28 @@ function cps(c: ArmContext, f: ChangeState): void {
 const cpsT16 = (c: ArmContext, f: { im: number; a: number; i: number; f: number }): void =>
   cps(c, { imod: f.im ? 3 : 2, m: 0, a: f.a, i: f.i, f: f.f, mode: 0 });
 
-/** `WFI`, `WFE`, `YIELD`, and hints that do nothing. */
+/** `NOP`, `YIELD`, `WFE`, `WFI`, `SEV`, `SEVL`, and hints that do nothing. */
 function hint(c: ArmContext, f: { op: number }): void {
-  if (f.op === 3) c.exit(ExitReason.halt, c.nextPc);
-  else if (f.op === 1 || f.op === 2) c.exit(ExitReason.yield, c.nextPc);
+  const { b } = c;
+  switch (f.op) {
+    case 1:
+      c.exit(ExitReason.yield, c.nextPc);
+      break;
+    case 2:
+      leaveIf(c, b.eqz(b.get32(slotEvent)), ExitReason.yield, waitForEvent);
+      b.set32(slotEvent, b.i32(0));
+      break;
+    case 3:
+      c.exit(ExitReason.halt, c.nextPc);
+      break;
+    case 4:
+      b.set32(slotEventSent, b.i32(1));
+      b.set32(slotEvent, b.i32(1));
+      break;
+    case 5:
+      b.set32(slotEvent, b.i32(1));
+      break;
+  }
 }
 
 /** `HVC`, `SMC`: the machine looks at the encoding. */

@@ -19,6 +19,10 @@ export const systemState = stateLayout(
     fpEnabled: 'u32',
     tpidrprw: 'u32',
     dacr: 'u32',
+    /** The event register (B1.8.13), which WFE waits for: 0 or 1. */
+    event: 'u32',
+    /** SEV was executed: the other cores are to be told. */
+    eventSent: 'u32',
   },
   armState.end,
 );

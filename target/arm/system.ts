@@ -146,12 +146,15 @@ export const systemHelperNumbers = (first: number): SystemHelpers => ({
   exchangeHigh: first + 10,
 });
 
+/** Argument of a yield: the core waits for an event, not only for its next turn. */
+export const waitForEvent = 1;
+
 /** Leaves for `reason` after this instruction if `condition` is not 0. */
-export function leaveIf(c: ArmContext, condition: Value, reason: ExitReason): void {
+export function leaveIf(c: ArmContext, condition: Value, reason: ExitReason, argument = 0): void {
   const { b } = c;
   b.if(condition);
   if (c.nextItstate !== 0) b.set32(armState.offset('itstate'), b.i32(c.nextItstate));
-  b.exit(reason, c.nextPc);
+  b.exit(reason, c.nextPc, argument);
   b.endif();
 }
 

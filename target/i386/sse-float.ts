@@ -568,7 +568,7 @@ const mxcsrMask = 0xffff;
 
 /**
  * LDMXCSR. Reserved bits are #GP. A program that loads MXCSR without changing its control bits is after the flags: they
- * are kept from then on (what was raised before the first such load is not known).
+ * are kept from then on; from the start of programs that may read MXCSR without (linux-user/abi/mxcsr-readers.ts).
  */
 export const loadMxcsr: Translate = (c) => {
   const { b } = c;

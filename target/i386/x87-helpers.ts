@@ -239,6 +239,11 @@ export const storeHelper = defineHelper({
     const bits = encode(empty ? x87.indefinite : state.readSt(cpu, 0), format, (a & 16) !== 0, env);
     state.write80(cpu, state.operandSlot, BigInt.asUintN(80, bits));
     if (empty) return 1;
+    // With an overflow or underflow that is not masked, a store does not tell that it is inexact (SDM vol. 1, 8.5.6).
+    if (env.flags & ~env.masks & (x87.X87Flag.overflow | x87.X87Flag.underflow)) {
+      env.flags &= ~x87.X87Flag.precision;
+      env.roundedUp = false;
+    }
     state.endX87(cpu, env);
     // No unmasked exception but an inexact result lets the store happen.
     return env.flags & ~env.masks & ~x87.X87Flag.precision ? 0 : 1;
@@ -467,10 +472,12 @@ function setC2(cpu: CpuView, on: boolean): void {
 }
 
 function angle(cpu: CpuView, operation: number, a: bigint, env: x87.X87Env): void {
-  const far = functions.outOfRange(a);
+  const isOne = operation === X87Function.sine || operation === X87Function.cosine;
+  // What there is no room for is not looked at.
+  const far = functions.outOfRange(a) && (isOne || state.isEmpty(cpu, -1));
   setC2(cpu, far);
   if (far) return;
-  if (operation === X87Function.sine || operation === X87Function.cosine) {
+  if (isOne) {
     finish(cpu, 0, unaries[operation]!(a, env), env);
     return;
   }

@@ -107,8 +107,10 @@ export function push(cpu: CpuView, bits: bigint): void {
 
 /** Ends an operation: what it raised, and C1. True if its result may be written. */
 export function endX87(cpu: CpuView, env: X87Env): boolean {
-  setC1(cpu, env.roundedUp);
-  return !raiseFlags(cpu, env.flags);
+  // An operand's exception that is not masked comes before there is a result to be rounded.
+  const early = (env.flags & ~env.masks & preventing) !== 0;
+  setC1(cpu, env.roundedUp && !early);
+  return !raiseFlags(cpu, early ? env.flags & preventing : env.flags);
 }
 
 /** ES and B from the flags and the masks, after either was loaded. */

@@ -67,12 +67,35 @@ export const W = {
   i64_extend_i32_u: 0xad,
 } as const;
 
+/**
+ * What a constant in code is that another engine has another value for: the table index of guest PC `symbol`, the number
+ * of a fault site (`symbol` is it), the key of the code page of PC `symbol`; or the module's name, of `symbol` bytes.
+ */
+export const RelocationKind = { slot: 0, site: 1, key: 2, name: 3 } as const;
+export type RelocationKind = (typeof RelocationKind)[keyof typeof RelocationKind];
+/** Words of `Code.relocations` for each: byte offset of the constant, kind, symbol. */
+export const relocationWords = 3;
+/** Bytes of a constant that can be changed. */
+const fixedBytes = 5;
+
+/** Writes an i32 as LEB128 of `fixedBytes` bytes. */
+export function writeFixed(bytes: Uint8Array, at: number, value: number): void {
+  let v = value;
+  for (let i = 0; i < fixedBytes - 1; i++) {
+    bytes[at + i] = (v & 127) | 128;
+    v >>= 7;
+  }
+  bytes[at + fixedBytes - 1] = v & 127;
+}
+
 /** A growing byte buffer with the binary format's integers. Reused between functions: `reset` keeps the storage. */
 export class Code {
   bytes: Uint8Array;
   length = 0;
   /** Offsets of `if` and `br_if` whose condition is hardly ever true. */
   readonly unlikelyAt: number[] = [];
+  /** Constants that `i32Relocated` has written, `relocationWords` each. */
+  readonly relocations: number[] = [];
 
   constructor(capacity = 4096) {
     this.bytes = new Uint8Array(capacity);
@@ -81,6 +104,7 @@ export class Code {
   reset(): void {
     this.length = 0;
     this.unlikelyAt.length = 0;
+    this.relocations.length = 0;
   }
 
   private grow(extra: number): void {
@@ -159,9 +183,16 @@ export class Code {
 
   appendCode(other: Code): void {
     for (const offset of other.unlikelyAt) this.unlikelyAt.push(this.length + offset);
+    this.appendRelocations(other, this.length);
     if (this.length + other.length > this.bytes.length) this.grow(other.length);
     this.bytes.set(other.bytes.subarray(0, other.length), this.length);
     this.length += other.length;
+  }
+
+  /** Takes over what another's code has, which lies here from byte `start` on. */
+  appendRelocations({ relocations }: Code, start: number): void {
+    for (let i = 0; i < relocations.length; i += relocationWords)
+      this.relocations.push(start + relocations[i]!, relocations[i + 1]!, relocations[i + 2]!);
   }
 
   name(text: string): void {
@@ -174,6 +205,15 @@ export class Code {
   i32(value: number): void {
     this.u8(W.i32_const);
     this.sleb(value);
+  }
+
+  /** A constant whose value may be changed afterwards. */
+  i32Relocated(value: number, kind: RelocationKind, symbol: number): void {
+    this.u8(W.i32_const);
+    this.relocations.push(this.length, kind, symbol);
+    if (this.length + fixedBytes > this.bytes.length) this.grow(fixedBytes);
+    writeFixed(this.bytes, this.length, value);
+    this.length += fixedBytes;
   }
 
   get(local: number): void {

@@ -1,4 +1,4 @@
-import { Code, W, type WasmType } from './code.ts';
+import { Code, RelocationKind, W, type WasmType } from './code.ts';
 
 export interface FunctionType {
   readonly params: readonly WasmType[];
@@ -33,8 +33,15 @@ export interface ModuleSpec {
 /** Import kinds in the binary format. */
 const importKinds = { function: 0, table: 1, memory: 2 } as const;
 
-/** The module's bytes. `codeOffsets[i]`, if given, receives the byte offset of function i's code in the module. */
-export function encodeModule(spec: ModuleSpec, codeOffsets?: number[]): Uint8Array<ArrayBuffer> {
+/**
+ * The module's bytes. `codeOffsets[i]`, if given, receives the byte offset of function i's code in the module;
+ * `relocations` receives `Code.relocations`.
+ */
+export function encodeModule(
+  spec: ModuleSpec,
+  codeOffsets?: number[],
+  relocations?: number[],
+): Uint8Array<ArrayBuffer> {
   const out = new Code(1024);
   out.append([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
   const section = new Code(1024);
@@ -114,6 +121,7 @@ export function encodeModule(spec: ModuleSpec, codeOffsets?: number[]): Uint8Arr
   for (const [index, body] of bodies.entries()) {
     section.uleb(body.length);
     starts.push(section.length + heads[index]!);
+    section.appendRelocations(body, section.length);
     section.append(body.bytes, body.length);
   }
   const contentLength = section.length;
@@ -133,12 +141,14 @@ export function encodeModule(spec: ModuleSpec, codeOffsets?: number[]): Uint8Arr
       section.u8(0);
       section.uleb(spec.name.length + 1);
       section.name(spec.name);
+      section.relocations.push(section.length - spec.name.length, RelocationKind.name, spec.name.length);
     }
     section.u8(1);
     section.uleb(names.length);
     section.appendCode(names);
     flush(0);
   }
+  relocations?.push(...out.relocations);
   return out.finish();
 }
 

@@ -8,7 +8,7 @@ export function rowCoverage(sequences: number): Map<X86Row, number> {
   for (const ofClass of Object.values(classes)) {
     const own = candidates(rows.filter(ofClass));
     for (let seed = 1; seed <= sequences; seed++) {
-      for (const { row } of generate(own, seed, 6).pieces) met.set(row, met.get(row)! + 1);
+      for (const { row } of generate(own, seed, { length: 6 }).pieces.flat()) met.set(row, met.get(row)! + 1);
     }
   }
   return met;

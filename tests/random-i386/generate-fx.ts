@@ -2,8 +2,8 @@ import type { X86Row } from '#target/i386/row.ts';
 import { simdRows } from '#target/i386/simd.rows.ts';
 import { sseRows } from '#target/i386/sse.rows.ts';
 import { x87Rows } from '#target/i386/x87.rows.ts';
+import type { Difference } from '../random/campaign.ts';
 import type { Prng } from '../random/prng.ts';
-import type { Sequence } from './generate.ts';
 import { fxBytes } from './rig.ts';
 
 const fxRows = new Set<X86Row>([...x87Rows, ...simdRows, ...sseRows]);
@@ -73,28 +73,64 @@ export function randomFx(prng: Prng): Uint8Array {
   return image;
 }
 
+/** Another image, mostly with the same control words, tags and top: compiled code is made for those it has seen. */
+export function otherFx(prng: Prng, first: Uint8Array): Uint8Array {
+  const image = randomFx(prng);
+  if (prng.chance(70)) image.set(first.subarray(Fx.control, Fx.tag + 1), Fx.control);
+  if (prng.chance(70)) image.set(first.subarray(Fx.mxcsr, Fx.mxcsr + 4), Fx.mxcsr);
+  return image;
+}
+
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).reverse().toString('hex');
 
 /** Approximations, of which the manual gives the accuracy only, or processors differ. */
 export const approximate = /^(RCP|RSQRT)|^(F2XM1|FYL2X|FYL2XP1|FPATAN|FPTAN|FSIN|FCOS|FSINCOS)$/;
 
-/** What differs of the images. In the usual mode the flags of MXCSR are not kept. */
-export function compareFx(sequence: Sequence, expected: Uint8Array | undefined, got: Uint8Array | undefined): string[] {
+/** What of an image is compared: name, offset, bytes. */
+const parts: readonly (readonly [name: string, at: number, bytes: number])[] = [
+  ['control word', Fx.control, 2],
+  ['status word', Fx.status, 2],
+  ['tags', Fx.tag, 1],
+  ['mxcsr', Fx.mxcsr, 2],
+  ...Array.from({ length: 8 }, (_, n) => [`st${n}`, Fx.st + 16 * n, 10] as const),
+  ...Array.from({ length: 8 }, (_, n) => [`xmm${n}`, Fx.xmm + 16 * n, 16] as const),
+];
+
+/** Where an approximation or the flags of its rounding may be. */
+const approximated = /^(status word|st0|st1|xmm[0-7])$/;
+
+const partsOf = (image: Uint8Array): string[] => parts.map(([, at, bytes]) => hex(image.subarray(at, at + bytes)));
+
+/** The image without the flags of MXCSR, if its control bits are the usual ones. */
+function withoutFlags(image: Uint8Array): Uint8Array {
+  const mxcsr = image[Fx.mxcsr]! | (image[Fx.mxcsr + 1]! << 8);
+  if ((mxcsr & ~mxcsrFlags) !== usualMxcsr) return image;
+  const copy = Uint8Array.from(image);
+  copy[Fx.mxcsr]! &= ~mxcsrFlags;
+  return copy;
+}
+
+/**
+ * What differs of the images. Without `fpFlags` those of MXCSR do not count while it is as programs begin with it;
+ * `isApproximate`: the last instruction was such a one.
+ */
+export function compareFx(
+  expected: Uint8Array | undefined,
+  got: Uint8Array | undefined,
+  fpFlags: boolean,
+  isApproximate: boolean,
+): Difference[] {
   if (expected === undefined || got === undefined) return [];
-  if (sequence.pieces.some(({ name }) => approximate.test(name))) return [];
-  const differences: string[] = [];
-  const check = (name: string, at: number, bytes: number, mask = -1): void => {
-    const [a, b] = [expected, got].map((image) => Uint8Array.from(image.subarray(at, at + bytes)));
-    if (mask !== -1) for (const image of [a!, b!]) image[0]! &= mask & 0xff;
-    if (hex(a!) !== hex(b!)) differences.push(`${name}: ${hex(a!)} on the host, ${hex(b!)} here`);
-  };
-  check('control word', Fx.control, 2);
-  check('status word', Fx.status, 2);
-  check('tags', Fx.tag, 1);
-  const before = sequence.registers.fx!;
-  const isUsual = before[Fx.mxcsr] === (usualMxcsr & 0xff) && before[Fx.mxcsr + 1] === usualMxcsr >> 8;
-  check('mxcsr', Fx.mxcsr, 2, isUsual ? ~mxcsrFlags : -1);
-  for (let n = 0; n < 8; n++) check(`st${n}`, Fx.st + 16 * n, 10);
-  for (let n = 0; n < 8; n++) check(`xmm${n}`, Fx.xmm + 16 * n, 16);
-  return differences;
+  const [host, ours] = [expected, got].map((image) => partsOf(fpFlags ? image : withoutFlags(image)));
+  return host!.flatMap((value, i) => {
+    const name = parts[i]![0];
+    const isSame = value === ours![i] || (isApproximate && approximated.test(name));
+    return isSame ? [] : [[name, value, ours![i]!]];
+  });
+}
+
+/** An image in lines. */
+export function describeFx(image: Uint8Array): string[] {
+  const values = partsOf(image).map((value, i) => `${parts[i]![0]}=${value}`);
+  return [values.slice(0, 4).join(' '), ...values.slice(4)];
 }

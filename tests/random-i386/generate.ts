@@ -4,8 +4,9 @@ import { simdRows } from '#target/i386/simd.rows.ts';
 import { sseRows } from '#target/i386/sse.rows.ts';
 import { x87Rows } from '#target/i386/x87.rows.ts';
 import { Prng } from '../random/prng.ts';
-import { isFx, randomFx } from './generate-fx.ts';
-import { type Registers, scratchBase, scratchBytes } from './rig.ts';
+import { scratchBase, scratchBytes } from '../random/runner.ts';
+import { approximate, isFx, otherFx, randomFx } from './generate-fx.ts';
+import type { Registers } from './rig.ts';
 
 /** An instruction and what makes its flags known again. */
 export interface Piece {
@@ -16,9 +17,9 @@ export interface Piece {
 
 export interface Sequence {
   readonly seed: number;
-  readonly registers: Registers;
+  readonly states: readonly Registers[];
   readonly scratchSeed: number;
-  readonly pieces: readonly Piece[];
+  readonly pieces: readonly (readonly [Piece])[];
 }
 
 /** EFLAGS bits. */
@@ -108,29 +109,24 @@ function randomPointer(prng: Prng): number {
   return scratchBase + 256 + prng.below(scratchBytes - 1024);
 }
 
-/** Registers; most of the time ESP and some of the others point into the scratch pages. */
-function randomRegisters(prng: Prng): { registers: Registers; pointers: number[] } {
-  const r = Array.from({ length: 8 }, () => randomWord(prng));
-  const pointers: number[] = [];
-  for (let n = 0; n < 8; n++) {
-    if (n !== 4 && prng.chance(60)) continue;
-    r[n] =
-      n === 4
-        ? prng.chance(97)
-          ? scratchBase + 512 + 4 * prng.below(1500)
-          : randomPointer(prng)
-        : randomPointer(prng);
-    pointers.push(n);
+/** Registers that hold pointers: most of the time ESP and some of the others, mostly both that string instructions want. */
+function randomPointers(prng: Prng): number[] {
+  const pointers = registerNumbers.filter((n) => n === 4 || prng.chance(40));
+  return prng.chance(60) ? [...new Set([...pointers, 6, 7])] : pointers;
+}
+const registerNumbers: readonly number[] = [0, 1, 2, 3, 4, 5, 6, 7];
+
+/** Registers, those of `pointers` with addresses in the scratch pages. */
+function randomRegisters(prng: Prng, pointers: readonly number[], fx: Uint8Array | undefined): Registers {
+  const r = registerNumbers.map(() => randomWord(prng));
+  for (const n of pointers) {
+    const isStack = n === 4 && prng.chance(97);
+    r[n] = isStack ? scratchBase + 512 + 4 * prng.below(1500) : randomPointer(prng);
+    if (fx) r[n] = (r[n] & ~15) >>> 0;
   }
-  // String instructions want both.
-  if (prng.chance(60))
-    for (const n of [6, 7]) {
-      r[n] = randomPointer(prng);
-      pointers.push(n);
-    }
-  if (prng.chance(50)) r[1] = prng.below(40);
+  if (!fx && prng.chance(50)) r[1] = prng.below(40);
   const status = prng.u32() & (CF | PF | AF | ZF | SF | OF);
-  return { registers: { r, eflags: 0x202 | status | (prng.chance(20) ? 0x400 : 0) }, pointers };
+  return { r, eflags: 0x202 | status | (prng.chance(20) ? 0x400 : 0), ...(fx && { fx }) };
 }
 
 const word = (value: number, bytes: number): number[] =>
@@ -260,19 +256,41 @@ function piece(row: X86Row, prng: Prng, pointers: readonly number[]): Piece {
   return { row, name: row.name, bytes: [...bytes, ...notes, ...compare(prng)] };
 }
 
-/** The sequence of a seed: up to `length` pieces. */
-export function generate(rows: readonly X86Row[], seed: number, length: number, fx = false): Sequence {
+export interface GenerateOptions {
+  /** Pieces at most. */
+  length: number;
+  /** States to run it from. */
+  states?: number;
+  /** States have random x87, MMX and SSE registers. */
+  fx?: boolean;
+}
+
+/** Seeds that have their scratch memory in common: filling it costs more than running a sequence. */
+const sameScratch = 16;
+
+/** The sequence of a seed. */
+export function generate(
+  rows: readonly X86Row[],
+  seed: number,
+  { length, states = 1, fx = false }: GenerateOptions,
+): Sequence {
   const prng = new Prng(seed);
-  const { registers, pointers } = randomRegisters(prng);
-  if (fx) {
-    registers.fx = randomFx(prng);
-    for (const n of pointers) registers.r[n] = (registers.r[n]! & ~15) >>> 0;
-  }
+  const pointers = randomPointers(prng);
   const count = 1 + prng.below(length);
-  const pieces = Array.from({ length: count }, () => {
+  const pieces: [Piece][] = [];
+  // What is known nearly only is the last one: no other may depend on it.
+  while (pieces.length < count && !approximate.test(pieces.at(-1)?.[0].name ?? '')) {
     let row = prng.pick(rows);
     while (isFatal(row) && !prng.chance(10)) row = prng.pick(rows);
-    return piece(row, prng, pointers);
-  });
-  return { seed, registers, scratchSeed: prng.u32() >>> 1, pieces };
+    pieces.push([piece(row, prng, pointers)]);
+  }
+  const firstFx = fx ? randomFx(prng) : undefined;
+  return {
+    seed,
+    pieces,
+    scratchSeed: new Prng(Math.floor(seed / sameScratch)).u32(),
+    states: Array.from({ length: states }, (_, i) =>
+      randomRegisters(prng, pointers, firstFx && (i === 0 ? firstFx : otherFx(prng, firstFx))),
+    ),
+  };
 }

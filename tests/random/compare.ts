@@ -1,21 +1,18 @@
-import { constants } from 'node:os';
+import type { Difference, Finding } from './campaign.ts';
 import { isLoad, isMultiple, isStore } from './constraints.ts';
 import type { Sequence } from './generate.ts';
-import type { Registers, Report, Result } from './rig.ts';
+import type { Registers } from './rig.ts';
+import type { Report } from './runner.ts';
 
 export interface CompareOptions {
   /** Whether the cumulative exception flags of FPSCR count; if not, sequences run as in programs that ignore them. */
   fpFlags: boolean;
-  /**
-   * Whether the rig handles faults on our side. If not, tsemu need not know the registers at one: of a fault only the
-   * signal counts.
-   */
+  /** Whether the rig handles faults on our side. If not, of a fault only the signal counts. */
   handlers: boolean;
 }
 
 const SIGBUS = 7;
 const SIGSEGV = 11;
-const signalNames = new Map(Object.entries(constants.signals).map(([name, signal]) => [signal as number, name]));
 /** N Z C V Q and GE. */
 const CPSR_MASK = 0xf80f0000;
 /** All but reserved bits. */
@@ -32,19 +29,24 @@ function* values(registers: Registers, options: CompareOptions): Generator<[stri
   for (const [i, value] of registers.d.entries()) yield [`d${i}`, hex(value, 16)];
 }
 
-/** One value that differs: its name, the oracle's and ours. */
-export type Difference = [what: string, oracle: string, tsemu: string];
-
 /** Addresses that both sides map alike: the rig, its scratch page and its code. */
 const ownStart = 0x2000_0000;
 const ownEnd = 0x2200_0000;
 
 /** True if a side faulted at an address where the other may have something mapped. */
-const hasForeignFault = (reports: readonly Report[]): boolean =>
+const hasForeignFault = (reports: readonly Report<Registers>[]): boolean =>
   reports.some(({ signal, address }) => signal === SIGSEGV && (address < ownStart || address >= ownEnd));
 
-function compareReports(sequence: Sequence, oracle: Report, ours: Report, options: CompareOptions): Difference[] {
+/** How two reports differ; empty if they do not. */
+export function compare(
+  sequence: Sequence,
+  oracle: Report<Registers>,
+  ours: Report<Registers>,
+  options: CompareOptions,
+): Difference[] {
   const out: Difference[] = [];
+  // The oracle checks alignment as hardware does; Linux mends some such accesses and tsemu follows Linux.
+  if (oracle.signal === SIGBUS) return out;
   const differ = (what: string, a: string, b: string): void => {
     if (a !== b) out.push([what, a, b]);
   };
@@ -71,23 +73,6 @@ function compareReports(sequence: Sequence, oracle: Report, ours: Report, option
   return out;
 }
 
-/** The signal that the oracle's rig handled against the one that ended ours. */
-function compareEnds(signal: number, ours: Result): Difference[] {
-  const expected = signalNames.get(signal) ?? `signal ${signal}`;
-  if (ours.kind === 'death' && ours.reason.startsWith(expected)) return [];
-  return [['end', expected, ours.kind === 'death' ? ours.reason : `signal ${ours.signal} handled`]];
-}
-
-/** How two results differ; empty if they do not. */
-export function compare(sequence: Sequence, oracle: Result, ours: Result, options: CompareOptions): Difference[] {
-  if (oracle.kind === 'death') return [['oracle died', oracle.reason, '']];
-  // The oracle checks alignment as hardware does; Linux mends some such accesses and tsemu follows Linux.
-  if (oracle.signal === SIGBUS) return [];
-  if (!options.handlers && oracle.signal !== 0) return compareEnds(oracle.signal, ours);
-  if (ours.kind === 'death') return [['tsemu died', '', ours.reason]];
-  return compareReports(sequence, oracle, ours, options);
-}
-
 const bytesText = (bytes: readonly number[], thumb: boolean): string => {
   const size = thumb ? 2 : 4;
   const units: string[] = [];
@@ -105,8 +90,7 @@ const bytesText = (bytes: readonly number[], thumb: boolean): string => {
 
 /** A difference for people: the instructions, the start values that matter, and what came out on both sides. */
 export function describeDifference(
-  sequence: Sequence,
-  differences: readonly Difference[],
+  { trial: sequence, state, differences }: Finding<Sequence>,
   options: CompareOptions,
 ): string {
   const lines = [`seed ${sequence.seed} (${sequence.thumb ? 'T32' : 'A32'})`];
@@ -114,7 +98,7 @@ export function describeDifference(
     const operands = Object.entries(fields).map(([field, value]) => `${field}=${value}`);
     lines.push(`  ${bytesText(bytes, sequence.thumb).padEnd(10)} ${name} ${operands.join(' ')}`);
   }
-  const start = [...values(sequence.registers, { ...options, fpFlags: true })];
+  const start = [...values(sequence.states[state]!, { ...options, fpFlags: true })];
   const used = mentionedRegisters(sequence);
   const shown = start.filter(([what]) => used.has(what));
   lines.push(

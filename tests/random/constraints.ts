@@ -20,7 +20,7 @@ export const isExcluded = (name: string): boolean => excluded.test(name) || /lit
 
 export const isMemory = (name: string): boolean => /^(LD|ST|PUSH|POP|PLD|SWP|VLD|VST|VPUSH|VPOP)/i.test(name);
 export const isLoad = (name: string): boolean => /^(LD|POP|SWP|VLD|VPOP)/i.test(name);
-export const isStore = (name: string): boolean => /^(ST|PUSH|SWP|VST|VPUSH)/i.test(name);
+export const isStore = (name: string): boolean => /^(ST|PUSH|SWP|VST|VPUSH)|\/VST/i.test(name);
 /** Accesses that fault unless aligned. */
 export const needsAlignment = (name: string): boolean =>
   /^(LDM|STM|LDRD|STRD|LDREX|STREX|LDA|STL|PUSH|POP|SWP|VLD|VST|VPUSH|VPOP)/i.test(name);

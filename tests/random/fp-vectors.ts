@@ -9,9 +9,11 @@
 import { parseArgs } from 'node:util';
 import { encode, fieldWidths, rowBits } from '#tcg/decode.ts';
 import type { Tier } from '../support/run.ts';
+import { compareAll } from './campaign.ts';
 import { type CompareOptions, describeDifference } from './compare.ts';
-import { compareAll, makeSides, type Sides } from './differ.ts';
+import { armContest, makeSides, type Sides } from './differ.ts';
 import { encodingBytes, type Sequence } from './generate.ts';
+import type { Registers } from './rig.ts';
 import { type AnyRow, decodesTo, type InsnSet, loadRows } from './rows.ts';
 
 /** Bits of a class in half, single and double precision, without the sign. */
@@ -98,7 +100,7 @@ async function instructions(only: RegExp): Promise<Instruction[]> {
 const fpscrOf = (mode: number): number =>
   ((mode & 3) << 22) | (mode & 4 ? (1 << 24) | (1 << 19) : 0) | (mode & 8 ? 1 << 25 : 0);
 
-function sequenceOf(insn: Instruction, bits: 16 | 32 | 64, n: number, m: number, d: number, mode: number): Sequence {
+function registersOf(bits: 16 | 32 | 64, n: number, m: number, d: number, mode: number): Registers {
   const registers = Array.from({ length: 32 }, () => 0n);
   // Single registers of the same numbers lie in D1 to D3.
   for (const at of [1, 2, 3]) registers[at] = registerOf(d, bits);
@@ -109,29 +111,25 @@ function sequenceOf(insn: Instruction, bits: 16 | 32 | 64, n: number, m: number,
     registers[2] = registerOf(n, bits);
     registers[3] = registerOf(m, bits);
   }
-  return {
-    seed: 0,
-    thumb: false,
-    pieces: [[{ name: insn.name, fields: insn.fields, bytes: insn.bytes }]],
-    scratchSeed: 1,
-    registers: { r: Array.from({ length: 15 }, () => 0x20100800), cpsr: 0x10, fpscr: fpscrOf(mode), d: registers },
-  };
+  return { r: Array.from({ length: 15 }, () => 0x20100800), cpsr: 0x10, fpscr: fpscrOf(mode), d: registers };
 }
 
-/** All vectors in a fixed order, of which `part`, `part` + `of` … are taken. */
+/** All vectors in a fixed order, of which `part`, `part` + `of` … are taken: an instruction with its states. */
 function* vectors(all: readonly Instruction[], part: number, of: number): Generator<Sequence> {
   let at = 0;
-  for (const insn of all) {
-    for (const bits of insn.bits) {
+  for (const [seed, { name, fields, bytes, bits: sizes }] of all.entries()) {
+    const states: Registers[] = [];
+    for (const bits of sizes) {
       for (let pair = 0; pair < classCount * classCount; pair++) {
         for (let mode = 0; mode < 16; mode++) {
           if (at++ % of !== part) continue;
           const n = pair % classCount;
           const m = Math.floor(pair / classCount);
-          yield sequenceOf(insn, bits, n, m, (5 * n + 3 * m + mode) % classCount, mode);
+          states.push(registersOf(bits, n, m, (5 * n + 3 * m + mode) % classCount, mode));
         }
       }
     }
+    if (states.length > 0) yield { seed, thumb: false, pieces: [[{ name, fields, bytes }]], scratchSeed: 1, states };
   }
 }
 
@@ -141,7 +139,8 @@ export interface VectorRun {
   readonly differences: string[];
 }
 
-const BATCH = 4000;
+/** Vectors in one process. */
+const BATCH = 20_000;
 const SHOWN = 20;
 
 /** Compares every `of`th vector, beginning with the `part`th. */
@@ -155,15 +154,18 @@ export async function compareVectors(
   const differences: string[] = [];
   let tried = 0;
   let batch: Sequence[] = [];
+  let pending = 0;
   const flush = async (): Promise<void> => {
-    tried += batch.length;
-    for (const { sequence, differences: found } of await compareAll(sides, batch, options))
-      differences.push(describeDifference(sequence, found, options));
+    for (const finding of await compareAll(armContest(sides, options), batch))
+      differences.push(describeDifference(finding, options));
+    tried += pending;
+    pending = 0;
     batch = [];
   };
   for (const sequence of vectors(await instructions(only), part, of)) {
     batch.push(sequence);
-    if (batch.length === BATCH) await flush();
+    pending += sequence.states.length;
+    if (pending >= BATCH) await flush();
     if (differences.length > SHOWN) break;
   }
   if (batch.length > 0) await flush();

@@ -7,8 +7,9 @@ import type { CodeReader } from '#tcg/target.ts';
 import { translateBlock } from '#tcg/translator.ts';
 import { isMemory, isPredictable, needsAlignment } from './constraints.ts';
 import { Prng } from './prng.ts';
-import { type Registers, type Request, scratchBase, scratchBytes } from './rig.ts';
+import type { Registers } from './rig.ts';
 import { type AnyRow, decodesTo, type InsnSet } from './rows.ts';
+import { scratchBase, scratchBytes } from './runner.ts';
 
 /** One instruction, or what belongs to the next ones (IT, a forward branch), as bytes. */
 export interface Insn {
@@ -17,14 +18,14 @@ export interface Insn {
   bytes: number[];
 }
 
-/** A random sequence with its start state: made by `generate` from its seed alone. */
+/** A random sequence with its start states: made by `generate` from its seed alone. */
 export interface Sequence {
   seed: number;
   thumb: boolean;
   /** Pieces that can be dropped one by one: an IT block is one piece. */
   pieces: Insn[][];
   scratchSeed: number;
-  registers: Registers;
+  states: Registers[];
 }
 
 /** What each general register is good for in one sequence. */
@@ -265,13 +266,19 @@ function endianBlock(rng: Prng, set: InsnSet, roles: Roles): Insn[] {
   return [setend(1), ...body, setend(0)];
 }
 
+/** An address in the scratch pages, sometimes at an edge of one. */
+function randomAddress(rng: Prng, aligned: boolean): number {
+  const offset = aligned ? 0 : rng.below(8);
+  if (rng.chance(90)) return scratchBase + scratchBytes / 4 + 8 * rng.below(scratchBytes / 16) + offset;
+  const edge = rng.pick([0, 4096, 4096, scratchBytes]);
+  return scratchBase + edge + 8 * (rng.below(10) - 5) + offset;
+}
+
 function randomRegisters(rng: Prng, roles: Roles, aligned: boolean): Registers {
-  const address = (): number =>
-    scratchBase + scratchBytes / 4 + 8 * rng.below(scratchBytes / 16) + (aligned ? 0 : rng.below(8));
   const r = Array.from({ length: 15 }, () => randomWord(rng));
-  for (const base of roles.bases) r[base] = address();
+  for (const base of roles.bases) r[base] = randomAddress(rng, aligned);
   r[roles.index] = rng.chance(60) ? 8 * rng.below(16) : rng.below(128);
-  r[13] = (address() & ~7) >>> 0;
+  r[13] = (randomAddress(rng, true) & ~7) >>> 0;
   return {
     r,
     cpsr: (rng.u32() & 0xf80f0000) >>> 0,
@@ -291,8 +298,11 @@ function sameExclusives(pieces: Insn[][]): Insn[][] {
   return kept.length > 0 ? kept : pieces;
 }
 
-/** The sequence of a seed: 1 to `length` pieces of instructions from the set, and a start state. */
-export function generate(set: InsnSet, seed: number, length = 6): Sequence {
+/** Seeds that have their scratch memory in common: filling it costs more than running a sequence. */
+const sameScratch = 16;
+
+/** The sequence of a seed: 1 to `length` pieces of instructions from the set, and start states. */
+export function generate(set: InsnSet, seed: number, length = 6, states = 1): Sequence {
   const rng = new Prng(seed);
   const low = [0, 1, 2, 3, 4, 5, 6, 7];
   const take = (): number => low.splice(rng.below(low.length), 1)[0];
@@ -304,20 +314,20 @@ export function generate(set: InsnSet, seed: number, length = 6): Sequence {
     return rng.chance(8) ? skipBlock(rng, set, roles) : [randomInsn(rng, set, roles)];
   });
   const strict = pieces.flat().some(({ name }) => needsAlignment(name));
-  const registers = randomRegisters(rng, roles, strict || rng.chance(60));
   const first = pieces[0][0];
-  // A random FPSCR would ask for short vectors and traps, which our CPU does not have.
-  if (/^VMSR/i.test(first.name) && first.fields['rt'] !== undefined) registers.r[first.fields['rt']] = randomFpscr(rng);
   const kept = pieces.filter((piece, i) => !piece.some((insn, j) => /^VMSR/i.test(insn.name) && (i > 0 || j > 0)));
-  return { seed, thumb: set.thumb, pieces: sameExclusives(kept), scratchSeed: rng.u32(), registers };
-}
-
-/** What the rig gets for a sequence. */
-export function toRequest(sequence: Sequence): Request {
+  const newState = (): Registers => {
+    const registers = randomRegisters(rng, roles, strict || rng.chance(60));
+    // A random FPSCR would ask for short vectors and traps, which our CPU does not have.
+    if (/^VMSR/i.test(first.name) && first.fields['rt'] !== undefined)
+      registers.r[first.fields['rt']] = randomFpscr(rng);
+    return registers;
+  };
   return {
-    thumb: sequence.thumb,
-    code: Uint8Array.from(sequence.pieces.flat().flatMap(({ bytes }) => bytes)),
-    scratchSeed: sequence.scratchSeed,
-    registers: sequence.registers,
+    seed,
+    thumb: set.thumb,
+    pieces: sameExclusives(kept),
+    scratchSeed: new Prng(Math.floor(seed / sameScratch)).u32(),
+    states: Array.from({ length: states }, newState),
   };
 }

@@ -4,16 +4,19 @@
  *     node tests/random/main.ts --class a32 --seed 1 --count 10000 --tier auto
  *
  * --class a32|t32|vfp|neon|t32-vfp|t32-neon|all   --tier auto|interp|region|oracle (oracle: qemu-arm against itself)
- * --length N pieces at most in a sequence         --limit N differences at most
- * --only REGEXP rows by name                      --no-fp-flags ignores cumulative FPSCR flags
+ * --length N pieces at most in a sequence         --states N states that each is run from
+ * --limit N differences at most                   --only REGEXP rows by name
+ * --no-fp-flags ignores cumulative FPSCR flags
  * --cpu NAME the oracle's CPU model              --protection auto|pages|checks
  * --no-handlers lets faults end the process: code that relies on page protection runs only then
+ * --hot N: in tier region, code is interpreted N − 1 times first; of N states and more the others run compiled
  * --coverage prints how often each row was tried
  */
 import { parseArgs } from 'node:util';
 import type { Protection, Tier } from '../support/run.ts';
+import { minimise, summary } from './campaign.ts';
 import { describeDifference } from './compare.ts';
-import { differ, makeSides, minimise } from './differ.ts';
+import { armContest, differ, makeSides } from './differ.ts';
 import { type InsnClass, insnClasses, loadRows } from './rows.ts';
 
 const { values } = parseArgs({
@@ -22,8 +25,10 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     count: { type: 'string', default: '1000' },
     length: { type: 'string', default: '6' },
+    states: { type: 'string', default: '1' },
     limit: { type: 'string', default: '20' },
     tier: { type: 'string', default: 'auto' },
+    hot: { type: 'string', default: '1' },
     only: { type: 'string' },
     'no-fp-flags': { type: 'boolean', default: false },
     'no-handlers': { type: 'boolean', default: false },
@@ -37,7 +42,11 @@ const classes = values.class === 'all' ? insnClasses : insnClasses.filter((name)
 if (classes.length === 0) throw new Error(`no instruction class ${values.class}`);
 const { cpu } = values;
 const protection = values.protection as Protection;
-const sides = await makeSides(values.tier as Tier | 'oracle', { protection, ...(cpu !== undefined && { cpu }) });
+const sides = await makeSides(values.tier as Tier | 'oracle', {
+  protection,
+  hot: Number(values.hot),
+  ...(cpu !== undefined && { cpu }),
+});
 let different = 0;
 
 async function tryClass(insnClass: InsnClass): Promise<void> {
@@ -52,24 +61,22 @@ async function tryClass(insnClass: InsnClass): Promise<void> {
     seed: Number(values.seed),
     count: Number(values.count),
     length: Number(values.length),
+    states: Number(values.states),
     limit: Number(values.limit),
     fpFlags: !values['no-fp-flags'],
     handlers: !values['no-handlers'],
-    onProgress: (done: number, findings: number) =>
-      process.stderr.write(`${insnClass}: ${done} tried, ${findings} differ\n`),
+    onProgress: ({ sequences, findings }: { sequences: number; findings: readonly unknown[] }) =>
+      process.stderr.write(`${insnClass}: ${sequences} tried, ${findings.length} differ\n`),
   };
   const tally = await differ(chosen, sides, options);
   for (const finding of tally.findings.slice(0, options.limit)) {
-    const small = await minimise(finding, sides, options);
-    process.stdout.write(`${describeDifference(small.sequence, small.differences, options)}\n\n`);
+    const small = await minimise(armContest(sides, options), finding);
+    process.stdout.write(`${describeDifference(small, options)}\n\n`);
   }
   different += tally.findings.length;
-  const { sequences, instructions, faults, unrepeated, byName } = tally;
-  process.stdout.write(
-    `${insnClass}: ${sequences} sequences, ${instructions} instructions of ${byName.size} rows, ${faults} faults, ${tally.findings.length} differ, ${unrepeated} deaths not repeated\n`,
-  );
+  process.stdout.write(`${insnClass}: ${summary(tally)}\n`);
   if (values.coverage) {
-    for (const [name, count] of [...byName].sort((a, b) => a[1] - b[1]))
+    for (const [name, count] of [...tally.byName].sort((a, b) => a[1] - b[1]))
       process.stdout.write(`${String(count).padStart(8)} ${name}\n`);
   }
 }

@@ -32,7 +32,7 @@ export const serialPort = (write: (byte: number) => void): SerialPort => ({
  */
 export async function runBare(
   program: readonly number[],
-  tier: 'interp' | 'region',
+  tier: 'interp' | 'region' | 'auto',
   data: Readonly<Record<number, readonly number[]>> = {},
   engine: Partial<MachineConfig['engine']> = {},
   rom: readonly number[] | null = null,

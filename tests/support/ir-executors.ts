@@ -138,7 +138,8 @@ function compileAlone(
 ): { bytes: Uint8Array<ArrayBuffer>; sites: FaultSite[] } {
   const graph = buildGraph([[]], [[]]);
   const liveness = new CellLiveness([block], isolatedBlock, irTarget);
-  const variables = new RegionVariables([block], irTarget, true, liveness, isolatedBlock, () => false);
+  const stops = { exactState: true, memory, dropsDead: false, isBackEdge: () => false };
+  const variables = new RegionVariables([block], irTarget, stops, liveness, isolatedBlock);
   const sites: FaultSite[] = [];
   const emitter = new RegionEmitter(
     { pc: block.pc, blocks: [block], graph, variables, liveness },
