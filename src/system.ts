@@ -125,6 +125,7 @@ async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives
     flashDrives,
     icount: config.icount,
     startTime: config.startTime,
+    hostTime: config.hostTime,
     engine: {
       ...(store && { store, storeName: `machine-${config.cpu}` }),
       interpreter: generateInterpreter(translatedMemory, { cpuBase, memoryPages }),

@@ -16,10 +16,10 @@ import { Psr, systemState } from '#target/arm/system-state.ts';
 import { createSystemTarget } from '#target/arm/system-target.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import type { Target } from '#tcg/target.ts';
-import { InstructionClock, type MachineClock, RealClock } from './clock.ts';
+import { HostTime, InstructionClock, type MachineClock, RealClock } from './clock.ts';
 import { Cpu } from './cpu.ts';
 import type { PlacedDevice } from './devices/table.ts';
-import { map, VirtMachine } from './machines/virt.ts';
+import { map, VirtMachine, type VirtParts } from './machines/virt.ts';
 import { MemoryMap } from './memory-map.ts';
 import { psciCall } from './psci.ts';
 
@@ -31,6 +31,8 @@ export interface MachineConfig {
   readonly serial: SerialPort;
   /** What the guest's real-time clock starts with, in seconds since 1970 (`-rtc base`). */
   readonly startTime: number;
+  /** The real-time clock goes by the host's time of day (`-rtc clock=host`), not by the machine's. */
+  readonly hostTime?: boolean;
   /** 2^icount nanoseconds an instruction, or null for the host's time. */
   readonly icount: number | null;
   /** What `-device` asks for. */
@@ -106,7 +108,7 @@ export class Machine {
       irqLines: numbers.map((index) => (level) => this.setLine(index, Psr.i, level)),
       currentCpu: () => this.current.index,
       serial: config.serial,
-      startTime: config.startTime,
+      rtc: rtcParts(config, this.clock),
       ram: this.memory,
       devices: config.devices ?? [],
       readOnlyMemory: (start, size) => this.memory.addReadOnly(start, size),
@@ -387,6 +389,12 @@ export class Machine {
 /** Fault status of a misaligned access. */
 const alignmentStatus = (control: ControlRegisters, store: boolean): number =>
   control.statusOf('alignment') | (store ? faultOfWrite : 0);
+
+function rtcParts({ startTime, hostTime = false }: MachineConfig, clock: MachineClock): VirtParts['rtc'] {
+  if (!hostTime) return { clock, start: startTime };
+  const host = new HostTime(clock);
+  return { clock: host, start: startTime - Math.floor(host.now() / 1e9) };
+}
 
 /** HVC and SMC. */
 function isHypercall(thumb: boolean, encoding: number): boolean {
