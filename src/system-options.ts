@@ -32,6 +32,8 @@ export interface SystemConfig {
   readonly serial: string;
   /** `none`, or where the human monitor is. */
   readonly monitor: string;
+  /** Where gdb may connect to, or null. */
+  readonly gdb: string | null;
   readonly qmp: readonly string[];
   readonly mon: readonly string[];
   /** The texts of `-device` options, in order. */
@@ -129,6 +131,8 @@ const options: Readonly<Record<string, Option>> = {
   snapshot: { help: 'write to temporary files instead of disk images' },
   'no-reboot': { help: 'end where the guest resets' },
   'no-shutdown': { help: 'stand still where the guest switches off' },
+  gdb: { value: 'DEV', help: 'wait for gdb on such a device: tcp::1234, unix:F' },
+  s: { help: 'the same as -gdb tcp::1234' },
   S: { help: 'the guest waits for cont of a monitor' },
   loadvm: { value: 'TAG', help: 'go on from a saved state of the machine' },
   vmstate: { value: 'FOLDER', help: 'where savevm keeps states, if no disk takes them' },
@@ -231,6 +235,7 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
       netdevs: given.all('netdev'),
       nics: given.all('nic'),
       ...terminalUsers(given),
+      gdb: given.get('gdb') ?? (given.has('s') ? 'tcp::1234' : null),
       qmp: given.all('qmp'),
       mon: given.all('mon'),
       devices,

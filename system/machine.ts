@@ -47,6 +47,16 @@ export interface MachineConfig {
 /** Models that a machine may have. */
 export type MachineCpu = CoreModel;
 
+/** What watches a machine's turns (`-gdb`). */
+export interface Debugger {
+  /** A core's turn begins; true: it is one instruction. */
+  beforeTurn(): boolean;
+  /** It has ended; true: `reason` is dealt with. */
+  afterTurn(reason: ExitReason): boolean;
+  /** A turn of one instruction has ended, and what it led to is done. */
+  afterStep(): void;
+}
+
 /** Why a machine stopped for good. */
 export type MachineEnd = 'off' | 'reset' | 'quit';
 
@@ -87,6 +97,7 @@ export class Machine {
   /** By core: ends its wait for an event. */
   private readonly eventWaits: readonly Timer[];
   private wake: (() => void) | null = null;
+  debugger: Debugger | null = null;
   private slices = 0;
   private readonly walked: PageWalk = { physical: 0, allowed: 0, global: false, large: false };
 
@@ -239,12 +250,15 @@ export class Machine {
       }
       this.switchTo(next);
       const { i32 } = next.core.cpu;
-      if ((i32[linesWord]! & ~i32[maskWord]!) !== 0) this.interrupt();
+      const single = this.debugger?.beforeTurn() === true;
+      // Whoever goes through a program does not want to land in its interrupt handlers.
+      if (!single && (i32[linesWord]! & ~i32[maskWord]!) !== 0) this.interrupt();
       if (++this.slices === coldSlices) this.engine.warmUp();
-      const reason = this.engine.run();
-      if (this.clock instanceof InstructionClock) this.clock.advance(sliceBudget - i32[budgetWord]!);
+      const reason = single ? this.engine.runOne() : this.engine.run();
+      if (this.clock instanceof InstructionClock) this.clock.advance(single ? 1 : sliceBudget - i32[budgetWord]!);
       if (reason === ExitReason.halt) next.halted = i32[linesWord] === 0;
-      else this.handle(reason);
+      else if (this.debugger?.afterTurn(reason) !== true) this.handle(reason);
+      if (single) this.debugger?.afterStep();
       const now = performance.now();
       if (now - yielded < eventInterval) continue;
       await nextTurn();

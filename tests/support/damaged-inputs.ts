@@ -150,7 +150,7 @@ function makeImage(): Uint8Array {
   return file.contents;
 }
 
-function damagedImage(next: Random): void {
+async function damagedImage(next: Random): Promise<void> {
   soundImage ??= makeImage();
   const file = new SmallFile();
   file.write(0, damage(soundImage, next));
@@ -244,7 +244,7 @@ const words = [
   ],
 ] as const;
 
-function damagedOptions(next: Random): void {
+async function damagedOptions(next: Random): Promise<void> {
   const text = (): string =>
     Array.from({ length: 1 + next(4) }, () => words[next(words.length)]!).join(next(4) === 0 ? '' : ',');
   const args = Array.from({ length: next(12) }, () => (next(2) === 0 ? words[next(words.length)]! : text()));
