@@ -21,7 +21,9 @@ export type Optimization =
   /** Returns of inlined functions not compared where they must go to the caller. */
   | 'return'
   /** Registers that a loop sets anew not stored where it is interrupted. */
-  | 'interrupt';
+  | 'interrupt'
+  /** Loops with one header told from one another. */
+  | 'nest';
 
 /** The optimizer's switches. */
 export function passesWithout(without: ReadonlySet<Optimization>): Pick<OptimizeOptions, 'simplify' | 'deadCode'> {

@@ -33,6 +33,7 @@ const switches: readonly (readonly [LogItem, Optimization])[] = [
   ['noforward', 'forward'],
   ['noreturn', 'return'],
   ['nointerrupt', 'interrupt'],
+  ['nonest', 'nest'],
 ];
 
 export type DumpConfig = Pick<UserConfig, 'log' | 'logFile' | 'logFilter'>;

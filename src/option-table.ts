@@ -32,6 +32,7 @@ export const LOG_ITEMS = {
   nogroup: 'test permissions for each access by itself',
   noforward: 'load from memory what was stored there just before',
   noreturn: 'compare where inlined functions return, also where it is known',
+  nonest: 'make one loop of those with one header',
   nointerrupt: 'store dead registers, too, where a loop is interrupted',
   int: 'exceptions: system calls, faults, undefined instructions',
   unimp: 'what the guest asked for and tsemu does not have',

@@ -56,6 +56,7 @@ describe.each<Optimization>([
   'forward',
   'return',
   'interrupt',
+  'nest',
 ])('without %s', (optimization) => {
   it('random programs end the same', () => {
     for (let seed = firstSeed; seed < firstSeed + programs; seed++) {
