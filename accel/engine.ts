@@ -347,7 +347,8 @@ export class Engine {
     for (;;) {
       this.enterMode();
       const pc = i32[pcWord]!;
-      if (this.codeAddress(pc) < 0) return this.refuseFetch(pc);
+      const address = this.virtual ? this.virtual.codeAddress(pc) : this.codeAddress(pc);
+      if (address < 0) return this.refuseFetch(pc);
       i32[reasonWord] = ExitReason.none;
       i32[budgetWord] = 1;
       this.step(pc);

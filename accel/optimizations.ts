@@ -23,7 +23,9 @@ export type Optimization =
   /** Parts of vector registers accessed as lanes of the whole (accel/region/whole-vectors.ts). */
   | 'vector'
   /** Registers that a loop sets anew not stored where it is interrupted. */
-  | 'interrupt';
+  | 'interrupt'
+  /** Loops with one header told from one another. */
+  | 'nest';
 
 /** The optimizer's switches. */
 export function passesWithout(without: ReadonlySet<Optimization>): Pick<OptimizeOptions, 'simplify' | 'deadCode'> {

@@ -1,7 +1,7 @@
 /**
  * The benchmark:
  *
- *     npm run bench [-- NAMES… | start-up | calls | files | neon] [--arch arm|i386] [--reps N] [--scale N]
+ *     npm run bench [-- NAMES… | start-up | calls | files | neon | sse2 | x87] [--arch arm|i386] [--reps N] [--scale N]
  *         [--json FILE] [--timeout SECONDS]
  *
  * tsemu against qemu-user, native code and clang's WebAssembly, on the same C programs. Runners take turns within each
@@ -18,8 +18,8 @@ import { nodeCommand, type Protection, tsemuCommand, tsemuIsBuilt } from '#tests
 import { benchmarks, buildBenchmark, floatBenchmarks, type Machine } from './build.ts';
 import { measureCalls } from './calls.ts';
 import { measureFilePrograms } from './file-programs.ts';
+import { kernelGroups, measureKernels } from './kernels.ts';
 import { measure } from './measure.ts';
-import { measureNeon } from './neon.ts';
 import { fixed, geometricMean, type Series, type Summary, summarise, table } from './report.ts';
 import { measureShort } from './short.ts';
 
@@ -48,7 +48,8 @@ const tsemu =
     return [command, ...args];
   };
 
-const arch = values.arch === 'i386' ? 'i386' : 'arm';
+const isI386 = values.arch === 'i386' || positionals.includes('sse2') || positionals.includes('x87');
+const arch = isI386 ? 'i386' : 'arm';
 /** What the programs are compiled for; the first one starts up too. */
 const isas: readonly Machine[] = arch === 'i386' ? ['i386'] : ['a32', 't32'];
 const qemu = await qemuUser(arch);
@@ -72,10 +73,9 @@ if (positionals.includes('start-up')) {
   await measureShort(reps, timeout, qemu, (...command) => tsemuCommand(command).flat());
   process.exit();
 }
-if (positionals.includes('neon')) {
-  await measureNeon(reps, Number(values.scale), timeout, qemu, tsemu('auto'));
-  process.exit();
-}
+const groups = positionals.filter((name) => name in kernelGroups);
+for (const group of groups) await measureKernels(group, reps, Number(values.scale), timeout, qemu, tsemu('auto'));
+if (groups.length > 0) process.exit();
 if (positionals.includes('calls')) {
   await measureCalls(reps, timeout, qemu, tsemu('auto'));
   process.exit();

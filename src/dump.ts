@@ -34,6 +34,7 @@ const switches: readonly (readonly [LogItem, Optimization])[] = [
   ['noreturn', 'return'],
   ['novector', 'vector'],
   ['nointerrupt', 'interrupt'],
+  ['nonest', 'nest'],
 ];
 
 export type DumpConfig = Pick<UserConfig, 'log' | 'logFile' | 'logFilter'>;

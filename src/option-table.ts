@@ -33,6 +33,7 @@ export const LOG_ITEMS = {
   noforward: 'load from memory what was stored there just before',
   noreturn: 'compare where inlined functions return, also where it is known',
   novector: 'do not access parts of vector registers as lanes of the whole',
+  nonest: 'make one loop of those with one header',
   nointerrupt: 'store dead registers, too, where a loop is interrupted',
   int: 'exceptions: system calls, faults, undefined instructions',
   unimp: 'what the guest asked for and tsemu does not have',

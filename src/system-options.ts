@@ -2,6 +2,7 @@
 import { chardevKinds } from '#system/char/chardevs.ts';
 import { deviceHelp } from '#system/devices/table.ts';
 import { netdevHelp } from '#system/net/options.ts';
+import { OptionString } from '#system/option-string.ts';
 import { userCacheFolder } from './cache-folder.ts';
 import { UsageError } from './option-table.ts';
 
@@ -31,6 +32,8 @@ export interface SystemConfig {
   readonly serial: string;
   /** `none`, or where the human monitor is. */
   readonly monitor: string;
+  /** Where gdb may connect to, or null. */
+  readonly gdb: string | null;
   readonly qmp: readonly string[];
   readonly mon: readonly string[];
   /** The texts of `-device` options, in order. */
@@ -49,6 +52,8 @@ export interface SystemConfig {
   readonly icount: number | null;
   /** Seconds since 1970 when the machine is switched on. */
   readonly startTime: number;
+  /** The real-time clock goes by the host's time. */
+  readonly hostTime: boolean;
   readonly tier: 'auto' | 'interp';
   /** Where translations are kept from run to run; null: nowhere. */
   readonly cache: string | null;
@@ -126,11 +131,16 @@ const options: Readonly<Record<string, Option>> = {
   snapshot: { help: 'write to temporary files instead of disk images' },
   'no-reboot': { help: 'end where the guest resets' },
   'no-shutdown': { help: 'stand still where the guest switches off' },
+  gdb: { value: 'DEV', help: 'wait for gdb on such a device: tcp::1234, unix:F' },
+  s: { help: 'the same as -gdb tcp::1234' },
   S: { help: 'the guest waits for cont of a monitor' },
   loadvm: { value: 'TAG', help: 'go on from a saved state of the machine' },
   vmstate: { value: 'FOLDER', help: 'where savevm keeps states, if no disk takes them' },
   icount: { value: 'shift=N', help: 'guest time by instructions, 2^N nanoseconds each: the same run every time' },
-  rtc: { value: 'base=TIME', help: 'utc, or a time such as 2026-11-21T12:00:00 (under -icount: 1970)' },
+  rtc: {
+    value: 'base=TIME,clock=host|rt|vm',
+    help: 'utc, localtime, or a time such as 2026-11-21T12:00:00 (with -icount: 1970, clock=vm)',
+  },
   tier: { value: 'TIER', help: 'auto, or interp: nothing is compiled' },
   cache: { value: 'FOLDER', help: 'keep translations there for the next run, or nowhere: off' },
   d: { value: 'ITEMS', help: 'log: help lists the items' },
@@ -225,6 +235,7 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
       netdevs: given.all('netdev'),
       nics: given.all('nic'),
       ...terminalUsers(given),
+      gdb: given.get('gdb') ?? (given.has('s') ? 'tcp::1234' : null),
       qmp: given.all('qmp'),
       mon: given.all('mon'),
       devices,
@@ -238,7 +249,7 @@ export function readSystemCommandLine(command: string, args: readonly string[]):
       reboot: !given.has('no-reboot'),
       stay: given.has('no-shutdown'),
       icount: instructionShift(given.get('icount')),
-      startTime: startTime(given.get('rtc'), given.has('icount')),
+      ...realTimeClock(given.get('rtc') ?? '', given.has('icount')),
       tier: oneOf(given.get('tier') ?? 'auto', { auto: '', interp: '' }, 'tier'),
       cache: cacheFolder(given.get('cache')),
       startStopped: given.has('S'),
@@ -294,16 +305,27 @@ function memorySize(text: string, smp = '1'): number {
   return bytes;
 }
 
-/** `-rtc base=…`. Without it now; a run that is to be repeated begins with the epoch. */
-function startTime(text: string | undefined, repeatable: boolean): number {
-  if (text === undefined) return repeatable ? 0 : Math.floor(Date.now() / 1000);
-  const [, base] = /^base=(.+)$/.exec(text) ?? [];
-  if (base === 'utc') return Math.floor(Date.now() / 1000);
-  const time = Date.parse(`${base}${base?.includes('T') ? 'Z' : ''}`);
-  if (base === undefined || Number.isNaN(time))
-    throw new UsageError(`-rtc ${text}: base=utc or base=YYYY-MM-DDTHH:MM:SS`);
-  return Math.floor(time / 1000);
+/**
+ * `-rtc [base=utc|localtime|TIME][,clock=host|rt|vm]`. Without it it is now, by the host's time; a run that is to be
+ * repeated begins with the epoch and goes by the machine's.
+ */
+function realTimeClock(text: string, repeatable: boolean): Pick<SystemConfig, 'startTime' | 'hostTime'> {
+  const options = new OptionString('-rtc', text, false);
+  const base = options.get('base') ?? (repeatable ? '1970-01-01' : 'utc');
+  const clock = options.get('clock') ?? (repeatable ? 'vm' : 'host');
+  if (text !== '') options.finish();
+  if (clock !== 'host' && clock !== 'rt' && clock !== 'vm') throw options.wrong('clock: expected host|rt|vm');
+  const start = base === 'utc' ? Date.now() : base === 'localtime' ? localTime() : readTime(base);
+  if (Number.isNaN(start)) throw options.wrong('base: expected utc|localtime|YYYY-MM-DD|YYYY-MM-DDTHH:MM:SS');
+  return { startTime: Math.floor(start / 1000), hostTime: clock !== 'vm' };
 }
+
+/** What clocks on the wall show, as if that were UTC; milliseconds. */
+const localTime = (): number => Date.now() - new Date().getTimezoneOffset() * 60_000;
+
+/** A date or a time of day in UTC, milliseconds; NaN if it is none. */
+const readTime = (text: string): number =>
+  /^\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d)?$/.test(text) ? Date.parse(text.includes('T') ? `${text}Z` : text) : Number.NaN;
 
 const mostCpus = 8;
 

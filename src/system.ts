@@ -11,6 +11,7 @@ import { type BootFiles, buildDeviceTree, loadFiles } from '#system/boot/load.ts
 import { Chardevs } from '#system/char/chardevs.ts';
 import { createDevices } from '#system/devices/table.ts';
 import { Fsdevs } from '#system/fsdev/fsdevs.ts';
+import { GdbStub } from '#system/gdb/stub.ts';
 import { Machine } from '#system/machine.ts';
 import { flashBanks, map } from '#system/machines/virt.ts';
 import { MachineControl, MonitorError } from '#system/monitor/control.ts';
@@ -116,6 +117,7 @@ async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives
     { ...config, shared: config.serial.startsWith('mon:') ? serialId : null },
     chardevs,
   );
+  const gdb = config.gdb === null ? null : chardevs.attach(defineGdb(chardevs, config.gdb), '-gdb');
   const machine = new Machine({
     ramSize: config.ramSize,
     cpus: config.cpus,
@@ -125,6 +127,7 @@ async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives
     flashDrives,
     icount: config.icount,
     startTime: config.startTime,
+    hostTime: config.hostTime,
     engine: {
       ...(store && { store, storeName: `machine-${config.cpu}` }),
       interpreter: generateInterpreter(translatedMemory, { cpuBase, memoryPages }),
@@ -150,6 +153,7 @@ async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives
     config.startStopped,
   );
   startMonitors(control);
+  if (gdb) new GdbStub(gdb, control);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => control.quit('host-signal'));
   const started = process.hrtime.bigint();
   try {
@@ -174,6 +178,10 @@ async function runMachine(config: SystemConfig, files: BootFiles, drives: Drives
   if (config.stats) printStats(machine, Number(process.hrtime.bigint() - started) / 1e9, log);
   return 0;
 }
+
+/** gdb comes to us, and the guest does not wait for it. */
+const defineGdb = (chardevs: Chardevs, spec: string): string =>
+  chardevs.define('gdb', '-gdb', /^(tcp|unix):/.test(spec) ? `${spec},server=on,wait=off` : spec);
 
 /** Where translations are kept, if they are the usual ones. */
 function codeStore({ cache, stats, log }: SystemConfig): FileCodeStore | null {

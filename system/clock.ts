@@ -118,3 +118,31 @@ export class InstructionClock extends MachineClock {
     return true;
   }
 }
+
+/** The host's time of day, nanoseconds since 1970: it goes on while the machine stands still. */
+export class HostTime implements Clock {
+  private readonly machine: MachineClock;
+
+  /** `machine` wakes the timers. */
+  constructor(machine: MachineClock) {
+    this.machine = machine;
+  }
+
+  now(): number {
+    return (performance.timeOrigin + performance.now()) * 1e6;
+  }
+
+  timer(fire: () => void): Timer {
+    let due = Infinity;
+    const timer = this.machine.timer(() => {
+      // The machine's time may have stood still, or have been moved.
+      if (this.now() >= due) fire();
+      else set(due);
+    });
+    const set = (deadline: number): void => {
+      due = deadline;
+      timer.set(this.machine.now() + deadline - this.now());
+    };
+    return { set };
+  }
+}

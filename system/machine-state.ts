@@ -1,17 +1,18 @@
 import { deserialize, serialize } from 'node:v8';
-import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { crc32, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import type { Machine } from './machine.ts';
 import { map } from './machines/virt.ts';
 
 /*
- * A machine's state as bytes: magic, the length of the head (u32, little-endian), the head, then the pages of RAM
+ * A machine's state as bytes: magic, the length of the head, the CRC-32 of what follows (u32, little-endian), the head, then the pages of RAM
  * and flash that are not zero, compressed. The head is what `node:v8` makes of plain data.
  */
 
 /** A state that is none, or of another machine. */
 export class StateError extends Error {}
 
-const magic = new TextEncoder().encode('tsemuvm1');
+const magic = new TextEncoder().encode('tsemuvm2');
+const headStart = magic.length + 8;
 const pageBytes = 4096;
 
 /** What the state of a machine must fit. */
@@ -74,11 +75,13 @@ export function saveState(machine: Machine): Uint8Array {
     at += count * pageBytes;
   }
   const compressed = zstdCompressSync(content);
-  const whole = new Uint8Array(magic.length + 4 + headBytes.length + compressed.length);
+  const whole = new Uint8Array(headStart + headBytes.length + compressed.length);
   whole.set(magic);
-  new DataView(whole.buffer).setUint32(magic.length, headBytes.length, true);
-  whole.set(headBytes, magic.length + 4);
-  whole.set(compressed, magic.length + 4 + headBytes.length);
+  whole.set(headBytes, headStart);
+  whole.set(compressed, headStart + headBytes.length);
+  const view = new DataView(whole.buffer);
+  view.setUint32(magic.length, headBytes.length, true);
+  view.setUint32(magic.length + 4, crc32(whole.subarray(headStart)), true);
   return whole;
 }
 
@@ -124,12 +127,16 @@ export function loadState(machine: Machine, bytes: Uint8Array): void {
 }
 
 function decode(bytes: Uint8Array): { head: Head; content: Uint8Array } {
-  const start = magic.length + 4;
-  if (bytes.length < start || magic.some((byte, i) => bytes[i] !== byte)) throw new StateError('no state of a machine');
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(magic.length, true);
+  if (bytes.length < headStart || magic.some((byte, i) => bytes[i] !== byte))
+    throw new StateError('no state of a machine');
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const length = view.getUint32(magic.length, true);
+  if (crc32(bytes.subarray(headStart)) !== view.getUint32(magic.length + 4, true)) {
+    throw new StateError('a damaged state: its checksum is wrong');
+  }
   try {
-    const head = deserialize(bytes.slice(start, start + length)) as Head;
-    const content = zstdDecompressSync(bytes.subarray(start + length));
+    const head = deserialize(bytes.slice(headStart, headStart + length)) as Head;
+    const content = zstdDecompressSync(bytes.subarray(headStart + length));
     const pages = head.pages.reduce((sum, [, count]) => sum + count, 0);
     if (content.length !== pages * pageBytes) throw new Error('its memory is cut off');
     return { head, content };

@@ -16,10 +16,10 @@ import { Psr, systemState } from '#target/arm/system-state.ts';
 import { createSystemTarget } from '#target/arm/system-target.ts';
 import { cpuHeader, ExitReason } from '#tcg/cpu-page.ts';
 import type { Target } from '#tcg/target.ts';
-import { InstructionClock, type MachineClock, RealClock } from './clock.ts';
+import { HostTime, InstructionClock, type MachineClock, RealClock } from './clock.ts';
 import { Cpu } from './cpu.ts';
 import type { PlacedDevice } from './devices/table.ts';
-import { map, VirtMachine } from './machines/virt.ts';
+import { map, VirtMachine, type VirtParts } from './machines/virt.ts';
 import { MemoryMap } from './memory-map.ts';
 import { psciCall } from './psci.ts';
 
@@ -31,6 +31,8 @@ export interface MachineConfig {
   readonly serial: SerialPort;
   /** What the guest's real-time clock starts with, in seconds since 1970 (`-rtc base`). */
   readonly startTime: number;
+  /** The real-time clock goes by the host's time of day (`-rtc clock=host`), not by the machine's. */
+  readonly hostTime?: boolean;
   /** 2^icount nanoseconds an instruction, or null for the host's time. */
   readonly icount: number | null;
   /** What `-device` asks for. */
@@ -44,6 +46,16 @@ export interface MachineConfig {
 
 /** Models that a machine may have. */
 export type MachineCpu = CoreModel;
+
+/** What watches a machine's turns (`-gdb`). */
+export interface Debugger {
+  /** A core's turn begins; true: it is one instruction. */
+  beforeTurn(): boolean;
+  /** It has ended; true: `reason` is dealt with. */
+  afterTurn(reason: ExitReason): boolean;
+  /** A turn of one instruction has ended, and what it led to is done. */
+  afterStep(): void;
+}
 
 /** Why a machine stopped for good. */
 export type MachineEnd = 'off' | 'reset' | 'quit';
@@ -85,6 +97,7 @@ export class Machine {
   /** By core: ends its wait for an event. */
   private readonly eventWaits: readonly Timer[];
   private wake: (() => void) | null = null;
+  debugger: Debugger | null = null;
   private slices = 0;
   private readonly walked: PageWalk = { physical: 0, allowed: 0, global: false, large: false };
 
@@ -106,7 +119,7 @@ export class Machine {
       irqLines: numbers.map((index) => (level) => this.setLine(index, Psr.i, level)),
       currentCpu: () => this.current.index,
       serial: config.serial,
-      startTime: config.startTime,
+      rtc: rtcParts(config, this.clock),
       ram: this.memory,
       devices: config.devices ?? [],
       readOnlyMemory: (start, size) => this.memory.addReadOnly(start, size),
@@ -237,12 +250,15 @@ export class Machine {
       }
       this.switchTo(next);
       const { i32 } = next.core.cpu;
-      if ((i32[linesWord]! & ~i32[maskWord]!) !== 0) this.interrupt();
+      const single = this.debugger?.beforeTurn() === true;
+      // Whoever goes through a program does not want to land in its interrupt handlers.
+      if (!single && (i32[linesWord]! & ~i32[maskWord]!) !== 0) this.interrupt();
       if (++this.slices === coldSlices) this.engine.warmUp();
-      const reason = this.engine.run();
-      if (this.clock instanceof InstructionClock) this.clock.advance(sliceBudget - i32[budgetWord]!);
+      const reason = single ? this.engine.runOne() : this.engine.run();
+      if (this.clock instanceof InstructionClock) this.clock.advance(single ? 1 : sliceBudget - i32[budgetWord]!);
       if (reason === ExitReason.halt) next.halted = i32[linesWord] === 0;
-      else this.handle(reason);
+      else if (this.debugger?.afterTurn(reason) !== true) this.handle(reason);
+      if (single) this.debugger?.afterStep();
       const now = performance.now();
       if (now - yielded < eventInterval) continue;
       await nextTurn();
@@ -387,6 +403,12 @@ export class Machine {
 /** Fault status of a misaligned access. */
 const alignmentStatus = (control: ControlRegisters, store: boolean): number =>
   control.statusOf('alignment') | (store ? faultOfWrite : 0);
+
+function rtcParts({ startTime, hostTime = false }: MachineConfig, clock: MachineClock): VirtParts['rtc'] {
+  if (!hostTime) return { clock, start: startTime };
+  const host = new HostTime(clock);
+  return { clock: host, start: startTime - Math.floor(host.now() / 1e9) };
+}
 
 /** HVC and SMC. */
 function isHypercall(thumb: boolean, encoding: number): boolean {

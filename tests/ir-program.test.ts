@@ -57,6 +57,7 @@ describe.each<Optimization>([
   'return',
   'vector',
   'interrupt',
+  'nest',
 ])('without %s', (optimization) => {
   it('random programs end the same', () => {
     for (let seed = firstSeed; seed < firstSeed + programs; seed++) {

@@ -8,7 +8,7 @@ import { Pl031 } from '#hw/rtc/pl031.ts';
 import { GenericTimer, timerFrequency } from '#hw/timer/generic-timer.ts';
 import { writeFdt } from '#system/boot/fdt.ts';
 import { BootError, place, readKernel } from '#system/boot/linux.ts';
-import { InstructionClock } from '#system/clock.ts';
+import { HostTime, InstructionClock } from '#system/clock.ts';
 import { MemoryMap } from '#system/memory-map.ts';
 import { FaultStatus, PageTableWalker, type WalkResult } from '#target/arm/page-walk.ts';
 import { serialPort } from './support/bare-machine.ts';
@@ -200,6 +200,21 @@ test('a PL031 tells the time, can be set, and has an alarm', () => {
   expect([level, rtc.read(0x18, 4)]).toEqual([true, 1]);
   rtc.write(0x1c, 4, 1);
   expect(level).toBe(false);
+});
+
+test('the host’s time goes on while the machine stands still', () => {
+  const machine = new InstructionClock(0);
+  const host = new HostTime(machine);
+  expect(Math.abs(host.now() / 1e6 - Date.now())).toBeLessThan(60_000);
+  let fired = 0;
+  host.timer(() => fired++).set(host.now() + 3600e9);
+  // An hour of the machine is not one of the host.
+  machine.advance(3601e9);
+  machine.runDue();
+  expect([fired, machine.deadline > machine.now()]).toEqual([0, true]);
+  host.timer(() => fired++).set(host.now() - 1);
+  machine.runDue();
+  expect(fired).toBe(1);
 });
 
 test('a PL061 tells of edges and levels of its pins', () => {

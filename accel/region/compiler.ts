@@ -134,7 +134,7 @@ function buildRegion(pc: number, host: CompilerHost): { region: Region; reliesOn
     });
   }
   // The passes may have folded branches and found out targets.
-  const graph = graphOf(region);
+  const graph = graphOf(region, !host.without.has('nest'));
   const variables = new RegionVariables(
     blocks,
     host.target,
@@ -170,7 +170,8 @@ function makeReducible(region: DiscoveredRegion): void {
   });
 }
 
-function graphOf({ blocks, flow }: DiscoveredRegion): RegionGraph {
+/** `nests`: headers of several loops are told from one another. */
+function graphOf({ blocks, flow }: DiscoveredRegion, nests = false): RegionGraph {
   const switchTargets: number[][] = [];
   const successors = blocks.map((block, node) => {
     const all: number[] = [];
@@ -185,5 +186,5 @@ function graphOf({ blocks, flow }: DiscoveredRegion): RegionGraph {
     switchTargets.push(switched);
     return all;
   });
-  return buildGraph(successors, switchTargets);
+  return buildGraph(successors, switchTargets, nests ? blocks.map(({ start }) => start) : []);
 }

@@ -47,7 +47,7 @@ export interface EmitterHost extends AccessHost {
 }
 
 interface Label {
-  readonly kind: 'loop' | 'merge';
+  readonly kind: 'outer' | 'loop' | 'merge';
   readonly position: number;
   readonly level: number;
 }
@@ -178,13 +178,18 @@ export class RegionEmitter {
       this.emitWithin(position, merges, 0);
       return;
     }
-    code.op2(W.loop, emptyBlockType);
-    this.labels.push({ kind: 'loop', position, level: this.level++ });
+    const kinds: Label['kind'][] = graph.nested[position] ? ['outer', 'loop'] : ['loop'];
+    for (const kind of kinds) {
+      code.op2(W.loop, emptyBlockType);
+      this.labels.push({ kind, position, level: this.level++ });
+    }
     this.emitWithin(position, merges, 0);
-    this.labels.pop();
-    this.level--;
-    code.u8(W.end);
-    code.u8(W.unreachable);
+    for (const _ of kinds) {
+      this.labels.pop();
+      this.level--;
+      code.u8(W.end);
+      code.u8(W.unreachable);
+    }
   }
 
   private emitWithin(position: number, merges: readonly number[], at: number): void {
@@ -244,7 +249,7 @@ export class RegionEmitter {
     }
     if (to <= from) {
       this.spendBudget(pc, edge.reload ? undefined : region.variables.dirtyAtInterrupt(node, edge), atInterrupt);
-      code.br(this.labelDepth('loop', to));
+      code.br(this.labelDepth(graph.isOuter(from, to) ? 'outer' : 'loop', to));
       return;
     }
     if (graph.merge[to]) {

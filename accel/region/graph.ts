@@ -8,22 +8,30 @@ export interface RegionGraph {
   readonly children: readonly (readonly number[])[];
   /** By position: 1 if a back-edge from a node it dominates comes here. */
   readonly loopHeader: Uint8Array;
+  /**
+   * By position: 1 if it is the header of two loops, one within the other, which `isOuter` tells apart. A region that
+   * begins in the middle of nested loops has them hang together that way.
+   */
+  readonly nested: Uint8Array;
   /** By position: 1 if it needs a label: two or more forward edges, or the target of a switch. */
   readonly merge: Uint8Array;
   /** True if some loop has several entries. */
   readonly hasIrreducible: boolean;
   /** True if the edge between these positions goes backwards to a node that does not dominate its source. */
   irreducible(from: number, to: number): boolean;
+  /** True if this back-edge of a nested header goes round the outer loop. */
+  isOuter(from: number, to: number): boolean;
 }
 
 /**
  * `successors[n]`: edges of node n, repeated where there are several. `switchTargets[n]`: nodes a `switch` of node n
  * names. Backward edges into a node that does not dominate their source (irreducible flow) are left out: the emitter
- * makes them exits.
+ * makes them exits. `addresses[n]`, where it matters: of the guest's code.
  */
 export function buildGraph(
   successors: readonly (readonly number[])[],
   switchTargets: readonly (readonly number[])[],
+  addresses: readonly number[] = [],
 ): RegionGraph {
   const order = reversePostorder(successors);
   const position = new Int32Array(successors.length).fill(-1);
@@ -40,16 +48,24 @@ export function buildGraph(
     while (at > a) at = idom[at]!;
     return at === a;
   };
+  // What goes backwards in the region but on in the guest's code closes the loop around the one that was entered.
+  const isOuter = (from: number, to: number): boolean => addresses[order[from]!]! < addresses[order[to]!]!;
   const loopHeader = new Uint8Array(count);
+  const nested = new Uint8Array(count);
   const merge = new Uint8Array(count);
   let hasIrreducible = false;
   for (let to = 0; to < count; to++) {
     let forward = 0;
+    let outer = 0;
+    let inner = 0;
     for (const from of previous[to]!) {
       if (from < to) forward++;
-      else if (dominates(to, from)) loopHeader[to] = 1;
-      else hasIrreducible = true;
+      else if (!dominates(to, from)) hasIrreducible = true;
+      else if (isOuter(from, to)) outer++;
+      else inner++;
     }
+    if (inner + outer > 0) loopHeader[to] = 1;
+    if (inner > 0 && outer > 0) nested[to] = 1;
     if (forward > 1) merge[to] = 1;
   }
   order.forEach((node, from) => {
@@ -62,8 +78,10 @@ export function buildGraph(
     position,
     children,
     loopHeader,
+    nested,
     merge,
     hasIrreducible,
+    isOuter: (from, to) => nested[to] === 1 && isOuter(from, to),
     irreducible: (from, to) => to <= from && !dominates(to, from),
   };
 }

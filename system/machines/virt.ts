@@ -49,8 +49,8 @@ export interface VirtParts {
   /** Number of the core that runs. */
   readonly currentCpu: () => number;
   readonly serial: SerialPort;
-  /** Seconds since 1970 when the machine is switched on. */
-  readonly startTime: number;
+  /** What the real-time clock goes by, and its seconds since 1970 at that clock's zero. */
+  readonly rtc: { readonly clock: Clock; readonly start: number };
   readonly ram: Ram;
   /** What `-device` asks for. */
   readonly devices: readonly PlacedDevice[];
@@ -71,13 +71,13 @@ export class VirtMachine {
 
   /** Throws OptionError where there is no slot for a device. */
   constructor(parts: VirtParts) {
-    const { bus, clock, irqLines, currentCpu, serial, startTime, ram, devices } = parts;
+    const { bus, clock, irqLines, currentCpu, serial, ram, devices } = parts;
     const gic = new GicV2(irqLines, currentCpu);
     this.timers = irqLines.map(
       (_, cpu) => new GenericTimer(clock, { physical: gic.ppi(cpu, ppi.physical), virtual: gic.ppi(cpu, ppi.virtual) }),
     );
     const uart = new Pl011(serial, gic.spi(spi.uart));
-    const rtc = new Pl031(clock, startTime, gic.spi(spi.rtc));
+    const rtc = new Pl031(parts.rtc.clock, parts.rtc.start, gic.spi(spi.rtc));
     const gpio = new Pl061(gic.spi(spi.gpio));
     this.powerKey = gpio.pin(powerPin);
     this.fwCfg = new FwCfg(ram);

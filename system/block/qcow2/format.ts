@@ -24,7 +24,7 @@ export const v3HeaderBytes = 104;
 const writtenHeaderBytes = 112;
 
 const maxL1Bytes = 32 << 20;
-const maxRefcountTableBytes = 8 << 20;
+export const maxRefcountTableBytes = 8 << 20;
 const maxSnapshots = 65536;
 export const maxBackingName = 1023;
 

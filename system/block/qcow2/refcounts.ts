@@ -1,5 +1,5 @@
 import { ImageError, type ImageFile } from '../host-file.ts';
-import { type Header, headerField } from './format.ts';
+import { type Header, headerField, maxRefcountTableBytes } from './format.ts';
 
 /*
  * Reference counts of an image's clusters, and with them which are free. Changes are made in memory; `writeOut` brings
@@ -144,6 +144,9 @@ export class Refcounts {
     const perCluster = clusterBytes / 8;
     // It counts its own clusters too, which may lie beyond what the old one reaches.
     const clusters = Math.ceil(((index + 1) * 1.5) / perCluster) + 1;
+    if (clusters * clusterBytes > maxRefcountTableBytes) {
+      throw new ImageError(`${this.file.path}: damaged: cluster ${index * this.perBlock} is further away than can be`);
+    }
     const old = this.moved ?? { offset: header.refcountTableOffset, clusters: header.refcountTableClusters };
     const start = this.find(clusters);
     while (this.table.length < clusters * perCluster) this.table.push(0);

@@ -36,6 +36,9 @@ export const noInstructions = 2n ** 64n - 1n;
 const maxTableBytes = 64 << 20;
 
 /** The snapshot table of an image (qcow2.txt, "Snapshots"). */
+/** A machine's state takes no more. */
+const maxStateBytes = 2 ** 32;
+
 export class Snapshots {
   readonly list: Snapshot[];
   private readonly image: Qcow2Image;
@@ -91,7 +94,8 @@ export class Snapshots {
         diskSize: Number(u64(8, BigInt(this.image.size))),
         instructions: u64(16, noInstructions),
       });
-      if (found.at(-1)!.l1Size * 8 > maxTableBytes) damaged();
+      const { l1Size, stateBytes } = found.at(-1)!;
+      if (l1Size * 8 > maxTableBytes || stateBytes > maxStateBytes) damaged();
       at = Math.ceil(end / 8) * 8;
     }
     this.tableBytes = at;
