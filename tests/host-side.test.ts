@@ -66,6 +66,14 @@ const scripts: [string, string][] = [
      read y <&3; echo "left $y"; }`,
   ],
   ['a pipe above 2 ends with the program', '($RUN $B sh -c "echo to5 >&5; exec 5>&-; echo more" 5>&1 >&2) | cat'],
+  [
+    'what a program leaves running does not hold its caller',
+    `later() { while [ ! -e $1 ]; do sleep 0.1; done; cat $1; }
+     $RUN $B sh -c '(until [ -e go ]; do sleep 0.1; done; echo late > n; mv n f) & echo started; exit 7'
+     echo "status $?"; echo > go; later f
+     x=$($RUN $B sh -c '(until [ -e on ]; do sleep 0.1; done; echo over > n; mv n g) >/dev/null 2>&1 & echo begun')
+     echo "got $x"; echo > on; later g`,
+  ],
   ['much through pipes', 'seq 1 600000 | $RUN $B cat | $RUN $B gzip -1 | gunzip | cksum; seq 1 600000 | cksum'],
   ['no permission', 'echo x > f; chmod 0 f; [ -r f ] && chmod 700 f; $RUN $B cat f; echo "status $?"'],
   ['non-blocking input', '(printf abc; sleep 1; printf defg; sleep 1) | $RUN $S'],
