@@ -34,6 +34,7 @@ export const lateModules: Readonly<Record<string, readonly string[]>> = {
   files: [
     'linux-user/vfs/fifo.ts',
     'linux-user/vfs/file-backing.ts',
+    'linux-user/vfs/host-record-locks.ts',
     'linux-user/vfs/make-node.ts',
     'linux-user/vfs/memory-data.ts',
     'linux-user/vfs/ownership.ts',
