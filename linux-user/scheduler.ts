@@ -106,6 +106,18 @@ export class Scheduler {
       if (this.ready.length > 0 && this.turnIsDue()) await this.turn();
     }
     if (this.keepAlive !== null) clearInterval(this.keepAlive);
+    this.keepAlive = null;
+  }
+
+  /** `run`, but for no longer than about `ms` milliseconds. */
+  async runFor(ms: number, finished: () => boolean): Promise<void> {
+    let over = false;
+    const timer = setTimeout(() => {
+      over = true;
+      this.endIdle?.();
+    }, ms);
+    await this.run(() => over || finished());
+    clearTimeout(timer);
   }
 
   /** Lets the tasks of a process that is stopped no longer go on. */

@@ -5,6 +5,7 @@ import { limitCpuTime } from './cpu-limit.ts';
 import type { Credentials } from './credentials.ts';
 import { createEntropy, type Entropy } from './entropy.ts';
 import type { EngineFactory } from './guest-engine.ts';
+import { endCopy } from './host-fork.ts';
 import { hostJob } from './host-job.ts';
 import type { ImageDirectory } from './images.ts';
 import { Kernel } from './kernel.ts';
@@ -17,6 +18,7 @@ import { scriptLine } from './loader/script.ts';
 import { hostPages } from './mm/host-pages.ts';
 import type { NetworkGate } from './net/gate.ts';
 import { Network } from './net/network.ts';
+import { moveOrphans } from './orphans.ts';
 import { Process, type Termination } from './process.ts';
 import { makeImage } from './program-image.ts';
 import { printReport } from './report.ts';
@@ -54,6 +56,8 @@ export interface StartOptions {
   /** Of the descriptors that tsemu was started with the guest gets 0, 1 and 2 only. */
   readonly streamsOnly?: boolean;
   readonly stackBytes: number;
+  /** The run is over with the first process, though others go on. */
+  readonly releasesOrphans?: boolean;
   /** -R: first address that the guest cannot map, or null for the architecture's own. */
   readonly addressSpaceEnd: number | null;
   /** -seed, or null for the host's randomness. */
@@ -119,18 +123,24 @@ export async function startProcess(
   };
   kernel.scheduler.add(task);
   const stopWatching = options.cpuLimit === undefined ? () => {} : limitCpuTime(kernel, options.cpuLimit);
+  const over = (): boolean => !kernel.processes.anyAlive;
+  let place: Awaited<ReturnType<typeof moveOrphans>> = null;
   try {
+    await kernel.scheduler.run(() => first.zombie || over());
+    if (options.releasesOrphans === true && !over()) place = await moveOrphans(kernel, first);
     // Processes that outlive the first one go on: this is where they run.
-    await kernel.scheduler.run(() => !kernel.processes.anyAlive);
+    if (place !== 'original') await kernel.scheduler.run(over);
   } finally {
     stopWatching();
     kernel.hostSignals.stop();
-    kernel.shutDown();
+    // What a copy has in memory is no longer this process's to write back.
+    if (place !== 'original') kernel.shutDown();
     table.finish?.();
     options.ended?.();
     options.settle?.();
   }
-  await first.network.flushed();
+  if (place !== 'original') await first.network.flushed();
+  if (place === 'copy') endCopy();
   return finish(first.termination!);
 }
 

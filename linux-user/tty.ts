@@ -117,7 +117,15 @@ export class HostTerminal implements Terminal {
     return this.timed.ends(this.settings) ? 0 : wouldBlock;
   }
 
+  /** Others use it now: what is typed is theirs. */
+  leave(): void {
+    this.reader?.destroy();
+    this.ended = true;
+    this.wake();
+  }
+
   private startReading(): void {
+    if (this.ended) return;
     this.openReader().resume();
   }
 

@@ -23,8 +23,10 @@ export const lateModules: Readonly<Record<string, readonly string[]>> = {
   processes: [
     'linux-user/clone.ts',
     'linux-user/exec.ts',
+    'linux-user/host-fork.ts',
     'linux-user/host-guard.ts',
     'linux-user/host-program.ts',
+    'linux-user/orphans.ts',
     'linux-user/vfs/pipe.ts',
     'linux-user/wait.ts',
     'syscalls/process-calls.ts',
@@ -32,6 +34,7 @@ export const lateModules: Readonly<Record<string, readonly string[]>> = {
   files: [
     'linux-user/vfs/fifo.ts',
     'linux-user/vfs/file-backing.ts',
+    'linux-user/vfs/host-record-locks.ts',
     'linux-user/vfs/make-node.ts',
     'linux-user/vfs/memory-data.ts',
     'linux-user/vfs/ownership.ts',

@@ -70,6 +70,7 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
         ...(config.memory !== null && { memoryLimit: config.memory }),
         ...(config.cpuTime !== null && { cpuLimit: config.cpuTime }),
         streamsOnly: config.sandbox,
+        releasesOrphans: !config.sandbox && config.cpuTime === null && dump === null && observer === null,
         stackBytes: config.stackSize,
         addressSpaceEnd: config.reservedVa,
         seed: config.seed,

@@ -2,7 +2,7 @@ import { Access, type GuestMemory } from '#accel/guest-memory.ts';
 import { OwnerType, owner, ownerSignal, setAsync, setOwner, setOwnerSignal } from '#linux-user/signal/async-io.ts';
 import type { SyscallResult } from '#linux-user/syscall-table.ts';
 import type { Task } from '#linux-user/task.ts';
-import type { RecordLock } from '#linux-user/vfs/file-locks.ts';
+import type { HeldRange } from '#linux-user/vfs/file-locks.ts';
 import { Open, settableFlags } from '#linux-user/vfs/flags.ts';
 import { Seal } from '#linux-user/vfs/memory-data.ts';
 import { MemoryFile } from '#linux-user/vfs/memory-file.ts';
@@ -96,14 +96,12 @@ function lock(task: Task, file: OpenFile, command: number, at: number, wide: boo
     return 0;
   }
   if ((type === F_RDLCK && !file.readable) || (type === F_WRLCK && !file.writable)) throw new Errno('EBADF');
-  if (waits.includes(command) && locks.blocker(file, wanted) !== null) {
-    return locks.wait(task, file, wanted).then(() => 0);
-  }
-  locks.take(file, wanted);
-  return 0;
+  if (locks.tryTake(file, wanted)) return 0;
+  if (!waits.includes(command)) throw new Errno('EAGAIN');
+  return locks.wait(task, file, wanted).then(() => 0);
 }
 
-function storeLock(task: Task, at: number, wide: boolean, held: RecordLock | null): void {
+function storeLock(task: Task, at: number, wide: boolean, held: HeldRange | null): void {
   const { memory } = task;
   if (held === null) {
     memory.store16(at, F_UNLCK);
@@ -229,7 +227,8 @@ const argument: Argument<number> = {
   },
 };
 
-const missing = 'record locks of host programs are not seen; leases and directory notes (EINVAL)';
+const missing =
+  'record locks of host programs are seen only where the host is Linux; leases and directory notes (EINVAL)';
 const fcntlRow = partial(
   missing,
   row({ fd, command: oneOf(Fcntl), argument }, (task, args) => fcntl(task, args.fd, args.command, args.argument)),

@@ -13,18 +13,23 @@ interface Ready {
   qemu: string;
   busybox: string;
   streams: string;
+  locks: string;
 }
+
+const build = (source: string): Promise<string> =>
+  buildGuest({
+    triple: 'arm-linux-gnueabihf',
+    sources: [join(repoRoot, 'fixtures/c', source)],
+    flags: ['-O1', '-D_GNU_SOURCE', '-static'],
+  });
 
 async function prepare(): Promise<Ready | string> {
   try {
     return {
       qemu: await qemuArm(),
       busybox: await debianFile(packagePaths.busybox[0], 'armhf', packagePaths.busybox[1]),
-      streams: await buildGuest({
-        triple: 'arm-linux-gnueabihf',
-        sources: [join(repoRoot, 'fixtures/c/streams.c')],
-        flags: ['-O1', '-D_GNU_SOURCE', '-static'],
-      }),
+      streams: await build('streams.c'),
+      locks: await build('record-lock.c'),
     };
   } catch (error) {
     if (error instanceof Unavailable) return error.message;
@@ -34,11 +39,15 @@ async function prepare(): Promise<Ready | string> {
 
 const ready = await prepare();
 const reason = typeof ready === 'string' ? ready : undefined;
-const { qemu, busybox, streams } = typeof ready === 'string' ? { qemu: '', busybox: '', streams: '' } : ready;
+const { qemu, busybox, streams, locks } =
+  typeof ready === 'string' ? { qemu: '', busybox: '', streams: '', locks: '' } : ready;
 const [node, tsemuArguments] = tsemuCommand([]);
 const runners = { qemu, tsemu: shellCommand([node, ...tsemuArguments]) };
 
-/** Shell scripts that mean the same under both: $RUN runs a guest program, $B is busybox, $S fixtures/c/streams.c. */
+/**
+ * Shell scripts that mean the same under both: $RUN runs a guest program, $PEER one of the other emulator; $B is busybox, $S
+ * fixtures/c/streams.c, $L record-lock.c.
+ */
 const scripts: [string, string][] = [
   ['a reader that goes away ends it by SIGPIPE', '{ $RUN $B yes; echo "status $?" >&2; } | head -n 1'],
   ['many arguments', '$RUN $B echo $(seq 1 20000) | cksum'],
@@ -66,6 +75,23 @@ const scripts: [string, string][] = [
      read y <&3; echo "left $y"; }`,
   ],
   ['a pipe above 2 ends with the program', '($RUN $B sh -c "echo to5 >&5; exec 5>&-; echo more" 5>&1 >&2) | cat'],
+  [
+    'what a program leaves running does not hold its caller',
+    `later() { while [ ! -e $1 ]; do sleep 0.1; done; cat $1; }
+     $RUN $B sh -c '(until [ -e go ]; do sleep 0.1; done; echo late > n; mv n f) & echo started; exit 7'
+     echo "status $?"; echo > go; later f
+     x=$($RUN $B sh -c '(until [ -e on ]; do sleep 0.1; done; echo over > n; mv n g) >/dev/null 2>&1 & echo begun')
+     echo "got $x"; echo > on; later g`,
+  ],
+  [
+    'record locks hold between its programs and those of others',
+    `mkfifo p; ready() { until grep -q r: $1 2>/dev/null; do sleep 0.1; done; }
+     $RUN $L f w 10 10 u 12 2 r 100 0 <p >log & exec 3>p; ready log
+     echo | $PEER $L f tw 0 0 w 5 5 w 10 1 r 100 1 w 100 1 w 12 2 r 14 1; exec 3>&-; wait
+     $PEER $L f w 0 10 r 20 5 <p >log2 & exec 3>p; ready log2
+     echo | $RUN $L f tw 0 0 w 0 1 w 20 1 r 20 1 w 10 5
+     (sleep 1) & exec 3>&-; echo | $RUN $L f wW 0 1; wait; cat log log2`,
+  ],
   ['much through pipes', 'seq 1 600000 | $RUN $B cat | $RUN $B gzip -1 | gunzip | cksum; seq 1 600000 | cksum'],
   ['no permission', 'echo x > f; chmod 0 f; [ -r f ] && chmod 700 f; $RUN $B cat f; echo "status $?"'],
   ['non-blocking input', '(printf abc; sleep 1; printf defg; sleep 1) | $RUN $S'],
@@ -81,7 +107,7 @@ describe.skipIf(reason !== undefined)(`host side${reason ? ` (skipped: ${reason}
     async (_title, script) => {
       const observe = async (runner: string): Promise<object> => {
         const cwd = freshWorkdir('host-side', {});
-        const env = { ...plainEnvironment, B: busybox, S: streams };
+        const env = { ...plainEnvironment, B: busybox, S: streams, L: locks, PEER: qemu };
         const { status, stdout, stderr } = await run('/bin/sh', ['-c', script.replaceAll('$RUN', runner)], {
           cwd,
           env,

@@ -3,24 +3,28 @@ import { hostCalls } from '../host-calls.ts';
 import type { Task } from '../task.ts';
 import { WaitQueue } from '../wait-queue.ts';
 import type { FileTable } from './file-table.ts';
+import { HostRecordLocks } from './host-record-locks.ts';
 import type { OpenFile } from './open-file.ts';
 
 /*
- * Advisory locks (fcntl_locking(2), flock(2)): they hold among guest processes. Those of flock are the host's too, where
- * its C library can be asked; record locks of host programs are not seen.
+ * Advisory locks (fcntl_locking(2), flock(2)): they hold among guest processes, and are the host's too, where its C
+ * library can be asked.
  */
 
 /** Who holds a record lock: a table of descriptors (POSIX), or an open file description (OFD). */
 type Owner = FileTable | OpenFile;
 
 /** Bytes from `start` to `end`, both included; Infinity: to the end of the file, wherever that is. */
-export interface RecordLock {
-  readonly owner: Owner;
+export interface HeldRange {
   readonly exclusive: boolean;
   readonly start: number;
   readonly end: number;
   /** Of the process that has made it; -1 for an OFD lock. */
   readonly pid: number;
+}
+
+export interface RecordLock extends HeldRange {
+  readonly owner: Owner;
 }
 
 /** Milliseconds between two tries for a lock that a program of the host holds: doubled up to the second. */
@@ -40,6 +44,8 @@ const conflict = (a: RecordLock, b: RecordLock): boolean =>
 /** The locks of one file. */
 class LockedFile {
   records: RecordLock[] = [];
+  /** `records` as the host has them; null: it does not, undefined: it has not been told. */
+  host: HostRecordLocks | null | undefined;
   /** flock: who holds it, and how. */
   readonly whole: Map<OpenFile, 'shared' | 'exclusive'> = new Map();
   readonly changed: WaitQueue = new WaitQueue();
@@ -62,26 +68,52 @@ export class FileLocks {
   }
 
   private forget(file: OpenFile, locked: LockedFile): void {
+    if (locked.records.length === 0) {
+      locked.host?.close();
+      locked.host = undefined;
+    }
     if (locked.idle) this.files.delete(keyOf(file));
   }
 
-  /** What stands in the way of a record lock; null: nothing (F_GETLK). */
-  blocker(file: OpenFile, lock: RecordLock): RecordLock | null {
+  private guestBlocker(file: OpenFile, lock: RecordLock): RecordLock | null {
     return this.files.get(keyOf(file))?.records.find((held) => conflict(held, lock)) ?? null;
   }
 
-  /** Takes a record lock, or changes one. EAGAIN if it is held otherwise. */
-  take(file: OpenFile, lock: RecordLock): void {
-    if (this.blocker(file, lock) !== null) throw new Errno('EAGAIN');
+  /** What stands in the way of a record lock; null: nothing (F_GETLK). */
+  blocker(file: OpenFile, lock: RecordLock): HeldRange | null {
+    const guest = this.guestBlocker(file, lock);
+    if (guest !== null) return guest;
+    const locked = this.of(file);
+    locked.host ??= HostRecordLocks.of(file);
+    const host = locked.host?.blocker(lock) ?? null;
+    this.forget(file, locked);
+    return host;
+  }
+
+  /** Takes a record lock, or changes one. False if it is held otherwise. */
+  tryTake(file: OpenFile, lock: RecordLock): boolean {
+    if (this.guestBlocker(file, lock) !== null) return false;
+    const locked = this.of(file);
+    if (locked.host === undefined) locked.host = HostRecordLocks.of(file);
+    if (locked.host?.take(lock) === false) {
+      this.forget(file, locked);
+      return false;
+    }
     this.watch(file, lock.owner);
     this.replace(file, lock, true);
+    return true;
   }
 
   /** Waits for a record lock. EDEADLK, EINTR. */
   async wait(task: Task, file: OpenFile, lock: RecordLock): Promise<void> {
-    for (;;) {
-      const blocker = this.blocker(file, lock);
-      if (blocker === null) break;
+    let delay = firstTry;
+    while (!this.tryTake(file, lock)) {
+      const blocker = this.guestBlocker(file, lock);
+      if (blocker === null) {
+        await this.sleepFor(task, file, delay);
+        delay = Math.min(2 * delay, lastTry);
+        continue;
+      }
       this.checkCircle(lock.owner, blocker.owner);
       this.waiting.set(lock.owner, blocker.owner);
       try {
@@ -90,7 +122,18 @@ export class FileLocks {
         this.waiting.delete(lock.owner);
       }
     }
-    this.take(file, lock);
+  }
+
+  /** Until a guest has changed its locks, or some milliseconds are over: a program of the host does not tell. */
+  private sleepFor(task: Task, file: OpenFile, delay: number): Promise<void> {
+    return task.sleep<void>((wake) => {
+      const stop = this.of(file).changed.add(wake);
+      const timer = setTimeout(wake, delay);
+      return () => {
+        clearTimeout(timer);
+        stop();
+      };
+    });
   }
 
   private checkCircle(owner: Owner, blocker: Owner): void {
@@ -118,6 +161,7 @@ export class FileLocks {
     }
     if (keep) rest.push(lock);
     locked.records = rest;
+    if (!keep) locked.host?.reduce(lock.start, lock.end, rest);
     locked.changed.wake();
     this.forget(file, locked);
   }
@@ -146,6 +190,7 @@ export class FileLocks {
     const locked = this.files.get(keyOf(file));
     if (locked === undefined || !locked.records.some((held) => held.owner === owner)) return;
     locked.records = locked.records.filter((held) => held.owner !== owner);
+    locked.host?.reduce(0, Infinity, locked.records);
     locked.changed.wake();
     this.forget(file, locked);
   }
@@ -190,14 +235,7 @@ export class FileLocks {
   private async waitWhole(task: Task, file: OpenFile, operation: number): Promise<number> {
     let delay = firstTry;
     while (!this.tryWhole(file, operation)) {
-      await task.sleep<void>((wake) => {
-        const stop = this.of(file).changed.add(wake);
-        const timer = setTimeout(wake, delay);
-        return () => {
-          clearTimeout(timer);
-          stop();
-        };
-      });
+      await this.sleepFor(task, file, delay);
       delay = Math.min(2 * delay, lastTry);
     }
     return 0;

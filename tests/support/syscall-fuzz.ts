@@ -130,6 +130,7 @@ export async function fuzzSyscalls(seed: number, calls: number, options: FuzzOpt
     // Now and then a number that is none.
     const number = next() % 64 === 0 ? next() % 0xf0010 : pick(numbers);
     const name = callNames[number];
+    if (excluded.has(name)) continue;
     const kinds = rows[name]?.arguments ?? [];
     const args = Array.from({ length: argumentCount }, (_, index) =>
       next() % 4 === 0 ? argument() : likely(kinds[index]?.[0] ?? ''),
