@@ -72,8 +72,10 @@ export type SystemInvocation =
   | { readonly kind: 'run'; readonly config: SystemConfig }
   | { readonly kind: 'print'; readonly text: string };
 
-const machines = { virt: 'a machine for virtual hardware, like QEMU’s: GICv2, generic timer, PL011, virtio-mmio' };
-const cpus = { 'cortex-a15': 'ARMv7-A', 'cortex-a7': 'ARMv7-A' };
+export const machines = {
+  virt: 'a machine for virtual hardware, like QEMU’s: GICv2, generic timer, PL011, virtio-mmio',
+};
+export const cpus = { 'cortex-a15': 'ARMv7-A', 'cortex-a7': 'ARMv7-A' };
 export type SystemCpu = keyof typeof cpus;
 const logItems = {
   int: 'exceptions and interrupts',
@@ -81,14 +83,14 @@ const logItems = {
 };
 export type SystemLogItem = keyof typeof logItems;
 
-interface Option {
+export interface Option {
   /** Name of the value, if it takes one. */
   readonly value?: string;
   readonly help: string;
 }
 
 /** By name. */
-const options: Readonly<Record<string, Option>> = {
+export const options: Readonly<Record<string, Option>> = {
   M: { value: 'MACHINE', help: 'the machine; help lists them' },
   machine: { value: 'MACHINE', help: 'the same' },
   cpu: { value: 'MODEL', help: 'the CPU; help lists them (default cortex-a15)' },

@@ -12,7 +12,7 @@ import { createQcow2 } from './qcow2/create.ts';
 import { Qcow2Image } from './qcow2/image.ts';
 
 /** Properties of `-drive`. */
-const properties = {
+export const driveProperties = {
   file: property.text('the image'),
   format: property.choice('the image’s format', ...imageFormats),
   if: property.choice('what it is connected to', 'virtio', 'none', 'pflash'),
@@ -56,7 +56,7 @@ export class Drives {
   }
 
   private open(options: OptionString): Drive {
-    const values = readProperties(options, properties);
+    const values = readProperties(options, driveProperties);
     const { file, format = null, media, cache } = values;
     if (file === undefined || file === '') throw options.wrong('no file=');
     const kind = values.if ?? 'virtio';

@@ -5,7 +5,7 @@ import { type Forwarding, type UserOptions } from './user.ts';
 
 /* `-netdev user,…` */
 
-const properties = {
+export const netdevProperties = {
   id: property.text('name of the network'),
   net: property.text('its addresses: 10.0.2.0/24 or 10.0.2.0/255.255.255.0'),
   host: property.text('the host, seen from the guest (default: the 2nd)'),
@@ -24,7 +24,7 @@ export const netdevHelp = (): string =>
   `${Object.entries(netdevKinds)
     .map(([name, help]) => `${name}: ${help}\n`)
     .join('')}user options:\n${describeProperties({
-    ...properties,
+    ...netdevProperties,
     hostfwd: property.text(
       'tcp|udp:[HOSTADDR]:PORT-[GUESTADDR]:PORT: a port of the host leads to the guest; may be repeated',
     ),
@@ -35,7 +35,7 @@ export function readNetdev(options: OptionString): UserOptions & { readonly id: 
   if (options.first !== 'user')
     throw options.wrong(`unknown kind '${options.first}': ${Object.keys(netdevKinds).join(', ')}`);
   const forwards = options.all('hostfwd');
-  const { id = null, hostname = '', restrict = false, ...given } = readProperties(options, properties);
+  const { id = null, hostname = '', restrict = false, ...given } = readProperties(options, netdevProperties);
   const addresses = readAddresses(options, given);
   return {
     id,
