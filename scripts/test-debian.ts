@@ -1,6 +1,6 @@
 // Runs programs of Debian (tests/programs/) and tells how each went. `npm run test:debian -- --jobs 2 PATTERN` runs those
-// whose names match, two at a time; `--left` leaves out those that worked; `--arch i386` takes those of i386 instead of armhf; `--patience 5` gives each five
-// times as long, for a busy machine. The last result of each is kept in docs/supported/programs.md, those of i386 in
+// whose names match, two at a time; `--left` leaves out those that worked; `--arch i386` takes those of i386 instead of
+// armhf; `--patience 5` gives each five times as long, for a busy machine. The last result of each is kept in docs/supported/programs.md, those of i386 in
 // docs/supported/programs-i386.md.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,13 +29,17 @@ const document = join(import.meta.dirname, `../docs/supported/programs${suffix}.
 const all = Object.values(programCases)
   .flat()
   .filter((item) => has(item, guest));
-const sysroot = await debianSysroot('all', ['dash', ...all.flatMap(({ packages }) => packages)], guest.arch);
-
 const earlier = existsSync(document) ? readFileSync(document, 'utf8') : '';
 const results: Record<string, string> = Object.fromEntries(
   Array.from(earlier.matchAll(/^\| (.+) \| .* \| (.+) \|$/gm), ([, name, result]) => [name, result]),
 );
 const chosen = all.filter(({ name }) => (pattern?.test(name) ?? true) && !(values.left && results[name] === 'works'));
+// Where nothing is to be run the document alone is written.
+const sysroot =
+  chosen.length === 0
+    ? ''
+    : await debianSysroot('all', ['dash', ...all.flatMap(({ packages }) => packages)], guest.arch);
+
 const versions = await packageVersions([...new Set(all.map(({ packages }) => packages[0]))], guest.arch);
 
 /** Tells the results that are known by now in the document. */
@@ -80,6 +84,7 @@ async function work(): Promise<void> {
     );
   }
 }
+writeDocument();
 await Promise.all(Array.from({ length: Number(values.jobs) }, work));
 
 process.stdout.write(`${good} of ${chosen.length} work\n`);

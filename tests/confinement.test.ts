@@ -22,9 +22,9 @@ const tree = join(area, 'tree');
 const work = join(tree, 'work');
 const secret = join(outside, 'secret');
 
-async function buildEscape(): Promise<string> {
+async function buildProgram(name: string): Promise<string> {
   const flags = ['-static', '-O2', '-D_GNU_SOURCE', '-w'];
-  return buildGuest({ triple: 'arm-linux-gnueabihf', sources: [join(repoRoot, 'fixtures/c/escape.c')], flags });
+  return buildGuest({ triple: 'arm-linux-gnueabihf', sources: [join(repoRoot, `fixtures/c/${name}.c`)], flags });
 }
 
 describe.skipIf(reason !== undefined)(`nobody gets out${reason ? ` (skipped: ${reason})` : ''}`, () => {
@@ -52,7 +52,7 @@ describe.skipIf(reason !== undefined)(`nobody gets out${reason ? ` (skipped: ${r
     }
     writeFileSync(secret, 'SECRET\n');
     writeFileSync(join(work, 'file'), 'data\n');
-    copyFileSync(await buildEscape(), join(tree, 'bin/escape'));
+    copyFileSync(await buildProgram('escape'), join(tree, 'bin/escape'));
     copyFileSync('/bin/true', join(tree, 'bin/host'));
   });
 
@@ -96,6 +96,22 @@ describe.skipIf(reason !== undefined)(`nobody gets out${reason ? ` (skipped: ${r
     const options = ['--sandbox', '--rw', work, '--ro', join(tree, 'bin')];
     expect(seen(await attempt(options, here))).toEqual(nothing);
   }, 60_000);
+
+  // More of them than are kept open at a time.
+  test('of folders far down either, which can be worked with', async () => {
+    copyFileSync(await buildProgram('deep-directories'), join(tree, 'bin/deep'));
+    const deep = await runTsemu([
+      '--sandbox',
+      '--rw',
+      work,
+      '--ro',
+      join(tree, 'bin'),
+      join(tree, 'bin/deep'),
+      work,
+      '360',
+    ]);
+    expect(seen(deep)).toEqual({ status: 0, stdout: '360 made: all\nfile: 1 0\n360 removed: all\n', stderr: '' });
+  }, 120_000);
 
   test('of --sandbox with a folder to read, which does not change', async () => {
     const untouched = describeTree(work);

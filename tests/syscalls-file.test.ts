@@ -266,4 +266,27 @@ describe('-L', () => {
       other.end();
     }
   });
+
+  test('folders and files below it may be called like ours', () => {
+    const root = inFolder('names');
+    mkdirSync(join(root, 'lib/dev'), { recursive: true });
+    mkdirSync(join(root, 'proc'));
+    for (const name of ['lib/proc.go', 'lib/dev/null', 'proc/version']) writeFileSync(join(root, name), 'theirs');
+    const other = new SyscallRig({ prefix: root });
+    try {
+      const stat = other.room(256);
+      const sizeOf = (base: number, path: string): bigint => {
+        expect(other.call('statx', base, path, 0, 0x7ff, stat), path).toBe(0);
+        return other.memory.load64(stat + 40);
+      };
+      expect(sizeOf(cwd, '/lib/proc.go')).toBe(6n);
+      expect(sizeOf(cwd, '/lib/dev/null')).toBe(6n);
+      const lib = other.call('open', '/lib', 0);
+      expect(sizeOf(lib, 'proc.go')).toBe(6n);
+      expect(sizeOf(lib, 'dev/null')).toBe(6n);
+      for (const ours of ['/dev/null', '/proc/version']) expect(sizeOf(cwd, ours)).toBe(0n);
+    } finally {
+      other.end();
+    }
+  });
 });

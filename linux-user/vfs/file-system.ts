@@ -36,6 +36,14 @@ export interface FileSystemOptions {
   readonly view?: GuestView;
 }
 
+/** Has the path a component that may be /proc or /dev? */
+function namesOurs(path: Buffer): boolean {
+  return (path.includes('/proc') || path.includes('/dev')) && /\/(proc|dev)(\/|$)/.test(path.toString('latin1'));
+}
+
+/** Does the normalized path lead into /proc or /dev, by its text? */
+const leadsToOurs = (path: Buffer): boolean => /^\/(proc|dev)(\/|$)/.test(path.toString('latin1'));
+
 /**
  * How one process sees files (fs_struct): root and working directory, umask, and the way from paths to files. Paths are
  * bytes. The methods named like system calls throw `Errno` or Node's own error, whose `code` is the same name.
@@ -88,12 +96,17 @@ export class FileSystem {
     if (!absolute && base !== null && !base.isDirectory) throw new Errno('ENOTDIR');
     if (this.confined || resolve !== 0) return this.walk(process, base, path, follow, resolve);
     const full = absolute ? Buffer.from(path) : joinPath(base === null ? this.cwd : base.path, path);
-    if (full.includes('/proc') || full.includes('/dev')) return this.walk(process, base, path, follow, 0);
-    if (absolute && this.view.prefix !== null) {
+    const named = namesOurs(full);
+    const { prefix } = this.view;
+    // A folder called "dev" somewhere in the -L folder is just that.
+    const elsewhere = named && prefix !== null && !leadsToOurs(normalizePath(full));
+    if (named && !elsewhere) return this.walk(process, base, path, follow, 0);
+    if (absolute && prefix !== null) {
       const found = this.inPrefix(process, path, follow);
       if (found !== null) return found;
     }
     const start = absolute ? null : base === null ? this.cwdHost : base instanceof HostDirectory ? base.hostPath : null;
+    if (elsewhere && (start === null || start.equals(this.cwd))) return this.walk(process, base, path, follow, 0);
     const host = start === null ? full : joinPath(start, path);
     return {
       kind: 'host',

@@ -3,7 +3,7 @@ import { monotonic } from '../clock.ts';
 
 /** O_PATH of Linux, which Node has no name for. */
 export const O_PATH = 0o10000000;
-/** Directories that are kept open. */
+/** Directories that are kept open, beside those above the last one. */
 const mostHandles = 256;
 /** Directories given up that stay open: more than one call can be using. */
 const heldBack = 64;
@@ -85,7 +85,10 @@ export class HostTree {
   private find(path: string): Handle | null {
     const believed = this.handles.get(path);
     const now = monotonic();
-    if (believed !== undefined && now - believed.seen < belief) return believed;
+    if (believed !== undefined && now - believed.seen < belief) {
+      if (this.handles.size >= mostHandles) this.touch(path, believed);
+      return believed;
+    }
     const slash = path.lastIndexOf('/');
     const parent = path === '' ? null : this.find(slash < 0 ? '' : path.slice(0, slash));
     // Looked up now: on the way to a deep place others are given up, and it may be among them.
@@ -98,8 +101,7 @@ export class HostTree {
     }
     if (known !== undefined && stat.dev === known.dev && stat.ino === known.ino) {
       known.seen = now;
-      this.handles.delete(path);
-      this.handles.set(path, known);
+      this.touch(path, known);
       return known;
     }
     if (known !== undefined) this.drop(path);
@@ -123,9 +125,16 @@ export class HostTree {
     }
   }
 
+  /** The last to be given up. */
+  private touch(path: string, handle: Handle): void {
+    this.handles.delete(path);
+    this.handles.set(path, handle);
+  }
+
   private keep(path: string, handle: Handle): Handle {
     this.handles.set(path, handle);
-    if (this.handles.size > mostHandles) {
+    // The walk that is under way may come back to any directory above.
+    if (this.handles.size > mostHandles && this.handles.size > mostHandles + path.split('/').length) {
       const [oldest, old] = this.handles.entries().next().value!;
       this.handles.delete(oldest);
       this.close(old);
