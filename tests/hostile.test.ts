@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { repoRoot } from './support/cache.ts';
 import { buildOf, variants } from './support/guest-programs.ts';
-import { runTsemu } from './support/run.ts';
+import { run, runTsemu, tsemuCommand } from './support/run.ts';
 import { buildGuest, toolchainOrReason } from './support/toolchain.ts';
 import { freshWorkdir } from './support/workdir.ts';
 
@@ -52,6 +52,22 @@ describe.skipIf(reason !== undefined)(`hostile guests${reason ? ` (skipped: ${re
     const stdout = 'descriptors: 1\npipes: 1\nfork bomb: A\nthreads: 1\ntimers: 1\naddresses: 1\n';
     expect(await runGuest('exhaustion')).toEqual({ status: 0, stdout, stderr: '' });
   });
+
+  test.skipIf(process.platform !== 'linux')(
+    'the host has descriptors left for tsemu',
+    { timeout: 120_000 },
+    async () => {
+      const few = 'ulimit -n 300; exec "$@"';
+      const command = tsemuCommand([await pathOf('host-descriptors')]).flat();
+      const { status, stdout, stderr } = await run('/bin/sh', ['-c', few, 'sh', ...command], { timeout: 100_000 });
+      const works = 'pipe 0, socket pair 0, child 3\n';
+      expect({ status, stdout: stdout.toString(), stderr: stderr.toString() }).toEqual({
+        status: 0,
+        stdout: `no more: 1\n${works}open again: 1\n${works}`,
+        stderr: '',
+      });
+    },
+  );
 
   const sleep = '/bin/sleep';
   test.skipIf(process.platform !== 'linux' || !existsSync(sleep))(

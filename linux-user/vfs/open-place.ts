@@ -9,6 +9,7 @@ import { HostDirectory } from './host-directory.ts';
 import { HostPath } from './host-file.ts';
 import { toHostFlags } from './host-flags.ts';
 import { checkWritable } from './host-operations.ts';
+import { withRoom } from './host-room.ts';
 import { OpenInode } from './inode.ts';
 import { MemoryFile } from './memory-file.ts';
 import type { HostPlace, NodePlace, Place } from './namespace.ts';
@@ -126,7 +127,7 @@ function openAt(view: FileSystem, host: Buffer, path: Uint8Array, flags: number,
   if (create) globalThis.process.umask(view.umask);
   const kept = flags & ~onceOnly;
   if ((flags & Open.path) !== 0) {
-    const fd = hostAnswer(() => fs.openSync(host, toHostFlags(flags | more)));
+    const fd = withRoom(hostAnswer(() => fs.openSync(host, toHostFlags(flags | more))));
     const directory = fs.fstatSync(fd).isDirectory();
     return directory ? new HostDirectory(path, kept, fd, host) : new HostPath(path, kept, fd);
   }
@@ -134,7 +135,7 @@ function openAt(view: FileSystem, host: Buffer, path: Uint8Array, flags: number,
   const how = toHostFlags(flags | more) | fs.constants.O_NONBLOCK;
   let fd: number;
   try {
-    fd = hostAnswer(() => fs.openSync(host, how, mode & 0o7777));
+    fd = withRoom(hostAnswer(() => fs.openSync(host, how, mode & 0o7777)));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENXIO' && isFifo(host)) return openHostFifo(view, host, path, kept);
     throw error;
