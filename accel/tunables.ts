@@ -104,6 +104,8 @@ export const maxUnits = 8;
 export const maxPageUnits = 8;
 /** Machine mode: words kept of all pages. A kernel's boot to a shell takes 5 million. */
 export const maxPageWords = 15 << 20;
+/** Machine mode: the part of what is kept that must be new for all of it to be written, 25 MB in most cases. */
+export const leastNews = 1 / 64;
 /** Machine mode: a block that was compiled in an earlier run is hot after this part of the entries. */
 export const knownHotFraction = 1 / 16;
 /** Compiled modules kept of one text or machine, in words; and how many that begin at one PC, by what the guest had there. */

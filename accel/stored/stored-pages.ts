@@ -1,6 +1,7 @@
 import type { PageCode } from '../code-space.ts';
 import { pageShift, pageSize } from '../guest-memory.ts';
 import {
+  leastNews,
   machineHotThreshold,
   maxPageUnits,
   maxPageWords,
@@ -31,7 +32,8 @@ export class StoredPages {
   /** By mode and page; null until the store has been read. */
   private units: Map<number, Unit[]> | null = null;
   private readonly used = new Set<Unit>();
-  private changed = false;
+  /** Words of units that the store has not, or not as they are. */
+  private changed = 0;
 
   /** `name`: what the translation depends on besides the guest's code, as the store knows it. */
   constructor(store: CodeStore, name: string, words: Int32Array, physical: Int32Array, loops: UnitLoops) {
@@ -144,7 +146,7 @@ export class StoredPages {
     const others = (this.known.get(key) ?? []).filter((other) => other !== stored);
     this.known.set(key, [unit, ...others].slice(0, maxPageUnits));
     this.used.add(unit);
-    this.changed = true;
+    this.changed += words.length - (stored?.words.length ?? 0);
     return unit;
   }
 
@@ -158,8 +160,9 @@ export class StoredPages {
       words[at] = 1;
       changed = true;
     }
-    if (changed) this.seal(words, scratch, limit);
-    this.changed ||= changed;
+    if (!changed) return;
+    this.seal(words, scratch, limit);
+    this.changed++;
   }
 
   /** Writes a unit's checksum; false if memory 1 has no room for that. */
@@ -171,12 +174,15 @@ export class StoredPages {
     return true;
   }
 
-  /** Hands everything to the store, if something is new; if it is too much, only what was used in this run. */
+  /**
+   * Hands everything to the store, if what is new is worth writing all of it; if it is too much, only what was used in this
+   * run.
+   */
   save(): void {
-    if (!this.changed) return;
-    this.changed = false;
     let units = [...this.known.values()].flat();
     const size = (): number => units.reduce((sum, { words }) => sum + words.length, 0);
+    if (this.changed === 0 || this.changed < size() * leastNews) return;
+    this.changed = 0;
     if (size() > maxPageWords) units = units.filter((unit) => this.used.has(unit));
     if (size() <= maxPageWords) this.store.save(this.name, concatenate(units.map(({ words }) => words)));
   }
