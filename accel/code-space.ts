@@ -30,35 +30,78 @@ export interface CodeSpace {
   readonly crossing: Map<number, number>;
 }
 
-/** Addresses of link words by PC. Most PCs have one: only a second one makes a set. */
+/**
+ * Addresses of link words by PC: a hash table in typed arrays, since there are two for each block, which a Map takes
+ * longer to note than the block's code takes to be written.
+ */
 export class LinkWords {
-  private readonly words = new Map<number, number | Set<number>>();
+  /** By hash: the first entry, plus 1. */
+  private heads = new Int32Array(256);
+  // Of each entry: PC, address, and the next one of its hash, or of those that are free, plus 1.
+  private pcs = new Int32Array(256);
+  private words = new Int32Array(256);
+  private nexts = new Int32Array(256);
+  private count = 0;
+  private free = 0;
 
   add(pc: number, address: number): void {
-    const known = this.words.get(pc);
-    if (known === undefined) this.words.set(pc, address);
-    else if (typeof known === 'number') this.words.set(pc, new Set([known, address]));
-    else known.add(address);
+    let entry = this.free - 1;
+    if (entry >= 0) this.free = this.nexts[entry]!;
+    else {
+      if (this.count === this.pcs.length) this.grow();
+      entry = this.count++;
+    }
+    const hash = this.hash(pc);
+    this.pcs[entry] = pc;
+    this.words[entry] = address;
+    this.nexts[entry] = this.heads[hash]!;
+    this.heads[hash] = entry + 1;
   }
 
   delete(pc: number, address: number): void {
-    const known = this.words.get(pc);
-    if (typeof known === 'object') known.delete(address);
-    else if (known === address) this.words.delete(pc);
+    const hash = this.hash(pc);
+    let before = -1;
+    for (let entry = this.heads[hash]! - 1; entry >= 0; entry = this.nexts[entry]! - 1) {
+      if (this.words[entry] === address && this.pcs[entry] === (pc | 0)) {
+        if (before < 0) this.heads[hash] = this.nexts[entry]!;
+        else this.nexts[before] = this.nexts[entry]!;
+        this.nexts[entry] = this.free;
+        this.free = entry + 1;
+        return;
+      }
+      before = entry;
+    }
   }
 
   clear(): void {
-    this.words.clear();
+    this.heads.fill(0);
+    this.count = 0;
+    this.free = 0;
   }
 
-  of(pc: number): Iterable<number> {
-    const known = this.words.get(pc);
-    if (known === undefined) return noWords;
-    return typeof known === 'number' ? [known] : known;
+  /** Makes all words for `pc` (of memory 1) hold `address`. */
+  lead(memory: Int32Array, pc: number, address: number): void {
+    const { pcs, words, nexts } = this;
+    for (let entry = this.heads[this.hash(pc)]! - 1; entry >= 0; entry = nexts[entry]! - 1)
+      if (pcs[entry] === (pc | 0)) memory[words[entry]! >> 2] = address;
+  }
+
+  private hash(pc: number): number {
+    return (Math.imul(pc, 0x9e3779b1) >>> 8) & (this.heads.length - 1);
+  }
+
+  private grow(): void {
+    const { pcs, words } = this;
+    const size = pcs.length * 2;
+    this.pcs = new Int32Array(size);
+    this.words = new Int32Array(size);
+    this.nexts = new Int32Array(size);
+    this.heads = new Int32Array(size);
+    this.clear();
+    for (let entry = 0; entry < pcs.length; entry++) this.add(pcs[entry]!, words[entry]!);
   }
 }
 
-const noWords: readonly number[] = [];
 const noConstants: readonly (readonly [number, number])[] = [];
 
 export const newCodeSpace = (mode: number): CodeSpace => ({
@@ -80,7 +123,7 @@ export const newCodeSpace = (mode: number): CodeSpace => ({
 export type Translation = {
   readonly space: CodeSpace;
   /** Numbers of the pages that list it: `CodePages` keeps them. */
-  readonly pages: number[];
+  pages: readonly number[];
 } & (
   | { readonly kind: 'block'; readonly pc: number; readonly code: PredecodedBlock }
   | { readonly kind: 'outline'; readonly pc: number }
@@ -185,7 +228,7 @@ export class TranslationReader implements CodeReader {
 
   /** Byte ranges [start, end) taken for constant since the last call of `takeConstants`. */
   get newConstants(): readonly (readonly [number, number])[] {
-    return this.constants;
+    return this.constants.length === 0 ? noConstants : [...this.constants];
   }
 
   /** Byte ranges [start, end) taken for constant since the last call. */
@@ -201,7 +244,7 @@ export class TranslationReader implements CodeReader {
 export class CodePages {
   /** 1 for each page with translations: looked at before the map. */
   private readonly used = new Uint8Array(2 ** (32 - pageShift));
-  private readonly lists = new Map<number, Set<Translation>>();
+  private readonly lists = new Map<number, Translation[]>();
 
   /**
    * Notes that `translation` was made from guest bytes [start, end), and perhaps from there being none to fetch at
@@ -210,11 +253,12 @@ export class CodePages {
   note(start: number, end: number, translation: Translation): void {
     for (let page = start >>> pageShift; page <= end >>> pageShift; page++) {
       this.used[page] = 1;
+      if (translation.pages.includes(page)) continue;
       const list = this.lists.get(page);
-      if (list?.has(translation)) continue;
-      if (list) list.add(translation);
-      else this.lists.set(page, new Set([translation]));
-      translation.pages.push(page);
+      if (list) list.push(translation);
+      else this.lists.set(page, [translation]);
+      // A list of its own size: most have one page.
+      translation.pages = translation.pages.length === 0 ? [page] : [...translation.pages, page];
     }
   }
 
@@ -244,28 +288,41 @@ export class CodePages {
 
   /** Takes the blocks of the interpreter out of all lists. */
   forgetBlocks(): void {
-    for (const [page, list] of this.lists)
-      for (const translation of list) {
-        if (translation.kind === 'block') this.remove(page, translation);
-        else if (translation.kind === 'page') {
-          translation.blocks = [];
-          translation.base = -1;
-        }
+    for (const [page, list] of this.lists) {
+      const kept = list.filter(({ kind }) => kind !== 'block');
+      for (const translation of kept) {
+        if (translation.kind !== 'page') continue;
+        translation.blocks = [];
+        translation.base = -1;
       }
+      this.setList(page, kept);
+    }
   }
 
   /** Entries in all lists. */
   get listed(): number {
     let count = 0;
-    for (const list of this.lists.values()) count += list.size;
+    for (const list of this.lists.values()) count += list.length;
     return count;
   }
 
   private remove(page: number, translation: Translation): void {
     const list = this.lists.get(page);
-    if (!list?.delete(translation) || list.size > 0) return;
-    this.lists.delete(page);
-    this.used[page] = 0;
+    if (!list) return;
+    // What was made last goes first, most often.
+    const at = list.lastIndexOf(translation);
+    if (at < 0) return;
+    const last = list.pop()!;
+    if (at < list.length) list[at] = last;
+    if (list.length === 0) this.setList(page, list);
+  }
+
+  private setList(page: number, list: Translation[]): void {
+    if (list.length > 0) this.lists.set(page, list);
+    else {
+      this.lists.delete(page);
+      this.used[page] = 0;
+    }
   }
 
   clear(): void {

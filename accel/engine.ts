@@ -519,7 +519,7 @@ export class Engine {
     addresses.delete(pc);
     crossing.delete(pc);
     this.area.dead += code.bytes;
-    for (const word of incoming.of(pc)) this.engineWords[word >> 2] = 0;
+    incoming.lead(this.engineWords, pc, 0);
     forgetJump(this.engineWords, pc);
   }
 
@@ -686,7 +686,7 @@ export class Engine {
     if (this.virtual && crosses(this.translator.builder.block)) this.profile.set(address, neverHot);
     addresses.set(pc, address);
     if (this.space.compiled.has(pc)) this.leadToRegion(pc, address);
-    for (const word of incoming.of(pc)) this.engineWords[word >> 2] = address;
+    incoming.lead(this.engineWords, pc, address);
     return address;
   }
 
@@ -733,7 +733,7 @@ export class Engine {
   /** The outline of a block as translated; kept if the region compiler would find nothing more in it. */
   private outlineFor(block: IrBlock, narrowed: boolean, watch: boolean): BlockOutline {
     if (!narrowed) return this.keepOutline(block, watch);
-    return this.translator.outlineOf(block, [...this.reader.newConstants], this.exactState);
+    return this.translator.outlineOf(block, this.reader.newConstants, this.exactState);
   }
 
   /** Lists T0 code by what it was made from, and links it. */
@@ -854,7 +854,7 @@ export class Engine {
     if (!block.narrowed && !space.outlines.has(block.pc))
       this.noteOutline(space, { ...block, executed: true, inRegion: space.covered.has(block.pc) }, true);
     for (const callee of block.calls) space.functions.add(callee);
-    for (const word of space.incoming.of(block.pc)) this.engineWords[word >> 2] = code.address;
+    space.incoming.lead(this.engineWords, block.pc, code.address);
     this.predecoded.push(code);
     this.sorted = false;
     this.know(space, code, block, true);
@@ -881,7 +881,7 @@ export class Engine {
 
   /** Makes the outline of a block as translated, which outlives its T0 code. */
   private keepOutline(block: IrBlock, watch: boolean): BlockOutline {
-    const outline = this.translator.outlineOf(block, [...this.reader.newConstants], this.exactState);
+    const outline = this.translator.outlineOf(block, this.reader.newConstants, this.exactState);
     return this.noteOutline(this.space, outline, watch);
   }
 

@@ -8,7 +8,7 @@ const optimizeAfter = 250;
  * Calls before V8's two optimizing compilers take a function on: usual and at start. `--max-optimized-bytecode-size=0`
  * would save as much, but what it has refused once is never optimized again: system calls then cost 1 µs more.
  */
-const invocations = { maglev: [400, 4000], turbofan: [3000, 30_000] } as const;
+const invocations = { maglev: [400, 4000], turbofan: [10_000, 30_000] } as const;
 
 /**
  * Has V8 optimize later for a while: functions that have not been called yet, since a function's count begins with its

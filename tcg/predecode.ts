@@ -30,6 +30,9 @@ export interface CodeKeys {
   readonly second?: { readonly address: number; readonly key: number };
 }
 
+const nothing: readonly never[] = [];
+const exactly = <T>(list: readonly T[]): readonly T[] => (list.length === 0 ? nothing : list.slice());
+
 /** What the engine keeps of a predecoded block. */
 export interface PredecodedBlock {
   readonly pc: number;
@@ -61,12 +64,17 @@ export class Predecoder {
   private readonly overwritten = new Int32Array(maxOps);
   /** Wasm address of each value's cell. */
   private readonly cell = new Int32Array(maxOps);
-  private readonly nextSet = new Int32Array(cpuAreaBytes / 16);
+  /** By cell: the next op that writes it. `never` between blocks. */
+  private readonly nextSet = new Int32Array(cpuAreaBytes / 16).fill(never);
   private at = 0;
   private nextTemporary = 0;
   private ifs: number[] = [];
-  private indirectCalls: LinkSite[] = [];
-  private targets: number[] = [];
+  // What a `PredecodedBlock` lists, copied at its exact size: an array that has grown is larger than it need be.
+  private readonly marks: number[] = [];
+  private readonly links: LinkSite[] = [];
+  private readonly indirectCalls: LinkSite[] = [];
+  private readonly targets: number[] = [];
+  private readonly counters: number[] = [];
 
   /** `words`: memory 1. */
   constructor(cpuBase: number, words: Int32Array) {
@@ -90,11 +98,8 @@ export class Predecoder {
     // The first cell is never written: zero.
     this.nextTemporary = this.cpuBase + temporariesStart + 16;
     this.ifs.length = 0;
-    this.indirectCalls = [];
-    this.targets = [];
-    const marks: number[] = [];
-    const links: LinkSite[] = [];
-    const counters: number[] = [];
+    const { marks, links, indirectCalls, targets, counters } = this;
+    marks.length = links.length = indirectCalls.length = targets.length = counters.length = 0;
     this.put3(t0Opcodes.enter!, threshold, block.pc);
     this.put(block.instructions);
     if (codeKeys) {
@@ -135,18 +140,25 @@ export class Predecoder {
       }
     }
     const bytes = (this.at << 2) - address;
-    const { indirectCalls, targets } = this;
-    return { pc: block.pc, address, bytes, marks, links, indirectCalls, targets, counters };
+    return {
+      pc: block.pc,
+      address,
+      bytes,
+      marks: marks.slice(),
+      links: exactly(links),
+      indirectCalls: exactly(indirectCalls),
+      targets: exactly(targets),
+      counters: exactly(counters),
+    };
   }
 
   /** Backward scan: uses, last uses, and when the slot a `get` names is overwritten. */
   private analyse(block: IrBlock): void {
-    const { uses, lastUse, overwritten, fusedInto, nextSet } = this;
+    const { uses, lastUse, overwritten, fusedInto } = this;
     const n = block.length;
     uses.fill(0, 0, n);
     lastUse.fill(-1, 0, n);
     fusedInto.fill(-1, 0, n);
-    nextSet.fill(never);
     let helperAt = never;
     for (let i = n - 1; i >= 0; i--) {
       const op = block.op[i]!;
@@ -157,7 +169,7 @@ export class Predecoder {
         // The value may live in this slot until the slot is written again.
         const count = slotBytes[op]! >> 2;
         overwritten[i] = Math.min(helperAt, this.slotWritten(block.x[i]! >> 2, count));
-        nextSet.fill(i, block.x[i]! >> 2, (block.x[i]! >> 2) + count);
+        this.willWrite(block.x[i]! >> 2, count, i);
       } else if (op >= Op.helper0 && op <= Op.helper3) helperAt = i;
       // Only now are all uses known: a compare that something else needs too is computed where it stands.
       if (uses[i]! > 1) fusedInto[i] = -1;
@@ -168,6 +180,14 @@ export class Predecoder {
       if (args > 1) this.use(block, block.b[i]!, user, immediateCode[op]! < 0 || args > 2);
       if (args > 2) this.use(block, block.c[i]!, user, true);
     }
+    for (let i = 0; i < n; i++) {
+      const op = block.op[i]!;
+      if (opKind[op] === Kind.set) this.willWrite(block.x[i]! >> 2, slotBytes[op]! >> 2, never);
+    }
+  }
+
+  private willWrite(cell: number, count: number, op: number): void {
+    for (let k = 0; k < count; k++) this.nextSet[cell + k] = op;
   }
 
   private slotWritten(cell: number, count: number): number {
