@@ -409,9 +409,11 @@ export class GuestMemory implements CodeReader {
   }
 
   fetch16(address: number): number {
-    if (!this.fetchable(address, 2)) return -1;
-    const i = address;
-    return this.u8[i]! | (this.u8[i + 1]! << 8);
+    const { u8 } = this;
+    const second = address + 1;
+    if ((this.permissions[address >>> pageShift]! & Access.execute) === 0) return -1;
+    if ((second & (pageSize - 1)) === 0 && !this.fetchable(second, 1)) return -1;
+    return u8[address]! | (u8[second]! << 8);
   }
 
   fetch32(address: number): number {

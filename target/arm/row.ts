@@ -1,4 +1,4 @@
-import { type Row, rowFor } from '#tcg/decode.ts';
+import { type FieldRecords, type Row, rowFor } from '#tcg/decode.ts';
 import type { ArmContext } from './context.ts';
 
 export type ArmRow = Row<ArmContext>;
@@ -84,5 +84,53 @@ export const noFields = (): Record<string, number | undefined> => ({
   z: undefined,
 });
 
+/** The order is that of the cases of `setFrequent`. */
+const frequent = ['cond', 'rn', 'rd', 'rm', 'rt', 'imm', 's', 'p', 'u', 'w', 'type', 'list'];
+
+function setFrequent(record: Record<string, number>, index: number, value: number): void {
+  switch (index) {
+    case 0:
+      record['cond'] = value;
+      break;
+    case 1:
+      record['rn'] = value;
+      break;
+    case 2:
+      record['rd'] = value;
+      break;
+    case 3:
+      record['rm'] = value;
+      break;
+    case 4:
+      record['rt'] = value;
+      break;
+    case 5:
+      record['imm'] = value;
+      break;
+    case 6:
+      record['s'] = value;
+      break;
+    case 7:
+      record['p'] = value;
+      break;
+    case 8:
+      record['u'] = value;
+      break;
+    case 9:
+      record['w'] = value;
+      break;
+    case 10:
+      record['type'] = value;
+      break;
+    case 11:
+      record['list'] = value;
+      break;
+    default:
+      throw new Error(`decoder: no field ${index}`);
+  }
+}
+
+const records: FieldRecords = { empty: noFields, frequent, set: setFrequent };
+
 /** One A32 or T32 encoding and its translate function; see `tcg/decode.ts` for patterns and options. */
-export const row = rowFor<ArmContext>(noFields);
+export const row = rowFor<ArmContext>(records);
