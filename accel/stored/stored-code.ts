@@ -6,7 +6,16 @@ import { jumpCachesWritten } from '../jump-caches.ts';
 import { neverHot } from '../profile.ts';
 import type { BlockOutline } from '../region/discovery.ts';
 import { maxStoredBlocks, maxUnits, translationLookAhead } from '../tunables.ts';
-import { checkedOffset, codeOffset, makeUnit, type StoredBlock, seal, splitUnits, type Unit } from './unit.ts';
+import {
+  checkedOffset,
+  codeOffset,
+  copyWords,
+  makeUnit,
+  type StoredBlock,
+  seal,
+  splitUnits,
+  type Unit,
+} from './unit.ts';
 
 /** A part of a file that is mapped and has not been written to: what is translated of it is of use to other runs. */
 export interface Text {
@@ -254,7 +263,7 @@ export function portableCode(
   code: PredecodedBlock,
 ): Pick<StoredBlock, 'words' | 'marks' | 'links' | 'indirectCalls' | 'targets'> {
   const { address, bytes, targets } = code;
-  const words = memory.slice(address >> 2, (address + bytes) >> 2);
+  const words = copyWords(memory, address >> 2, (address + bytes) >> 2);
   // It may lead to a region by now.
   words[0] = t0Opcodes.enter!;
   words[1] = neverHot;

@@ -169,47 +169,40 @@ export class Unit {
   block(index: number): StoredBlock {
     const { words } = this;
     const offset = this.offsets[index]!;
-    let at = this.detailsAt + this.blocks + words[this.detailsAt + index]!;
-    const [start, end, seen, instructions, flags, codeWords, ...counts] = words.subarray(at, at + detailWords);
-    at += detailWords;
-    const take = (count: number): number[] => {
-      at += count;
-      return [...words.subarray(at - count, at)];
-    };
-    const [successors, calls, marks, links, others, constants, lazy] = counts.map(take) as [
-      number[],
-      number[],
-      number[],
-      number[],
-      number[],
-      number[],
-      number[],
-    ];
-    const indirect = others[0]!;
-    const indirectCalls = pairs(others.slice(1, 1 + 2 * indirect)).map(site);
-    const targets = others.slice(1 + 2 * indirect);
+    const counts = this.detailsAt + this.blocks + words[this.detailsAt + index]!;
+    const flags = words[counts + 4]!;
+    const successorsAt = counts + detailWords;
+    const callsAt = successorsAt + words[counts + 6]!;
+    const marksAt = callsAt + words[counts + 7]!;
+    const linksAt = marksAt + words[counts + 8]!;
+    const othersAt = linksAt + words[counts + 9]!;
+    const constantsAt = othersAt + words[counts + 10]!;
+    const lazyAt = constantsAt + words[counts + 11]!;
+    const end = lazyAt + words[counts + 12]!;
+    const targetsAt = othersAt + 1 + 2 * words[othersAt]!;
+    const links = sites(words, linksAt, othersAt);
+    const targets = numbers(words, targetsAt, constantsAt);
     const from = head.words + offset / 4;
-    const code = words.slice(from, from + codeWords!);
-    const sites = pairs(links).map(site);
-    for (const { address } of sites) code[address >> 2] = 0;
+    const code = copyWords(words, from, from + words[counts + 5]!);
+    for (const { address } of links) code[address >> 2] = 0;
     for (const target of targets) code[target >> 2]! -= offset;
     return {
       pc: this.pcs[index]!,
-      start: start! >>> 0,
-      end: end! >>> 0,
-      seen: seen! >>> 0,
-      instructions: instructions!,
-      runsOn: (flags! & Flag.runsOn) !== 0,
-      narrowed: (flags! & Flag.narrowed) !== 0,
-      successors,
-      calls,
-      lazy: { read: lazy[0]!, ways: pairs(lazy.slice(1)).map(([pc, set]) => ({ pc, set })) },
+      start: words[counts]! >>> 0,
+      end: words[counts + 1]! >>> 0,
+      seen: words[counts + 2]! >>> 0,
+      instructions: words[counts + 3]!,
+      runsOn: (flags & Flag.runsOn) !== 0,
+      narrowed: (flags & Flag.narrowed) !== 0,
+      successors: numbers(words, successorsAt, callsAt),
+      calls: numbers(words, callsAt, marksAt),
+      lazy: { read: words[lazyAt]!, ways: ways(words, lazyAt + 1, end) },
       words: code,
-      marks,
-      links: sites,
-      indirectCalls,
+      marks: numbers(words, marksAt, linksAt),
+      links,
+      indirectCalls: sites(words, othersAt + 1, targetsAt),
       targets,
-      constants: pairs(constants).map(([from, to]) => [from >>> 0, to >>> 0] as const),
+      constants: ranges(words, constantsAt, lazyAt),
     };
   }
 }
@@ -236,13 +229,125 @@ function isWellFormed(unit: Int32Array): boolean {
   return blocks! > 0 && head.words + least + blocks! * (1 + detailWords) <= unit.length;
 }
 
-const site = ([address, pc]: readonly [number, number]): LinkSite => ({ address, pc });
-const flat = (sites: readonly LinkSite[]): number[] => sites.flatMap(({ address, pc }) => [address, pc]);
+/** Where copies of blocks' code go, one after the other: a typed array with memory of its own takes microseconds. */
+let pool = new Int32Array(0);
+let poolUsed = 0;
 
-function pairs(values: readonly number[]): [number, number][] {
-  const found: [number, number][] = [];
-  for (let i = 0; i < values.length; i += 2) found.push([values[i]!, values[i + 1]!]);
-  return found;
+/** A copy of words [from, to), for a while. */
+export function copyWords(words: Int32Array, from: number, to: number): Int32Array {
+  const count = to - from;
+  if (poolUsed + count > pool.length) {
+    pool = new Int32Array(Math.max(1 << 16, count));
+    poolUsed = 0;
+  }
+  const copy = pool.subarray(poolUsed, poolUsed + count);
+  poolUsed += count;
+  for (let i = 0; i < count; i++) copy[i] = words[from + i]!;
+  return copy;
+}
+
+const nothing: readonly never[] = [];
+
+/** Words [from, to) as a list. All blocks of a program are read one after the other: lists have their exact sizes. */
+function numbers(words: Int32Array, from: number, to: number): readonly number[] {
+  if (from === to) return nothing;
+  const list = new Array<number>(to - from);
+  for (let at = from; at < to; at++) list[at - from] = words[at]!;
+  return list;
+}
+
+/** A list made of pairs of words. */
+function ofPairs<T>(words: Int32Array, from: number, to: number, make: (a: number, b: number) => T): readonly T[] {
+  if (from === to) return nothing;
+  const list = new Array<T>((to - from) / 2);
+  for (let at = from; at < to; at += 2) list[(at - from) / 2] = make(words[at]!, words[at + 1]!);
+  return list;
+}
+
+const site = (address: number, pc: number): LinkSite => ({ address, pc });
+const sites = (words: Int32Array, from: number, to: number): readonly LinkSite[] => ofPairs(words, from, to, site);
+const way = (pc: number, set: number): StoredBlock['lazy']['ways'][number] => ({ pc, set });
+const ways = (words: Int32Array, from: number, to: number): StoredBlock['lazy']['ways'] =>
+  ofPairs(words, from, to, way);
+const range = (start: number, end: number): readonly [number, number] => [start >>> 0, end >>> 0];
+const ranges = (words: Int32Array, from: number, to: number): StoredBlock['constants'] =>
+  ofPairs(words, from, to, range);
+
+/** Words that the details of a block take. */
+function lengthOf({ successors, calls, marks, links, indirectCalls, targets, constants, lazy }: StoredBlock): number {
+  const others = 1 + 2 * indirectCalls.length + targets.length;
+  const lists = successors.length + calls.length + marks.length + 2 * links.length + 2 * constants.length;
+  return detailWords + lists + others + 1 + 2 * lazy.ways.length;
+}
+
+/** Writes the details of a block from `details[at]` on, and returns where they end. */
+function writeDetails(block: StoredBlock, details: Int32Array, from: number): number {
+  const { successors, calls, marks, links, indirectCalls, targets, constants, lazy } = block;
+  const flags = (block.runsOn ? Flag.runsOn : 0) | (block.narrowed ? Flag.narrowed : 0);
+  const counts = [successors.length, calls.length, marks.length, 2 * links.length];
+  counts.push(1 + 2 * indirectCalls.length + targets.length, 2 * constants.length, 1 + 2 * lazy.ways.length);
+  details.set([block.start, block.end, block.seen, block.instructions, flags, block.words.length], from);
+  details.set(counts, from + 6);
+  let at = from + detailWords;
+  for (const list of [successors, calls, marks]) {
+    details.set(list, at);
+    at += list.length;
+  }
+  at = writeSites(links, details, at);
+  details[at++] = indirectCalls.length;
+  at = writeSites(indirectCalls, details, at);
+  details.set(targets, at);
+  at += targets.length;
+  for (const [start, end] of constants) {
+    details[at++] = start;
+    details[at++] = end;
+  }
+  details[at++] = lazy.read;
+  for (const { pc, set } of lazy.ways) {
+    details[at++] = pc;
+    details[at++] = set;
+  }
+  return at;
+}
+
+function writeSites(list: readonly LinkSite[], details: Int32Array, from: number): number {
+  let at = from;
+  for (const { address, pc } of list) {
+    details[at++] = address;
+    details[at++] = pc;
+  }
+  return at;
+}
+
+/** Puts the code of a block at its offset; links within the unit lead to their targets. */
+function placeCode(
+  block: StoredBlock,
+  offsets: ReadonlyMap<number, number>,
+  code: Int32Array,
+  relocations: number[],
+): void {
+  const offset = offsets.get(block.pc)!;
+  code.set(block.words, offset >> 2);
+  for (const target of block.targets) {
+    const at = (offset + target) >> 2;
+    code[at]! += offset;
+    relocations.push(at);
+  }
+  for (const { address, pc } of block.links) {
+    const target = offsets.get(pc);
+    if (target === undefined) continue;
+    const at = (offset + address) >> 2;
+    code[at] = target;
+    relocations.push(at);
+  }
+}
+
+/** What guest memory holds in the ranges, address and length in words each. */
+function wordsOf(ranges: readonly (readonly [number, number])[], word: (address: number) => number): Int32Array {
+  const words = new Int32Array(ranges.reduce((sum, [, count]) => sum + count, 0));
+  let at = 0;
+  for (const [start, count] of ranges) for (let i = 0; i < count; i++) words[at++] = word(start + 4 * i);
+  return words;
 }
 
 /** Word-aligned ranges that hold the given ones, merged, as address and length in words. */
@@ -277,37 +382,16 @@ export function makeUnit(blocks: readonly StoredBlock[], word: (address: number)
   }
   const code = new Int32Array(codeWords);
   const relocations: number[] = [];
-  const detailsAt: number[] = [];
-  const details: number[] = [];
-  for (const block of sorted) {
-    const offset = offsets.get(block.pc)!;
-    code.set(block.words, offset >> 2);
-    for (const target of block.targets) {
-      const at = (offset + target) >> 2;
-      code[at]! += offset;
-      relocations.push(at);
-    }
-    for (const { address, pc } of block.links) {
-      const target = offsets.get(pc);
-      if (target === undefined) continue;
-      const at = (offset + address) >> 2;
-      code[at] = target;
-      relocations.push(at);
-    }
-    detailsAt.push(details.length);
-    const { start, end, seen, instructions, successors, calls, marks, indirectCalls, targets } = block;
-    const flags = (block.runsOn ? Flag.runsOn : 0) | (block.narrowed ? Flag.narrowed : 0);
-    const links = flat(block.links);
-    const others = [indirectCalls.length, ...flat(indirectCalls), ...targets];
-    const lazy = [block.lazy.read, ...block.lazy.ways.flatMap(({ pc, set }) => [pc, set])];
-    const lists = [successors, calls, marks, links, others, block.constants.flat(), lazy];
-    details.push(start, end, seen, instructions, flags, block.words.length);
-    details.push(...lists.map(({ length }) => length));
-    for (const list of lists) details.push(...list);
+  for (const block of sorted) placeCode(block, offsets, code, relocations);
+  const detailsAt = new Int32Array(sorted.length);
+  const details = new Int32Array(sorted.reduce((sum, block) => sum + lengthOf(block), 0));
+  let detailsEnd = 0;
+  for (const [index, block] of sorted.entries()) {
+    detailsAt[index] = detailsEnd;
+    detailsEnd = writeDetails(block, details, detailsEnd);
   }
   const ranges = merged(sorted.flatMap(({ start, seen, constants }) => [[start, seen] as const, ...constants]));
-  const bytes: number[] = [];
-  for (const [start, count] of ranges) for (let i = 0; i < count; i++) bytes.push(word(start + 4 * i));
+  const bytes = wordsOf(ranges, word);
   const header = new Int32Array(head.words);
   header[head.magic] = magic;
   header[head.mode] = mode;
@@ -316,8 +400,9 @@ export function makeUnit(blocks: readonly StoredBlock[], word: (address: number)
   header[head.relocations] = relocations.length;
   header[head.ranges] = ranges.length;
   header[head.byteWords] = bytes.length;
-  header[head.first] = Math.min(...ranges.map(([start]) => start));
-  header[head.last] = Math.max(...ranges.map(([start, count]) => start + 4 * count));
+  const [lastStart, lastCount] = ranges.at(-1)!;
+  header[head.first] = ranges[0]![0];
+  header[head.last] = lastStart + 4 * lastCount;
   const parts = [
     header,
     code,
