@@ -905,7 +905,7 @@ export class Engine {
   /** Raises the threshold for a program that has turned out to have much code; no block is hot then. */
   private becomesChoosy(): boolean {
     const { profile } = this;
-    const threshold = this.virtual ? machineHotThreshold : thresholdFor(this.predecoded.length);
+    const threshold = this.virtual ? machineHotThreshold : thresholdFor(this.space.addresses.size);
     if (profile.threshold <= 1 || profile.threshold >= threshold) return false;
     profile.raiseTo(threshold, this.predecoded);
     for (const unit of this.stored?.placed ?? []) this.beginProfile(unit);
