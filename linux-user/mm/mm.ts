@@ -11,7 +11,7 @@ import { mapsText } from './maps-text.ts';
 import { mmapMinAddress, pageCeil, pageFloor } from './page-math.ts';
 import { isZero, readIn, sameContent, takeSnapshot, writeBack, zeroPages } from './pages.ts';
 import { mremap, remapFilePages } from './remap.ts';
-import { Residue } from './residue.ts';
+import { Residue, type ResiduePiece } from './residue.ts';
 import { SharedMemory } from './shared-memory.ts';
 import { type FileBacking, MapFlags, Prot, type Vma } from './vma.ts';
 import { VmaList } from './vma-list.ts';
@@ -308,15 +308,16 @@ export class Mm {
       return;
     }
     file.retain();
-    if (this.residue.claim(vma, () => false)) {
-      this.vmas.insert(vma);
-      this.openClaimed(vma);
-      return;
-    }
-    this.makeWritable(vma.start, vma.end);
+    const claimed = this.residue.claimParts(vma);
+    for (const part of claimed) this.openClaimed(part);
+    const missing = without(vma, claimed);
     try {
-      readIn(this.memory, vma);
+      for (const part of missing) {
+        this.makeWritable(part.start, part.end);
+        readIn(this.memory, part);
+      }
     } catch (error) {
+      if (claimed.length > 0) this.onCodeChange(vma.start, vma.end);
       this.clear(vma.start, vma.end);
       this.memory.protect(vma.start, vma.end, 0);
       file.release();
@@ -324,11 +325,11 @@ export class Mm {
     }
     const kept = vma.shared && file.writable ? { ...vma, snapshot: takeSnapshot(this.memory, vma) } : vma;
     this.vmas.insert(kept);
-    this.setAccess(vma.start, vma.end, this.access(vma.prot));
+    for (const { start, end, prot } of missing) this.setAccess(start, end, this.access(prot));
   }
 
   /** Makes pages accessible that were found in the residue: what is translated of them stays true. */
-  private openClaimed({ start, end, prot }: Vma): void {
+  private openClaimed({ start, end, prot }: Pick<Vma, 'start' | 'end' | 'prot'>): void {
     this.memory.protect(start, end, this.access(prot));
     this.everWritable.fill(1, start / pageSize, end / pageSize);
   }
@@ -630,4 +631,15 @@ export class Mm {
   mapsText(vma?: Vma): string {
     return mapsText(vma === undefined ? this.vmas : [vma]);
   }
+}
+
+/** What is left of a VMA without `parts` of it, which are in order. */
+function without(vma: Vma, parts: readonly ResiduePiece[]): Vma[] {
+  const left: Vma[] = [];
+  let start = vma.start;
+  for (const { start: next, end } of [...parts, { start: vma.end, end: vma.end }]) {
+    if (next > start) left.push({ ...vma, start, end: next, offset: vma.offset + (start - vma.start) });
+    start = end;
+  }
+  return left;
 }

@@ -48,6 +48,24 @@ export class Residue {
     return true;
   }
 
+  /**
+   * The parts of a mapping about to be made whose content is there, in order: they are the mapping's from now on. A
+   * dynamic linker maps a library whole before it maps the data over its end.
+   */
+  claimParts({ start, end, prot, offset, pristine }: Vma): ResiduePiece[] {
+    if (pristine === null) return [];
+    const parts = this.pieces.filter(
+      (piece) =>
+        piece.start >= start &&
+        piece.end <= end &&
+        piece.prot === prot &&
+        piece.offset - piece.start === offset - start &&
+        piece.version === pristine,
+    );
+    if (parts.length > 0) this.pieces = this.pieces.filter((piece) => !parts.includes(piece));
+    return parts.sort((a, b) => a.start - b.start);
+  }
+
   /** Takes out what overlaps [start, end). */
   take(start: number, end: number): ResiduePiece[] {
     const taken = this.pieces.filter((piece) => piece.start < end && piece.end > start);
