@@ -28,9 +28,14 @@ export class MachinePool {
 
   /** A machine for `program`. LoadError (ENOMEM) if the host has no memory or addresses for one. */
   take(program: string): Machine {
-    let index = this.free.findLastIndex((pooled) => pooled.program === program);
-    if (index < 0 && this.free.length >= pooledMachines) index = 0;
+    const index = this.free.findLastIndex((pooled) => pooled.program === program);
+    // Whoever has handled faults will do so again: a change of mind throws all translations away.
     if (index >= 0) return this.free.splice(index, 1)[0].machine;
+    if (this.free.length >= pooledMachines) {
+      const { machine } = this.free.shift()!;
+      machine.engine.setExactState(false);
+      return machine;
+    }
     try {
       const memory = this.newMemory();
       return { memory, engine: this.factory(memory), residue: new Residue() };
@@ -43,7 +48,6 @@ export class MachinePool {
   /** Takes a machine back. Its memory must be closed, and all zero but for its residue. */
   give(machine: Machine, program: string): void {
     if (this.free.length >= pooledMachines) return;
-    machine.engine.setExactState(false);
     this.free.push({ machine, program });
   }
 }
