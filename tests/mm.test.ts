@@ -1,22 +1,25 @@
 import { describe, expect, test } from 'vitest';
 import { Access, pageSize } from '#accel/guest-memory.ts';
 import { type MapRequest, Mm } from '#linux-user/mm/mm.ts';
+import { Residue } from '#linux-user/mm/residue.ts';
 import { type FileBacking, MapFlags, Prot, RemapFlags, SyncFlags } from '#linux-user/mm/vma.ts';
 import { ResourceLimit, ResourceLimits } from '#linux-user/resource-limits.ts';
-import type { ErrnoName } from '#util/errno.ts';
+import { Errno, type ErrnoName } from '#util/errno.ts';
 import { protectedMemory } from './support/guest-memory.ts';
 
 const { ANONYMOUS, FIXED, FIXED_NOREPLACE, PRIVATE, SHARED } = MapFlags;
 const RW = Prot.READ | Prot.WRITE;
 const taskSize = 0xff00_0000;
 
-function newMm(): Mm {
-  const mm = new Mm(protectedMemory(), {
+/** `residue`: what another one has left in `memory`. */
+function newMm(memory = protectedMemory(), residue = new Residue()): Mm {
+  const options = {
     taskSize,
     stackBytes: 8 << 20,
     limits: new ResourceLimits(8 << 20),
-    effectiveAccess: (prot) => ((prot & (Prot.WRITE | Prot.EXEC)) !== 0 ? prot | Prot.READ : prot),
-  });
+    effectiveAccess: (prot: number) => ((prot & (Prot.WRITE | Prot.EXEC)) !== 0 ? prot | Prot.READ : prot),
+  };
+  const mm = new Mm(memory, options, residue);
   mm.brkStart = 0x20000;
   mm.brkEnd = 0x20000;
   return mm;
@@ -56,7 +59,7 @@ class ArrayFile implements FileBacking {
   writeAt(source: Uint8Array, offset: number): void {
     this.bytes.set(source.subarray(0, Math.max(0, this.bytes.length - offset)), offset);
   }
-  version(): null {
+  version(): string | null {
     return null;
   }
   retain(): void {
@@ -392,5 +395,72 @@ describe('the rest', () => {
       expect(mm.vmas.at(page * pageSize)?.prot).toBe(model.get(page));
     }
     expect(mm.vmas.bytes).toBe(model.size * pageSize);
+  });
+});
+
+/** A file that is known not to have changed. */
+class LibraryFile extends ArrayFile {
+  override version(): string {
+    return 'unchanged';
+  }
+}
+
+describe('a memory that is used again', () => {
+  const at = 0x100000;
+  const bytes = Uint8Array.from({ length: 4 * pageSize }, (_, i) => (i * 7 + (i >> 12)) & 255);
+  const text = { address: at, length: 4 * pageSize, prot: Prot.READ | Prot.EXEC, flags: PRIVATE | FIXED };
+
+  /** What a library leaves that is mapped whole, then with its data over the last page. */
+  function used() {
+    const [memory, residue] = [protectedMemory(), new Residue()];
+    const mm = newMm(memory, residue);
+    const file = new LibraryFile(bytes, false);
+    mm.mmap({ ...anonymous(0), ...text, file });
+    const data = { address: at + 3 * pageSize, length: pageSize, flags: PRIVATE | FIXED, offset: 3 * pageSize };
+    mm.mmap({ ...anonymous(0), ...data, file });
+    memory.store32(at + 3 * pageSize, 0x12345678);
+    mm.retire();
+    const again = newMm(memory, residue);
+    const changes: number[][] = [];
+    again.onCodeChange = (start, end) => changes.push([start, end]);
+    return { memory, again, changes };
+  }
+
+  test('has the code of a library that is mapped whole again, and reads the rest anew', () => {
+    const { memory, again, changes } = used();
+    again.mmap({ ...anonymous(0), ...text, file: new LibraryFile(bytes, false) });
+    expect(changes.filter(([start]) => start! < at + 3 * pageSize)).toEqual([]);
+    expect(Buffer.compare(memory.view(at, 4 * pageSize, Access.execute | Access.read), bytes)).toBe(0);
+  });
+
+  test.each<[string, () => ArrayFile, number]>([
+    [
+      'another file',
+      () =>
+        new ArrayFile(
+          bytes.map((byte) => byte ^ 1),
+          false,
+        ),
+      0,
+    ],
+    ['another place of the file', () => new LibraryFile(bytes, false), pageSize],
+  ])('gives up what is of %s', (_, make, offset) => {
+    const { memory, again, changes } = used();
+    const file = make();
+    again.mmap({ ...anonymous(0), ...text, length: 3 * pageSize, file, offset });
+    expect(changes.some(([start, end]) => start! <= at && end! >= at + 3 * pageSize)).toBe(true);
+    const expected = file.bytes.subarray(offset, offset + 3 * pageSize);
+    expect(Buffer.compare(memory.view(at, 3 * pageSize, Access.execute | Access.read), expected)).toBe(0);
+  });
+
+  test('has nothing translated of a mapping that could not be read', () => {
+    const { memory, again, changes } = used();
+    const file = new LibraryFile(bytes, false);
+    file.readAt = () => {
+      throw new Errno('EIO');
+    };
+    expect(() => again.mmap({ ...anonymous(0), ...text, file })).toThrow('EIO');
+    expect(changes.some(([start, end]) => start! <= at && end! >= at + 3 * pageSize)).toBe(true);
+    expect(memory.permissions[at / pageSize]).toBe(0);
   });
 });
