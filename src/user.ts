@@ -69,7 +69,7 @@ export async function runUser(config: UserConfig, onBusy?: () => void): Promise<
         release: config.uname,
         ...(config.memory !== null && { memoryLimit: config.memory }),
         ...(config.cpuTime !== null && { cpuLimit: config.cpuTime }),
-        streamsOnly: config.sandbox,
+        streamsOnly: fs.confined,
         releasesOrphans: !config.sandbox && config.cpuTime === null && dump === null && observer === null,
         stackBytes: config.stackSize,
         addressSpaceEnd: config.reservedVa,

@@ -59,14 +59,11 @@ function inheritedDescriptors(): number[] {
   return all.filter(isInherited).map(({ fd }) => fd);
 }
 
-/**
- * Puts inherited descriptors into the first process's table, at their numbers. A directory is none for a guest that sees
- * a part of the host's files: it would lead to the others.
- */
+/** Puts inherited descriptors into the first process's table, at their numbers. */
 export function inheritOthers(view: FileSystem, table: FileTable): void {
   for (const fd of inheritedDescriptors()) {
     if (fd >= table.limit) continue;
     const file = view.inherit(fd);
-    if (file !== null && !(file.isDirectory && view.confined)) table.set(fd, file);
+    if (file !== null) table.set(fd, file);
   }
 }
