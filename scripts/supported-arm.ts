@@ -14,6 +14,7 @@ import { neonA32, neonT32 } from '#target/arm/neon.ts';
 import type { ArmRow } from '#target/arm/row.ts';
 import { statusA32, statusT32 } from '#target/arm/status.ts';
 import { vfpA32, vfpT32 } from '#target/arm/vfp.ts';
+import { type Campaign, campaignLines } from './campaigns.ts';
 
 /** Where the document stands. */
 export const armDocument: string = resolve(import.meta.dirname, '../docs/supported/arm.md');
@@ -79,6 +80,64 @@ const escape = (text: string): string => text.replaceAll('|', '\\|');
 /** Row names in table order, each once. */
 const namesOf = (rows: readonly ArmRow[]): string[] => [...new Set(rows.map(({ name }) => name))];
 
+const campaigns: readonly Campaign[] = [
+  {
+    insnClass: 'a32',
+    options: '`--tier region --hot 16`',
+    seed: 1000000,
+    count: 650,
+    states: 256,
+    length: 12,
+    instructions: 935982,
+    faults: 10343,
+    differ: '0',
+  },
+  {
+    insnClass: 'vfp',
+    options: '`--tier interp`',
+    seed: 2000000,
+    count: 650,
+    states: 256,
+    length: 12,
+    instructions: 981703,
+    faults: 3712,
+    differ: '0 (3: stores of several registers that faulted half-way)',
+  },
+  {
+    insnClass: 'vfp',
+    options: '`--tier region --hot 16`',
+    seed: 1000000,
+    count: 650,
+    states: 256,
+    length: 12,
+    instructions: 977037,
+    faults: 5354,
+    differ: '0 (1: a store of several registers that faulted half-way)',
+  },
+  {
+    insnClass: 'neon',
+    options: '`--tier interp`',
+    seed: 2000000,
+    count: 650,
+    states: 256,
+    length: 12,
+    instructions: 839465,
+    faults: 39753,
+    differ: '0',
+  },
+  {
+    insnClass: 'neon',
+    options: '`--tier region --hot 16`',
+    seed: 1000000,
+    count: 650,
+    states: 256,
+    length: 12,
+    instructions: 814431,
+    faults: 36461,
+    differ: '0',
+  },
+];
+
 /** The document's text. */
 export function supportedArm(): string {
   const models = Object.entries(cpuModels).map(([name, model]) => {
@@ -114,6 +173,7 @@ export function supportedArm(): string {
     '## Instructions',
     '',
     ...instructions,
+    ...campaignLines('tests/random/main.ts', campaigns),
     '## Left out',
     '',
     '| what | why |',

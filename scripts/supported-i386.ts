@@ -6,6 +6,7 @@ import { type CpuModelName, cpuModels, identityOf } from '#target/i386/cpu-model
 import { featureOf } from '#target/i386/features.ts';
 import type { X86Row } from '#target/i386/row.ts';
 import { rows } from '#target/i386/rows.ts';
+import { type Campaign, campaignLines } from './campaigns.ts';
 
 /** Where the document stands. */
 export const i386Document: string = resolve(import.meta.dirname, '../docs/supported/i386.md');
@@ -16,6 +17,73 @@ const leftOut: readonly (readonly [what: string, why: string])[] = [
   ['RDRAND, RDSEED, RDPID, RTM, MPX, CET (beyond ENDBR32), PKU', 'CPUID does not tell of them'],
   ['16-bit code segments, VM86, call gates', 'far transfers stay within the code segment of user mode'],
   ['Debug registers and performance counters', 'user mode may not use them'],
+];
+
+const campaigns: readonly Campaign[] = [
+  {
+    insnClass: 'integer',
+    options: '`--tier interp`',
+    seed: 2000000,
+    count: 1000,
+    states: 256,
+    length: 8,
+    instructions: 943479,
+    faults: 86761,
+    differ: '0 (2: POPA that faulted half-way)',
+  },
+  {
+    insnClass: 'integer',
+    options: '`--tier region --hot 16`',
+    seed: 1000000,
+    count: 500,
+    states: 256,
+    length: 8,
+    instructions: 454254,
+    faults: 42945,
+    differ: '0',
+  },
+  {
+    insnClass: 'sse',
+    options: '`--tier interp`',
+    seed: 2000000,
+    count: 1000,
+    states: 256,
+    length: 8,
+    instructions: 949123,
+    faults: 62878,
+    differ: '0',
+  },
+  {
+    insnClass: 'sse',
+    options: '`--tier interp --no-fp-flags`',
+    seed: 2500000,
+    count: 1000,
+    states: 256,
+    length: 8,
+    instructions: 918619,
+    faults: 62704,
+    differ: '0',
+  },
+];
+
+/** What random sequences do not compare, since processors differ or the manual leaves it open. */
+const differences: readonly (readonly [what: string, clause: string])[] = [
+  [
+    'F2XM1, FYL2X, FYL2XP1, FPATAN, FPTAN, FSIN, FCOS, FSINCOS, RCP and RSQRT: the results, which processors approximate in their own ways',
+    'SDM vol. 1, 8.3.10; vol. 2, RCPPS, RSQRTPS',
+  ],
+  [
+    'FLD of a denormal whose exception is not masked: AMD pushes the number; here nothing is pushed',
+    'SDM vol. 1, 8.5.2',
+  ],
+  ['POPA that faults half-way: AMD keeps what was loaded; here no register is changed', 'SDM vol. 2, POPA'],
+  [
+    'REP CMPS and REP SCAS that fault: flags before the instruction or those of the last round',
+    'SDM vol. 2, REP: restartable',
+  ],
+  ['FLDENV and FRSTOR that fault: the address is any of the operand', 'SDM vol. 3, 6.15 (#PF, CR2)'],
+  ['An access that runs past 2^32: #GP of the segment there, a page fault at its start here', 'SDM vol. 3, 5.3'],
+  ['Flags that an instruction leaves undefined', 'SDM vol. 1, appendix A'],
 ];
 
 /** The document's text: CPU models, and the mnemonics of the opcode map with their encodings. */
@@ -54,6 +122,13 @@ export function supportedI386(): string {
       ([name, own]) =>
         `| ${name} | ${featuresOf(own)} | ${own.map(({ opcode, codes }) => `${opcode} ${codes}`.trim()).join('; ')} |`,
     ),
+    '',
+    ...campaignLines('tests/random-i386/main.ts', campaigns),
+    '## Where processors differ',
+    '',
+    '| what | manual |',
+    '|---|---|',
+    ...differences.map(([what, clause]) => `| ${what} | ${clause} |`),
     '',
     '## Left out',
     '',

@@ -1,3 +1,4 @@
+import { X87Flag } from '#target/i386/extended.ts';
 import type { X86Row } from '#target/i386/row.ts';
 import { rows as allRows } from '#target/i386/rows.ts';
 import {
@@ -36,6 +37,13 @@ const openAtFault = /^(CMPS|SCAS)$/;
 
 /** A fault where the other side may have memory: its stack, libraries or vDSO. */
 const isElsewhere = ({ signal, address }: Report<Registers>): boolean => signal === SIGSEGV && address >= 0xf700_0000;
+
+/**
+ * Of a denormal, with that exception not masked, AMD's FLD pushes the number; here as by the manual there is no result
+ * (SDM vol. 1, 8.5.2).
+ */
+const hasUnmaskedDenormal = (fx: Uint8Array | undefined): boolean =>
+  fx !== undefined && (fx[0]! & X87Flag.denormal) === 0 && (fx[2]! & X87Flag.denormal) !== 0;
 
 /** Which registers it has loaded before a fault is not specified: the host keeps them, here nothing is done. */
 const loadsMany = /^POPA$/;
