@@ -28,6 +28,8 @@ export interface Contest<R, T extends Trial<R>> {
   /** Command lines before the rig's own: empty where the host runs it itself. */
   oracle: readonly string[];
   ours: readonly string[];
+  /** Whether ours ended, by what it wrote, at an address where the oracle may have something mapped. */
+  isElsewhere?: (reason: string) => boolean;
   /** How two reports differ; empty also where the oracle's does not bind us. */
   compare: (trial: T, oracle: Report<R>, ours: Report<R>) => Difference[];
 }
@@ -131,6 +133,7 @@ function findingsOf<R, T extends Trial<R>>(
 ): Finding<T>[] {
   // A store gone astray may hit the oracle's own parts, where ours are elsewhere.
   if (oracle.kind === 'death') return [];
+  if (ours.kind === 'death' && contest.isElsewhere?.(ours.reason)) return [];
   if (ours.kind === 'death') return [{ trial, state: 0, differences: [['end', 'none', ours.reason]] }];
   return oracle.reports.flatMap((report, state) => {
     const differences = contest.compare(trial, report, ours.reports[state]!);

@@ -33,9 +33,17 @@ function* values(registers: Registers, options: CompareOptions): Generator<[stri
 const ownStart = 0x2000_0000;
 const ownEnd = 0x2200_0000;
 
+const isOwn = (address: number): boolean => address >= ownStart && address < ownEnd;
+
+/** The same of a process of tsemu that ended so, by its report. */
+export function endedElsewhere(reason: string): boolean {
+  const address = /(?:read from|write to) 0x([0-9a-f]+)/.exec(reason)?.[1];
+  return address !== undefined && !isOwn(parseInt(address, 16));
+}
+
 /** True if a side faulted at an address where the other may have something mapped. */
 const hasForeignFault = (reports: readonly Report<Registers>[]): boolean =>
-  reports.some(({ signal, address }) => signal === SIGSEGV && (address < ownStart || address >= ownEnd));
+  reports.some(({ signal, address }) => signal === SIGSEGV && !isOwn(address));
 
 /** How two reports differ; empty if they do not. */
 export function compare(

@@ -1,7 +1,7 @@
 import { qemuArm } from '../support/oracle.ts';
 import { type Protection, type Tier, tsemuCommand } from '../support/run.ts';
 import { type CampaignOptions, type Contest, campaign, type Finding, type Tally } from './campaign.ts';
-import { type CompareOptions, compare } from './compare.ts';
+import { type CompareOptions, compare, endedElsewhere } from './compare.ts';
 import { generate, type Sequence } from './generate.ts';
 import { armRig, type Registers } from './rig.ts';
 import type { InsnSet } from './rows.ts';
@@ -31,6 +31,7 @@ export const armContest = (sides: Sides, options: CompareOptions): Contest<Regis
   ...sides,
   rig: armRig({ fpFlags: options.fpFlags }),
   ...(!options.handlers && { withoutHandlers: armRig(options) }),
+  isElsewhere: endedElsewhere,
   compare: (sequence, oracle, ours) => compare(sequence, oracle, ours, options),
 });
 
