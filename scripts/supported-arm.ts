@@ -105,6 +105,17 @@ const campaigns: readonly Campaign[] = [
   },
   {
     insnClass: 't32',
+    options: '`--tier interp`',
+    seed: 2000000,
+    count: 500,
+    states: 256,
+    length: 12,
+    instructions: 993868,
+    faults: 8330,
+    differ: '0',
+  },
+  {
+    insnClass: 't32',
     options: '`--tier region --hot 16`',
     seed: 1000000,
     count: 500,

@@ -65,6 +65,17 @@ const campaigns: readonly Campaign[] = [
     differ: '0 (1: FLD of a denormal, see below)',
   },
   {
+    insnClass: 'x87',
+    options: '`--tier region --hot 16`',
+    seed: 1000125,
+    count: 250,
+    states: 256,
+    length: 8,
+    instructions: 227794,
+    faults: 10662,
+    differ: '0 (1: FPREM1, mended since)',
+  },
+  {
     insnClass: 'simd',
     options: '`--tier interp`',
     seed: 2000000,

@@ -490,9 +490,8 @@ function angle(cpu: CpuView, operation: number, a: bigint, env: x87.X87Env): voi
 function remainder(cpu: CpuView, nearest: boolean, a: bigint, b: bigint, env: x87.X87Env): void {
   const { value, partial, quotient } = x87.remainder(a, b, nearest, env);
   const done = finish(cpu, 0, value, env);
-  // An invalid operation clears C2, also where its exception is not masked.
-  if (!done && (env.flags & x87.X87Flag.invalid) === 0) return;
-  if (x87.isNanExtended(value)) {
+  // Without a number as its result it clears C2, also where an exception is not masked.
+  if (!done || x87.isNanExtended(value)) {
     setC2(cpu, false);
     return;
   }
