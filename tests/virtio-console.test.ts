@@ -134,12 +134,17 @@ const folder = cachePath('work', 'virtio-console');
 mkdirSync(folder, { recursive: true });
 
 /** Connects as soon as there is somebody; answers each line by `answer`, and collects what comes. */
-function peer(path: string, answer: (line: string) => string | undefined): { readonly text: () => string } {
+function peer(path: string, answer: (line: string) => string | undefined): { readonly text: Promise<string> } {
   let got = '';
   let seen = 0;
+  let ended: (text: string) => void = () => {};
+  const text = new Promise<string>((resolve) => {
+    ended = resolve;
+  });
   const open = (): void => {
     const socket = connect(path);
     socket.on('error', () => setTimeout(open, 50));
+    socket.on('end', () => ended(got));
     socket.on('data', (bytes) => {
       got += bytes.toString('latin1');
       for (let end = got.indexOf('\n', seen); end >= 0; end = got.indexOf('\n', seen)) {
@@ -150,7 +155,7 @@ function peer(path: string, answer: (line: string) => string | undefined): { rea
     });
   };
   open();
-  return { text: () => got };
+  return { text };
 }
 
 test.skipIf(reason !== undefined)(
@@ -182,8 +187,8 @@ test.skipIf(reason !== undefined)(
       ],
       status: 0,
     });
-    expect(hvc!.text()).toBe('hello 3\r\ngot to 3\r\n');
-    expect(port!.text()).toBe(`hello 4\ngot to 4\n${'x'.repeat(64 * 4096)}`);
+    expect(await hvc!.text).toBe('hello 3\r\ngot to 3\r\n');
+    expect(await port!.text).toBe(`hello 4\ngot to 4\n${'x'.repeat(64 * 4096)}`);
   },
 );
 
