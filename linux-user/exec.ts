@@ -172,6 +172,7 @@ function become(task: Task, { path }: ExecRequest, image: ProgramImage): void {
   process.exePath = image.exePath;
   process.hasExeced = true;
   process.exitSignal = Signal.SIGCHLD;
+  if (task.trace !== null) process.kernel.onObserver(process);
   task.name = basename(Buffer.from(path).toString()).slice(0, longestName);
   log('process %d is %s', process.pid, image.exePath);
 }

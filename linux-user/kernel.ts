@@ -167,12 +167,17 @@ export class Kernel {
     return copy;
   }
 
-  /** A disposition has changed: what the host listens for and how exact faults must be follow it. */
+  /** A disposition has changed: what the host listens for must follow it. */
   onSignalAction(process: Process, signo: number): void {
     this.hostSignals.update(signo);
-    if (!observesFaults(signo)) return;
+    if (observesFaults(signo)) this.onObserver(process);
+  }
+
+  /** Handlers of faults or tracers have come or gone: whether the state must be exact at any access follows them. */
+  onObserver(process: Process): void {
     const { actions } = process.signals;
-    process.engine.setExactState(actions.some((action, n) => observesFaults(n) && isHandled(action)));
+    const isTraced = [...process.tasks.values()].some(({ trace }) => trace !== null);
+    process.engine.setExactState(isTraced || actions.some((action, n) => observesFaults(n) && isHandled(action)));
   }
 
   /** Whatever ended the run: nothing is left that would act later. */

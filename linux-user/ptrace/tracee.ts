@@ -63,6 +63,7 @@ export class Tracee {
     task.trace = this;
     tracer.tracing ??= new Tracing(tracer);
     tracer.tracing.add(this);
+    task.process.kernel.onObserver(task.process);
   }
 
   has(option: number): boolean {
@@ -290,6 +291,7 @@ export class Tracee {
     const { task, stop } = this;
     this.tracer.tracing?.remove(this);
     task.trace = null;
+    task.process.kernel.onObserver(task.process);
     if (stop === null) {
       // What the tracer was to be told of takes its course.
       if (this.found !== null) task.signals.pending.add(this.found);
