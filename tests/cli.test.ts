@@ -42,6 +42,7 @@ describe('options', () => {
       seed: null,
       oneInsnPerTb: false,
       tier: 'auto',
+      hot: 1,
       protection: 'auto',
       cache: '/h/.cache/tsemu',
       log: new Set(),
