@@ -148,7 +148,7 @@ describe.skipIf(reason !== undefined)('a machine with disks', () => {
 
 test.each([
   [['-drive', 'file=/nonexistent'], "Could not open '/nonexistent': No such file or directory"],
-  [['-drive', 'file=README.md,if=ide'], '-drive file=README.md,if=ide: if: expected virtio|none'],
+  [['-drive', 'file=README.md,if=ide'], '-drive file=README.md,if=ide: if: expected virtio|none|pflash'],
   [['-drive', 'file=README.md,format=qcow2'], 'README.md: no qcow2 image'],
   [['-device', 'virtio-blk-device,drive=x'], "-device: no drive 'x'"],
   [

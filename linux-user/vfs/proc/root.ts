@@ -24,12 +24,12 @@ export class ProcRoot extends Inode {
       self: new LinkInode((viewer) => String(viewer.pid)),
       'thread-self': new LinkInode((viewer) => `${viewer.pid}/task/${viewer.pid}`),
       mounts: new LinkInode(() => 'self/mounts'),
+      net: host === null ? netDirectory() : new TreeDirectory({}, `${host}/self/net`),
     };
     for (const [name, make] of Object.entries(globalFiles)) {
       if (host === null || make.always) ours[name] = new TextInode(make.text);
     }
     if (host === null) {
-      ours['net'] = netDirectory();
       ours['sys'] = sysDirectory();
       ours['tty'] = new TreeDirectory({});
       ours['fs'] = new TreeDirectory({});
