@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { errnoNumbers as E } from '#util/errno.ts';
@@ -262,6 +262,17 @@ describe('-L', () => {
       expect(other.call('statx', cwd, '/etc/passwd', 0, 0x7ff, stat)).toBe(0);
       expect(other.memory.load64(stat + 40)).toBe(6n);
       expect(other.call('access', '/etc/group', 4)).toBe(0);
+    } finally {
+      other.end();
+    }
+  });
+
+  test.skipIf(!existsSync('/proc/net/dev'))('/proc/net is the host’s, not a link to itself', () => {
+    const other = new SyscallRig({ prefix: inFolder('net') });
+    try {
+      const stat = other.room(256);
+      for (const path of ['/proc/net/dev', '/proc/self/net/dev'])
+        expect(other.call('statx', cwd, path, 0, 0x7ff, stat), path).toBe(0);
     } finally {
       other.end();
     }

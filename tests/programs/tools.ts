@@ -406,7 +406,7 @@ ls -la --color=always l | grep -c l; ls -lZ t > /dev/null; rm -rf a x* ; ls`,
     files: Object.fromEntries(
       ['hello', 'args'].map((name) => [name, readFileSync(join(repoRoot, 'fixtures/arm', name))]),
     ),
-    script: `qemu-arm-static hello; qemu-arm-static args one two | grep '^arg'; qemu-i386-static -L /usr/i686-linux-gnu $SYSROOT/usr/i686-linux-gnu/lib/libc.so.6 | head -n 1`,
+    script: `chmod +x hello args; qemu-arm-static hello; qemu-arm-static args one two | grep '^arg'; qemu-i386-static -L /usr/i686-linux-gnu $SYSROOT/usr/i686-linux-gnu/lib/libc.so.6 | head -n 1`,
     expected: /^.*[Hh]ello.*\nargc 00000003\narg args\narg one\narg two\nGNU C Library .*\n$/,
     timeout: 120,
   },
